@@ -1,0 +1,104 @@
+"""Command line: python -m devhost [--port 7071] [--data DIR] [--app DIR]."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aiohttp import web
+
+from devhost import app as apps
+from devhost.host import Host, route_prefix, use_local_settings
+from devhost.http import Front, Route, routes, server
+from devhost.store import Store, StoreError
+
+SHUTDOWN_SECONDS = 5.0
+
+
+def main() -> int:
+    """Run the host until Ctrl-C or SIGTERM; returns the exit code."""
+    options = _options()
+    _log_to_stdout()
+    try:
+        use_local_settings(options.app)
+        app = apps.load(options.app)
+        table = routes(app.http, route_prefix(options.app))
+        store = _open_store(options.data or options.app / ".devhost")
+        asyncio.run(_serve(app, table, store, options))
+    except (apps.AppError, StoreError, ValueError, OSError) as error:
+        print(f"devhost: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m devhost",
+        description="Run a Functions app (function_app.py) with its durable functions on this machine, "
+        "with nothing but Python. For development and tests: there are no keys, whoever reaches the port may do "
+        "everything.",
+    )
+    parser.add_argument("--port", type=_port, default=7071, help="TCP port; 0 takes a free one (default: 7071)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--app", type=Path, default=Path.cwd(), metavar="DIR", help="folder of the app (default: here)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the task hub (default: .devhost in the app)")
+    options = parser.parse_args()
+    options.app = options.app.resolve()
+    return options
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
+    return int(text)
+
+
+def _log_to_stdout() -> None:
+    formatter = logging.Formatter("[%(asctime)s.%(msecs)03dZ] %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def _open_store(folder: Path) -> Store:
+    folder.mkdir(parents=True, exist_ok=True)
+    return Store(folder / "taskhub.db")
+
+
+async def _serve(app: apps.App, table: list[Route], store: Store, options: argparse.Namespace) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    host = Host(app, store, clock=lambda: datetime.now(UTC))
+    front = Front(host, table)
+    runner = web.ServerRunner(server(front), shutdown_timeout=SHUTDOWN_SECONDS)
+    await runner.setup()
+    site = web.TCPSite(runner, options.host, options.port)
+    await site.start()
+    front.origin = f"http://{options.host}:{runner.addresses[0][1]}"
+    host.start(front.origin)
+    _print_functions(app, table, front.origin)
+    await stop.wait()
+    print("devhost: stopping", flush=True)
+    await runner.cleanup()
+    await host.stop()
+
+
+def _print_functions(app: apps.App, table: list[Route], origin: str) -> None:
+    """Say what `func start` says: each function, and where it is found."""
+    print("\nFunctions:\n")
+    for route in table:
+        print(f"\t{route.function.name}: [{','.join(route.methods)}] {origin}{route.template}\n")
+    for function in app.functions:
+        if function not in app.http:
+            print(f"\t{function.name}: {function.trigger['type']}\n")
+    print(f"devhost: ready on {origin}, stop with Ctrl-C", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""The function app: load `function_app.py`, and index its functions from their own metadata.
+
+Payloads pass through azure-functions' own converters, as in the Python worker.
+"""
+
+import asyncio
+import importlib.util
+import inspect
+import sys
+import traceback
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from azure.functions import Context, meta
+from azure.functions.decorators.function_app import Function, FunctionRegister
+
+from devhost.engine import DurableFunctions, RawFunction
+
+HTTP_METHODS = ("GET", "POST", "DELETE", "HEAD", "PATCH", "PUT", "OPTIONS")
+"""What a function answers to whose trigger names no methods."""
+
+
+class AppError(Exception):
+    """The app cannot be loaded, or has something that devhost does not support; the message is one line."""
+
+
+@dataclass(frozen=True)
+class FunctionInfo:
+    """A function of the app: the code, and the bindings that its parameters get their values from."""
+
+    name: str
+    code: Callable[..., Any]
+    trigger: Mapping[str, Any]
+    clients: tuple[str, ...]
+    """Parameters that take a Durable client."""
+    wants_context: bool
+
+    async def invoke(self, argument: Any, client: str) -> Any:
+        """Call the code with what triggers it and the JSON of a Durable client; off the loop if it is not async."""
+        arguments = {self.trigger["name"]: argument} | dict.fromkeys(self.clients, client)
+        if self.wants_context:
+            arguments["context"] = InvocationContext(self.name)
+        if inspect.iscoroutinefunction(self.code):
+            return await self.code(**arguments)
+        return await asyncio.to_thread(self.code, **arguments)
+
+
+class InvocationContext(Context):
+    """What a function learns of its invocation when it has a parameter `context`."""
+
+    def __init__(self, function: str) -> None:
+        self._function = function
+        self._invocation = str(uuid.uuid4())
+
+    @property
+    def invocation_id(self) -> str:
+        return self._invocation
+
+    @property
+    def function_name(self) -> str:
+        return self._function
+
+    @property
+    def function_directory(self) -> str:
+        return str(Path.cwd())
+
+    @property
+    def thread_local_storage(self) -> Any:
+        return None
+
+    @property
+    def trace_context(self) -> Any:
+        return None
+
+    @property
+    def retry_context(self) -> Any:
+        return None
+
+
+class App:
+    """An indexed function app."""
+
+    def __init__(self, functions: list[FunctionInfo]) -> None:
+        self.functions = functions
+        self.http = self._triggered_by("httpTrigger")
+        self.activities = {_durable_name(each, "activity"): each for each in self._triggered_by("activityTrigger")}
+
+    def _triggered_by(self, kind: str) -> list[FunctionInfo]:
+        return [each for each in self.functions if each.trigger["type"] == kind]
+
+    @property
+    def durable(self) -> DurableFunctions:
+        """The functions that the engine runs or schedules."""
+        return DurableFunctions(
+            orchestrators={
+                _durable_name(each, "orchestration"): _raw(each)
+                for each in self._triggered_by("orchestrationTrigger")
+            },
+            entities={_durable_name(each, "entityName"): _raw(each) for each in self._triggered_by("entityTrigger")},
+            activities=frozenset(self.activities),
+        )
+
+
+def load(folder: Path) -> App:
+    """Import `function_app.py` from the folder and index it. Raises AppError."""
+    file = folder / "function_app.py"
+    if not file.is_file():
+        raise AppError(f"there is no function_app.py in {folder}")
+    sys.path.insert(0, str(folder))
+    spec = importlib.util.spec_from_file_location("function_app", file)
+    assert spec is not None and spec.loader is not None
+    module = sys.modules["function_app"] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        what = " ".join(f"{type(error).__name__}: {error}".splitlines())
+        raise AppError(f"{file} failed to import: {what} ({where.filename}:{where.lineno})") from error
+    apps = [each for each in vars(module).values() if isinstance(each, FunctionRegister)]
+    if len(apps) != 1:
+        raise AppError(f"{file} must have one function app at its top level, but has {len(apps)}")
+    return index(apps[0])
+
+
+def index(app: FunctionRegister) -> App:
+    """Index the functions of an app. Raises AppError for what devhost does not support."""
+    try:
+        functions: list[Function] = app.get_functions()
+    except ValueError as error:
+        raise AppError(str(error)) from error
+    return App([_inspect(function) for function in functions])
+
+
+def convert_in(binding: str, value: Any, type: str) -> Any:
+    """Give a trigger's payload the form in which the function takes it."""
+    return meta.get_binding_registry().get(binding).decode(meta.Datum(value, type), trigger_metadata={})
+
+
+def convert_out(binding: str, value: Any) -> meta.Datum:
+    """Give what a function returned the form in which a host takes it."""
+    return meta.get_binding_registry().get(binding).encode(value, expected_type=None)
+
+
+def _inspect(function: Function) -> FunctionInfo:
+    name = function.get_function_name()
+    bindings = [each.get_dict_repr() for each in function.get_bindings()]
+    trigger = function.get_trigger().get_dict_repr()
+    supported = {
+        "httpTrigger": {"http", "durableClient"},
+        "activityTrigger": {"durableClient"},
+        "orchestrationTrigger": set(),
+        "entityTrigger": set(),
+    }
+    if trigger["type"] not in supported:
+        raise AppError(f"function {name} has a trigger that devhost does not support: {trigger['type']}")
+    others = [each for each in bindings if each["type"] != trigger["type"]]
+    for each in others:
+        if each["type"] not in supported[trigger["type"]]:
+            raise AppError(f"function {name} has a binding that devhost does not support: {each['type']}")
+    code = function.get_user_function()
+    taken = {each["name"] for each in bindings}
+    return FunctionInfo(
+        name=name,
+        code=code,
+        trigger=trigger,
+        clients=tuple(each["name"] for each in others if each["type"] == "durableClient"),
+        wants_context="context" in inspect.signature(code).parameters and "context" not in taken,
+    )
+
+
+def _durable_name(function: FunctionInfo, key: str) -> str:
+    return (function.trigger.get(key) or function.name).casefold()
+
+
+def _raw(function: FunctionInfo) -> RawFunction:
+    kind, code = function.trigger["type"], function.code
+
+    def run(payload: str) -> str:
+        result: str = convert_out(kind, code(convert_in(kind, payload, "json"))).value
+        return result
+
+    return run

@@ -1,0 +1,188 @@
+"""The HTTP front: finds the function that a request triggers, and translates both ways. No logic beyond that."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from aiohttp import web
+from azure.functions import meta
+
+from devhost.app import HTTP_METHODS, AppError, FunctionInfo, convert_in, convert_out
+from devhost.host import Host
+from devhost.store import StoreError
+from devhost.webhooks import PREFIX, Call
+
+log = logging.getLogger("devhost")
+requests_log = logging.getLogger("devhost.requests")
+
+LARGEST_BODY = 100 * 1024 * 1024
+"""Bytes; what Azure Functions accepts by default."""
+CONSTRAINTS = {
+    "int": r"-?\d{1,10}",
+    "long": r"-?\d{1,19}",
+    "bool": r"(?i:true|false)",
+    "alpha": r"[A-Za-z]*",
+    "guid": r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
+}
+"""Route constraints of ASP.NET that devhost knows."""
+PARAMETER = re.compile(r"\{(?P<rest>\*{0,2})(?P<name>\w+)(:(?P<constraint>[^?}]+))?(?P<optional>\?)?\}")
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where an HTTP-triggered function is found."""
+
+    template: str
+    methods: tuple[str, ...]
+    function: FunctionInfo
+    pattern: re.Pattern[str]
+
+    @property
+    def precedence(self) -> tuple[bool, ...]:
+        """Sorts literal segments before parameters."""
+        return tuple("{" in segment for segment in self.template.split("/"))
+
+
+def routes(functions: Iterable[FunctionInfo], prefix: str) -> list[Route]:
+    """The routes of the functions, in the order in which they are tried. Raises AppError for what is not supported."""
+    return sorted((_route(each, prefix) for each in functions), key=lambda route: route.precedence)
+
+
+def _route(function: FunctionInfo, prefix: str) -> Route:
+    path = function.trigger.get("route") or function.name
+    template = "/".join(part.strip("/") for part in (prefix, path) if part.strip("/"))
+    methods = tuple(str(method) for method in function.trigger.get("methods") or HTTP_METHODS)
+    return Route(f"/{template}", methods, function, _pattern(function.name, template))
+
+
+def _pattern(function: str, template: str) -> re.Pattern[str]:
+    """A pattern for the path, of which only the literal parts match in any letter case."""
+    pattern = ""
+    for segment in template.split("/"):
+        parameter = PARAMETER.fullmatch(segment)
+        if parameter is None:
+            if "{" in segment or "}" in segment:
+                raise AppError(f"function {function} has a route that devhost does not support: {template}")
+            pattern += f"/(?i:{re.escape(segment)})"
+            continue
+        constraint = parameter["constraint"]
+        if constraint is not None and constraint not in CONSTRAINTS:
+            raise AppError(f"function {function} has a route constraint that devhost does not support: {constraint}")
+        value = ".*" if parameter["rest"] else CONSTRAINTS.get(constraint or "", "[^/]+")
+        named = f"/(?P<{parameter['name']}>{value})"
+        pattern += f"(?:{named})?" if parameter["optional"] or parameter["rest"] else named
+    return re.compile(pattern + "/?")
+
+
+def server(front: Front) -> web.Server:
+    """An aiohttp server without routing and log of its own."""
+    loop = asyncio.get_running_loop()
+
+    def request_factory(*parts: Any) -> web.BaseRequest:
+        return web.BaseRequest(*parts, loop, client_max_size=LARGEST_BODY)
+
+    return web.Server(front, request_factory=request_factory, access_log=None)
+
+
+class Front:
+    """Serves the requests of an aiohttp server."""
+
+    def __init__(self, host: Host, routes: list[Route]) -> None:
+        self._host = host
+        self._routes = routes
+        self.origin = ""
+        """The address, as http://host:port; known once the server listens."""
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request; one to a function leaves a line in the log, without query and parameters."""
+        path = request.rel_url.raw_path
+        if path.lower().startswith(PREFIX):
+            return await self._manage(request, path[len(PREFIX) :])
+        began = time.monotonic()
+        shown, response = await self._serve(request, path)
+        milliseconds = (time.monotonic() - began) * 1000
+        requests_log.info("%s %s %d %.0f ms", request.method, shown, response.status, milliseconds)
+        return response
+
+    async def _manage(self, request: web.BaseRequest, path: str) -> web.Response:
+        call = Call(
+            method=request.method,
+            path=path,
+            origin=self.origin,
+            query=dict(request.rel_url.query),
+            body=await request.text() if request.can_read_body else "",
+            is_json=request.content_type == "application/json",
+        )
+        try:
+            reply = await self._host.manage(call)
+        except StoreError as error:
+            return web.json_response({"Message": str(error)}, status=500)
+        content_type = "application/json" if reply.body else None
+        return web.Response(status=reply.status, text=reply.body, headers=reply.headers, content_type=content_type)
+
+    async def _serve(self, request: web.BaseRequest, path: str) -> tuple[str, web.StreamResponse]:
+        decoded = unquote(path, errors="replace")
+        for route in self._routes:
+            if request.method in route.methods and (match := route.pattern.fullmatch(decoded)):
+                return route.template, await self._invoke(request, route, match.groupdict())
+        return path, web.Response(status=404)
+
+    async def _invoke(
+        self, request: web.BaseRequest, route: Route, parameters: dict[str, str | None]
+    ) -> web.StreamResponse:
+        function = route.function
+        try:
+            argument = await _to_function(request, parameters)
+            result = await function.invoke(argument, self._host.client)
+            return _from_function(result)
+        except web.HTTPException as error:
+            return error
+        except Exception:
+            log.exception("function %s failed", function.name)
+            return web.Response(status=500)
+
+
+async def _to_function(request: web.BaseRequest, parameters: dict[str, str | None]) -> Any:
+    """The HttpRequest that the function takes; like the real host, without query values that are empty."""
+    query: dict[str, str] = {}
+    for name, value in parse_qsl(request.rel_url.raw_query_string, errors="replace"):
+        query[name] = f"{query[name]},{value}" if name in query else value
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    http = {
+        "method": _text(request.method),
+        "url": _text(f"{request.scheme}://{request.host}{request.rel_url.raw_path_qs}"),
+        "headers": {name: _text(value) for name, value in headers.items()},
+        "query": {name: _text(value) for name, value in query.items()},
+        "params": {name: _text(value) for name, value in parameters.items() if value is not None},
+        "body": meta.Datum(await request.read(), "bytes"),
+    }
+    return convert_in("httpTrigger", http, "http")
+
+
+def _text(value: str) -> meta.Datum:
+    return meta.Datum(value, "string")
+
+
+def _from_function(result: Any) -> web.Response:
+    if result is None:
+        return web.Response(status=204)
+    datum = convert_out("http", result)
+    if datum.type == "string":
+        return web.Response(text=datum.value)
+    http = datum.value
+    response = web.Response(status=int(http["status_code"].value), body=http["body"].value)
+    for name, value in http["headers"].items():
+        response.headers[name] = value.value
+    for cookie in http["cookies"] or []:
+        for morsel in cookie.values():
+            response.headers.add("Set-Cookie", morsel.OutputString())
+    return response

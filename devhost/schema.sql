@@ -1,0 +1,51 @@
+-- The task hub. Moments are text like 2026-12-24T18:00:00.000000Z, which sorts as it reads.
+-- Payloads are JSON as the SDK and the webhooks exchange them; the store never looks inside.
+
+CREATE TABLE instances (
+    id            TEXT PRIMARY KEY,
+    execution     TEXT NOT NULL,      -- a new one for each start and continue-as-new: tells late messages from due ones
+    name          TEXT NOT NULL,
+    status        TEXT NOT NULL,      -- OrchestrationRuntimeStatus, as the management API spells it
+    input         TEXT,
+    output        TEXT,
+    custom_status TEXT,
+    created       TEXT NOT NULL,
+    updated       TEXT NOT NULL
+);
+
+-- A row a turn, not a row an event: a turn appends, and a replay reads, one value.
+CREATE TABLE history (
+    instance TEXT NOT NULL,
+    turn     INTEGER NOT NULL,
+    events   TEXT NOT NULL,           -- comma-separated JSON objects
+    PRIMARY KEY (instance, turn)
+);
+
+CREATE TABLE entities (
+    id      TEXT PRIMARY KEY,         -- @name@key, the name in lower case
+    state   TEXT NOT NULL,
+    updated TEXT NOT NULL
+);
+
+-- Whatever an instance or an entity has yet to take: its inbox, and the timers it has set.
+CREATE TABLE messages (
+    seq       INTEGER PRIMARY KEY AUTOINCREMENT, -- order of arrival; never used again, or a late removal would hit a new message
+    target    TEXT NOT NULL,
+    execution TEXT,                   -- set where only this execution may take it (a reply, a timer)
+    timer     INTEGER,                -- the id of the timer, so that it can be cancelled
+    due       TEXT NOT NULL,
+    body      TEXT NOT NULL
+);
+CREATE INDEX messages_due ON messages (due);
+CREATE INDEX messages_target ON messages (target);
+
+-- Activities scheduled and not yet completed. A row outlives a crash, and is run again: at least once.
+CREATE TABLE activities (
+    seq       INTEGER PRIMARY KEY AUTOINCREMENT,
+    instance  TEXT NOT NULL,
+    execution TEXT NOT NULL,
+    task      INTEGER NOT NULL,
+    name      TEXT NOT NULL,
+    input     TEXT
+);
+CREATE INDEX activities_instance ON activities (instance);

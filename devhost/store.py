@@ -1,0 +1,218 @@
+"""The task hub in SQLite.
+
+The contract: writes happen inside `transaction()`, which commits all of them or none. A method that finds nothing
+says so in its result (None, or an empty list). Whatever SQLite refuses (disk full, not a database) is a StoreError.
+One thread uses a store.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+RuntimeStatus = Literal["Pending", "Running", "Completed", "Failed", "Terminated", "Suspended"]
+
+APPLICATION_ID = 0x486F5265
+"""Marks the file as a task hub of devhost (PRAGMA application_id)."""
+SCHEMA_VERSION = 1
+
+
+class StoreError(Exception):
+    """The task hub cannot be read or written; nothing of the transaction is kept."""
+
+
+@dataclass(slots=True)
+class Instance:
+    """An orchestration instance: what its status query shows. Payloads are JSON."""
+
+    id: str
+    execution: str
+    name: str
+    status: RuntimeStatus
+    input: str | None
+    output: str | None
+    custom_status: str | None
+    created: str
+    updated: str
+
+
+@dataclass(slots=True)
+class Message:
+    """Something for an instance or an entity to take, not before it is due. `seq` is given by the store."""
+
+    target: str
+    body: str
+    due: str
+    execution: str | None = None
+    timer: int | None = None
+    seq: int = 0
+
+
+@dataclass(slots=True)
+class Activity:
+    """A scheduled run of an activity function. `seq` is given by the store."""
+
+    instance: str
+    execution: str
+    task: int
+    name: str
+    input: str | None
+    seq: int = 0
+
+
+class Store:
+    """A task hub: instances with their history, entities, messages and activities."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Open the task hub in the file, which is made where there is none; None keeps it in memory.
+
+        Raises StoreError when the file is not a task hub, cannot be opened or is in use by another process.
+        """
+        try:
+            self._db = _connect(path)
+        except sqlite3.Error as error:
+            raise StoreError(_explain(error, path)) from error
+
+    def close(self) -> None:
+        """Close the file. What was committed stays."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit everything written in the block, or nothing if it raises."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise StoreError(f"the task hub cannot be written: {error}") from error
+
+    def instance(self, id: str) -> Instance | None:
+        """The instance, or None."""
+        row = self._db.execute("SELECT * FROM instances WHERE id = ?", (id,)).fetchone()
+        return Instance(*row) if row else None
+
+    def save_instance(self, instance: Instance) -> None:
+        """Insert the instance, or replace the one with its id."""
+        self._db.execute("REPLACE INTO instances VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(instance))
+
+    def discard_work(self, id: str) -> None:
+        """Delete what an instance has not taken or not completed: its messages, timers and activities."""
+        self._db.execute("DELETE FROM messages WHERE target = ?", (id,))
+        self._db.execute("DELETE FROM activities WHERE instance = ?", (id,))
+
+    def purge_instance(self, id: str) -> None:
+        """Delete an instance and all that belongs to it."""
+        self.discard_work(id)
+        self._db.execute("DELETE FROM history WHERE instance = ?", (id,))
+        self._db.execute("DELETE FROM instances WHERE id = ?", (id,))
+
+    def history(self, id: str) -> list[str]:
+        """The events of each turn of an instance, oldest first, as comma-separated JSON."""
+        rows = self._db.execute("SELECT events FROM history WHERE instance = ? ORDER BY turn", (id,))
+        return [events for (events,) in rows]
+
+    def append_history(self, id: str, turn: int, events: str) -> None:
+        """Add the events of a turn; turns count from 0."""
+        self._db.execute("INSERT INTO history VALUES (?, ?, ?)", (id, turn, events))
+
+    def entity(self, id: str) -> str | None:
+        """The state of an entity, or None where it does not exist."""
+        row = self._db.execute("SELECT state FROM entities WHERE id = ?", (id,)).fetchone()
+        return row[0] if row else None
+
+    def save_entity(self, id: str, state: str | None, now: str) -> None:
+        """Set the state of an entity; None deletes it."""
+        if state is None:
+            self._db.execute("DELETE FROM entities WHERE id = ?", (id,))
+        else:
+            self._db.execute("REPLACE INTO entities VALUES (?, ?, ?)", (id, state, now))
+
+    def enqueue(self, messages: Iterable[Message]) -> None:
+        """Put messages into the inboxes of their targets, in order."""
+        self._db.executemany(
+            "INSERT INTO messages (target, execution, timer, due, body) VALUES (?, ?, ?, ?, ?)",
+            [(m.target, m.execution, m.timer, m.due, m.body) for m in messages],
+        )
+
+    def due(self, now: str, limit: int) -> list[Message]:
+        """Messages due at `now`, in order of arrival, at most `limit`."""
+        rows = self._db.execute(
+            "SELECT target, body, due, execution, timer, seq FROM messages WHERE due <= ? ORDER BY seq LIMIT ?",
+            (now, limit),
+        )
+        return [Message(*row) for row in rows]
+
+    def next_due(self) -> str | None:
+        """When the earliest message is due, or None where there is none."""
+        due: str | None = self._db.execute("SELECT MIN(due) FROM messages").fetchone()[0]
+        return due
+
+    def dequeue(self, messages: Iterable[Message]) -> None:
+        """Remove messages that were taken."""
+        self._db.executemany("DELETE FROM messages WHERE seq = ?", [(m.seq,) for m in messages])
+
+    def cancel_timer(self, target: str, timer: int) -> None:
+        """Remove the message of a timer that has not fired."""
+        self._db.execute("DELETE FROM messages WHERE target = ? AND timer = ?", (target, timer))
+
+    def schedule(self, activity: Activity) -> Activity:
+        """Add an activity to run; returns it with its `seq`."""
+        cursor = self._db.execute(
+            "INSERT INTO activities (instance, execution, task, name, input) VALUES (?, ?, ?, ?, ?)",
+            (activity.instance, activity.execution, activity.task, activity.name, activity.input),
+        )
+        activity.seq = cursor.lastrowid or 0
+        return activity
+
+    def activities(self) -> list[Activity]:
+        """All activities that have not completed."""
+        rows = self._db.execute("SELECT instance, execution, task, name, input, seq FROM activities ORDER BY seq")
+        return [Activity(*row) for row in rows]
+
+    def complete(self, activity: Activity) -> bool:
+        """Remove an activity; False where it was removed before, so that a result counts once."""
+        return self._db.execute("DELETE FROM activities WHERE seq = ?", (activity.seq,)).rowcount == 1
+
+
+def _connect(path: Path | None) -> sqlite3.Connection:
+    db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=0)
+    # One process at a time: the lock is the operating system's, so it ends with the process, however that ends.
+    db.execute("PRAGMA locking_mode = EXCLUSIVE")
+    # With a write-ahead log a commit outlives a SIGKILL; only a power cut may cost the last ones.
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("BEGIN EXCLUSIVE")
+    _prepare(db)
+    db.execute("COMMIT")
+    return db
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    """Make the tables in an empty file, and accept only what this version made."""
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if tables == 0:
+        for statement in files("devhost").joinpath("schema.sql").read_text().split(";\n"):
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    elif application != APPLICATION_ID:
+        raise sqlite3.DatabaseError("it is a database of another program")
+    elif version != SCHEMA_VERSION:
+        raise sqlite3.DatabaseError(f"it was made by another version of devhost (schema {version})")
+
+
+def _explain(error: sqlite3.Error, path: Path | None) -> str:
+    if "locked" in str(error):
+        return f"{path} is in use by another devhost"
+    return f"{path} cannot be used as a task hub: {error}"

@@ -1,0 +1,141 @@
+"""HTTP in and out: what a request asks for, and answers as JSON or as problems (RFC 9457)."""
+
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from email.message import Message
+from http import HTTPStatus
+from typing import Any
+
+from azure.functions import HttpRequest, HttpResponse
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
+
+from registry.model import Item
+
+IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
+REGISTRY_ID = re.compile(r"[0-9a-f]{32}")
+LONGEST_CHARACTER = 12
+"""Bytes that one character of an item can take in a body: as JSON, two escapes like \\ud83c\\udf81."""
+
+
+class Problem(Exception):
+    """A request that cannot be served: the status, and in words what is wrong."""
+
+    def __init__(self, status: HTTPStatus, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+def registry_id(request: HttpRequest) -> str:
+    """The id in the path. Anything but 32 lower-case hex digits is a 404, before it gets into any URL."""
+    id: str = request.route_params.get("id", "")
+    if not REGISTRY_ID.fullmatch(id):
+        raise Problem(HTTPStatus.NOT_FOUND, "There is no registry with this id: an id is 32 lower-case hex digits.")
+    return id
+
+
+def requested_item(request: HttpRequest, max_length: int) -> Item:
+    """The item to add and its key, which is made at random where the request has none."""
+    text = request.params.get("item")
+    if text is None:
+        text = _item_in_body(request, max_length)
+    if not text.strip():
+        raise Problem(HTTPStatus.BAD_REQUEST, "The item is blank. Name a gift.")
+    if len(text) > max_length:
+        raise _too_long(max_length)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise Problem(HTTPStatus.BAD_REQUEST, "The item is not text: it has half of a surrogate pair.")
+    return Item(_idempotency_key(request), text)
+
+
+def wants_plain_text(request: HttpRequest) -> bool:
+    """Whether the request prefers text/plain to JSON."""
+    accepted = parse_accept_header(request.headers.get("Accept"), MIMEAccept)
+    return accepted.best_match(["application/json", "text/plain"]) == "text/plain"
+
+
+def answer(status: HTTPStatus, body: Any, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """An answer in JSON."""
+    return _response(status, json.dumps(body, ensure_ascii=False), "application/json", headers)
+
+
+def plain(status: HTTPStatus, text: str, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """An answer in plain text."""
+    return _response(status, text, "text/plain; charset=utf-8", headers)
+
+
+def problem(
+    status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None, **members: Any
+) -> HttpResponse:
+    """An error, as RFC 9457 has it; `members` are added to the standard ones."""
+    body = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail} | members
+    return _response(status, json.dumps(body, ensure_ascii=False), "application/problem+json", headers)
+
+
+def _response(
+    status: HTTPStatus, body: str, content_type: str, headers: Mapping[str, str] | None
+) -> HttpResponse:
+    always = {"Content-Type": content_type, "Cache-Control": "no-store"}
+    return HttpResponse(body, status_code=status, headers=always | dict(headers or {}))
+
+
+def _item_in_body(request: HttpRequest, max_length: int) -> str:
+    body = request.get_body()
+    if not body:
+        raise Problem(
+            HTTPStatus.BAD_REQUEST,
+            'The item is missing. Send it as ?item=..., as JSON {"item": "..."} or as a text/plain body.',
+        )
+    if len(body) > LONGEST_CHARACTER * max_length + 1024:
+        raise _too_long(max_length)
+    content = Message()
+    content["Content-Type"] = request.headers.get("Content-Type", "")
+    text = _decode(body, content.get_content_charset("utf-8"))
+    match content.get_content_type():
+        case "application/json":
+            return _item_in_json(text)
+        case "text/plain" if request.headers.get("Content-Type"):
+            return text
+    raise Problem(
+        HTTPStatus.BAD_REQUEST,
+        "The body has a Content-Type that is neither application/json nor text/plain. "
+        'Send the item as ?item=..., as JSON {"item": "..."} or as a text/plain body.',
+    )
+
+
+def _decode(body: bytes, charset: str) -> str:
+    try:
+        return body.decode(charset)
+    except (ValueError, LookupError) as error:  # not in that charset, or no such charset
+        raise Problem(
+            HTTPStatus.BAD_REQUEST, "The body is not text in the charset of its Content-Type (UTF-8 if it names none)."
+        ) from error
+
+
+def _item_in_json(text: str) -> str:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, "The body is not valid JSON.") from error
+    item = document.get("item") if isinstance(document, dict) else None
+    if not isinstance(item, str):
+        raise Problem(HTTPStatus.BAD_REQUEST, 'The body must be a JSON object whose "item" is a string.')
+    return item
+
+
+def _idempotency_key(request: HttpRequest) -> str:
+    key: str | None = request.headers.get("Idempotency-Key")
+    if key is None:
+        return uuid.uuid4().hex
+    if not IDEMPOTENCY_KEY.fullmatch(key):
+        raise Problem(HTTPStatus.BAD_REQUEST, "The Idempotency-Key must be 1 to 128 visible ASCII characters.")
+    return key
+
+
+def _too_long(max_length: int) -> Problem:
+    return Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The item is too long: an item has at most {max_length} characters."
+    )

@@ -1,0 +1,199 @@
+"""The registries as the Durable client reaches them: each call returns a domain object or raises RegistryError.
+
+Signals and events reach the task hub at least once, in any order, and some time later. So what a caller is told
+is always what was read back, never what was sent.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable
+from functools import reduce
+from operator import add
+from typing import Any, NoReturn
+
+import azure.durable_functions as df
+from azure.durable_functions import OrchestrationRuntimeStatus as Status
+
+from registry import clock
+from registry.entities import list_entity, stats_entities, stats_entity
+from registry.model import Item, Registry, Stats, Verdict
+from registry.orchestrator import FINISH_EVENT, ORCHESTRATION
+from registry.times import to_text
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 10.0
+"""Seconds until the outcome of an add or a finish counts as not known, and a call as not answered."""
+FIRST_DELAY = 0.01
+LONGEST_DELAY = 0.5
+"""Seconds between reads; the delay doubles from the first to the longest."""
+RAISE_AGAIN = 1.0
+"""Seconds after which a finish that had no effect is raised again: a backend may drop an early event."""
+
+
+class RegistryError(Exception):
+    """A call that did not come to what was asked for; the message says why."""
+
+
+class UnknownRegistry(RegistryError):
+    """There is no registry with this id."""
+
+
+class RegistryClosed(RegistryError):
+    """The registry takes no more items."""
+
+
+class RegistryFull(RegistryError):
+    """The registry has as many items as it may have."""
+
+
+class KeyReused(RegistryError):
+    """The idempotency key stands for another item in this registry."""
+
+
+class OutcomeUnknown(RegistryError):
+    """The call was accepted, but its effect could not be read back in time."""
+
+
+class HubUnavailable(RegistryError):
+    """The task hub did not answer."""
+
+
+class Hub:
+    """Opens, changes and shows registries through a Durable client."""
+
+    def __init__(self, client: df.DurableOrchestrationClient) -> None:
+        self._client = client
+
+    async def open(self, id: str, registry: Registry) -> None:
+        """Start the life of a new registry under an id that nobody has used."""
+        await _answer(self._client.start_new(ORCHESTRATION, id, registry.to_state()))
+
+    async def peek(self, id: str) -> Registry:
+        """The registry as it stands now. Raises UnknownRegistry."""
+        registry = await self._read(id) or await self._announced(id)
+        return registry.at(clock.utc_now())
+
+    async def add(self, id: str, item: Item) -> int:
+        """Put the item into the registry and return how many items it then has.
+
+        When this returns, the item is in the registry, durably, and will be there when it closes.
+        Raises UnknownRegistry, RegistryClosed, RegistryFull, KeyReused or OutcomeUnknown.
+        """
+        deadline = clock.monotonic() + PATIENCE
+        registry = (await self._opened(id, deadline)).at(clock.utc_now())
+        if registry.judge(item) == "added":
+            await _answer(self._client.signal_entity(list_entity(id), "add", list(item)))
+            # From here on only what is recorded counts: the list may still take the item although its time is up.
+            async for registry in self._reads(id, deadline):
+                if registry.judge(item) != "added":
+                    break
+        verdict = registry.judge(item)
+        if verdict != "known":
+            _refuse(verdict, registry)
+        await self._observe(id, len(registry.items))
+        return len(registry.items)
+
+    async def finish(self, id: str) -> Registry:
+        """Close the registry and return it; one that is closed already is returned as it is.
+
+        Raises UnknownRegistry or OutcomeUnknown.
+        """
+        deadline = clock.monotonic() + PATIENCE
+        registry = (await self._opened(id, deadline)).at(clock.utc_now())
+        while not registry.is_closed and clock.monotonic() < deadline:
+            await self._raise_finish(id)
+            async for latest in self._reads(id, min(deadline, clock.monotonic() + RAISE_AGAIN)):
+                registry = latest.at(clock.utc_now())
+                if registry.is_closed:
+                    break
+        if not registry.is_closed:
+            raise OutcomeUnknown("The registry is being closed. Finish it again to see the outcome.")
+        return registry
+
+    async def stats(self) -> Stats:
+        """The counts over all registries."""
+        shards = await asyncio.gather(
+            *(_answer(self._client.read_entity_state(shard)) for shard in stats_entities())
+        )
+        known = (Stats.from_state(shard.entity_state) for shard in shards if shard.entity_exists)
+        return reduce(add, known, Stats())
+
+    async def _read(self, id: str) -> Registry | None:
+        """What the list entity holds, or None while it has not been opened."""
+        answer = await _answer(self._client.read_entity_state(list_entity(id)))
+        return Registry.from_state(answer.entity_state) if answer.entity_exists else None
+
+    async def _announced(self, id: str) -> Registry:
+        """The registry as its orchestration was told to open it. Raises UnknownRegistry."""
+        status = await _answer(self._client.get_status(id, show_input=True))
+        if not status or status.name != ORCHESTRATION:
+            raise UnknownRegistry("There is no registry with this id.")
+        announced = Registry.from_state(json.loads(status.input_))
+        if status.runtime_status not in (Status.Pending, Status.Running, Status.Suspended):
+            # It ended since the list was read, or was ended by an operator before the list was opened.
+            ended = Registry(announced.opened_at, announced.closes_at, 0, closed_at=status.last_updated_time)
+            return await self._read(id) or ended
+        return announced
+
+    async def _reads(self, id: str, deadline: float) -> AsyncIterator[Registry]:
+        """The registry, read again and again with growing delays until the deadline."""
+        delay = FIRST_DELAY
+        while True:
+            if registry := await self._read(id):
+                yield registry
+            remaining = deadline - clock.monotonic()
+            if remaining <= 0:
+                return
+            await clock.sleep(min(delay, remaining))
+            delay = min(2 * delay, LONGEST_DELAY)
+
+    async def _opened(self, id: str, deadline: float) -> Registry:
+        """The registry once its list is open, or as it was announced if it has ended before that."""
+        if registry := await self._read(id):
+            return registry
+        announced = await self._announced(id)
+        if announced.at(clock.utc_now()).is_closed:
+            return announced
+        async for registry in self._reads(id, deadline):
+            return registry
+        raise OutcomeUnknown("The registry is still being opened. Try again.")
+
+    async def _raise_finish(self, id: str) -> None:
+        try:
+            await _answer(self._client.raise_event(id, FINISH_EVENT))
+        except HubUnavailable as error:
+            # The SDK tells "gone", which means that the timer won, from other failures by its message only;
+            # whether the registry is closed is read afterwards in any case.
+            log.info("registry %s: finish not raised: %s", id[:8], error.__cause__)
+
+    async def _observe(self, id: str, count: int) -> None:
+        try:
+            await _answer(self._client.signal_entity(stats_entity(id), "observe", [id, count]))
+        except HubUnavailable as error:  # a lost observation heals with the next one, or with the close
+            log.warning("registry %s: stats not told of an item: %s", id[:8], error.__cause__)
+
+
+async def _answer(call: Awaitable[Any]) -> Any:
+    """Await a Durable client call. Whatever it raises, or no answer in time, becomes HubUnavailable."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await call
+    except Exception as error:  # the SDK raises bare Exception for each answer it does not expect
+        raise HubUnavailable("The task hub does not answer. Try again later.") from error
+
+
+def _refuse(verdict: Verdict, registry: Registry) -> NoReturn:
+    match verdict:
+        case "reused":
+            raise KeyReused("The Idempotency-Key stands for another item in this registry. Use a new key for a new item.")
+        case "closed":
+            closed_at = to_text(registry.closed_at or registry.closes_at)
+            raise RegistryClosed(f"The registry closed at {closed_at} and takes no more items.")
+        case "full":
+            raise RegistryFull(f"The registry is full: it has {registry.max_items} items, the most it takes.")
+        case _:
+            raise OutcomeUnknown(
+                "The item was sent, but is not yet known to be in the registry. Retry with the same Idempotency-Key."
+            )
