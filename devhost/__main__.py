@@ -44,8 +44,8 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--port", type=_port, default=7071, help="TCP port; 0 takes a free one (default: 7071)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--app", type=Path, default=Path.cwd(), metavar="DIR", help="folder of the app (default: here)")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the task hub (default: .devhost in the app)")
+    parser.add_argument("--app", type=Path, default=Path.cwd(), metavar="DIR", help="the app (default: here)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the task hub (default: .devhost in the app)")
     options = parser.parse_args()
     options.app = options.app.resolve()
     return options

@@ -48,7 +48,7 @@ class FunctionInfo:
         return await asyncio.to_thread(self.code, **arguments)
 
 
-class InvocationContext(Context):
+class InvocationContext(Context):  # type: ignore[misc]  # azure-functions is not followed by mypy
     """What a function learns of its invocation when it has a parameter `context`."""
 
     def __init__(self, function: str) -> None:
@@ -96,8 +96,7 @@ class App:
         """The functions that the engine runs or schedules."""
         return DurableFunctions(
             orchestrators={
-                _durable_name(each, "orchestration"): _raw(each)
-                for each in self._triggered_by("orchestrationTrigger")
+                _durable_name(each, "orchestration"): _raw(each) for each in self._triggered_by("orchestrationTrigger")
             },
             entities={_durable_name(each, "entityName"): _raw(each) for each in self._triggered_by("entityTrigger")},
             activities=frozenset(self.activities),
@@ -111,7 +110,8 @@ def load(folder: Path) -> App:
         raise AppError(f"there is no function_app.py in {folder}")
     sys.path.insert(0, str(folder))
     spec = importlib.util.spec_from_file_location("function_app", file)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = sys.modules["function_app"] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

@@ -13,7 +13,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Any, Literal
 
-from devhost.orchestration import Event, EventType, NonDeterminism, UnsupportedAction, decide
+from devhost.orchestration import Decisions, Event, EventType, OrchestrationError, decide
 from devhost.store import Activity, Instance, Message, RuntimeStatus, Store
 
 log = logging.getLogger("devhost")
@@ -138,6 +138,8 @@ class Engine:
         batch = [{"name": each["op"], "input": each["input"], "isSignal": each["signal"]} for each in requests]
         context = {"self": {"name": name, "key": key}, "exists": state is not None, "state": state, "batch": batch}
         after: dict[str, Any] = json.loads(function(json.dumps(context)))
+        if len(after["results"]) != len(requests):
+            raise ValueError(f"{len(after['results'])} results for {len(requests)} operations")
         return after
 
     def _reply(self, request: dict[str, Any], result: dict[str, Any], at: str) -> None:
@@ -181,9 +183,12 @@ class _Turn:
         else:
             self._instance.status = "Running"
             try:
-                self._obey(self._ask())
-            except (UnsupportedAction, NonDeterminism, LookupError) as error:
-                self._fail(str(error))
+                state = self._ask()
+                decisions = self._decide(state)
+            except Exception as error:  # whatever it is, it fails this instance and no other
+                self._fail(str(error) if isinstance(error, OrchestrationError) else repr(error))
+            else:
+                self._obey(state, decisions)
         for event in self._events:
             event["IsPlayed"] = True
         self._store.append_history(self._instance.id, len(self._chunks), _join(self._events))
@@ -196,7 +201,7 @@ class _Turn:
         name = self._instance.name
         function = self._engine.functions.orchestrators.get(name.casefold())
         if function is None:
-            raise LookupError(
+            raise OrchestrationError(
                 f"The function '{name}' doesn't exist, is disabled, or is not an orchestrator function."
             )
         context = {
@@ -219,10 +224,21 @@ class _Turn:
             return {"actions": [[]], "isDone": False, "error": message or repr(error)}
         return state
 
-    def _obey(self, state: dict[str, Any]) -> None:
+    def _decide(self, state: dict[str, Any]) -> Decisions:
         (actions,) = state["actions"]
         past = json.loads(f"[{','.join(self._chunks)}]")
         decisions = decide(chain(past, self._events), actions, self._instance.execution)
+        for event in decisions.scheduled:
+            name = event.get("Name", "")
+            if event["EventType"] == EventType.TASK_SCHEDULED and (
+                name.casefold() not in self._engine.functions.activities
+            ):
+                raise OrchestrationError(
+                    f"The function '{name}' doesn't exist, is disabled, or is not an activity function."
+                )
+        return decisions
+
+    def _obey(self, state: dict[str, Any], decisions: Decisions) -> None:
         for event in decisions.scheduled:
             self._schedule(event)
         for timer in decisions.cancelled_timers:
@@ -241,7 +257,10 @@ class _Turn:
         self._events.append(self._event(EventType(event["EventType"])) | event)
         match event["EventType"]:
             case EventType.TASK_SCHEDULED:
-                self._schedule_activity(event)
+                activity = Activity(
+                    instance.id, instance.execution, event["EventId"], event["Name"], json.loads(event["Input"])
+                )
+                self._engine.scheduled.append(self._store.schedule(activity))
             case EventType.TIMER_CREATED:
                 fired = {"EventType": int(EventType.TIMER_FIRED), "TimerId": event["EventId"]}
                 fired["FireAt"] = event["FireAt"]
@@ -252,24 +271,13 @@ class _Turn:
                     request |= {"parent": instance.id, "parentExecution": instance.execution}
                 self._store.enqueue([Message(event["InstanceId"], json.dumps(request), self._at)])
 
-    def _schedule_activity(self, event: Event) -> None:
-        name = event["Name"]
-        if name.casefold() not in self._engine.functions.activities:
-            raise LookupError(f"The function '{name}' doesn't exist, is disabled, or is not an activity function.")
-        activity = Activity(
-            self._instance.id, self._instance.execution, event["EventId"], name, json.loads(event["Input"])
-        )
-        self._engine.scheduled.append(self._store.schedule(activity))
-
     def _fail(self, reason: str) -> None:
         log.error("%s %s: %s", self._instance.name, self._instance.id[:8], reason)
         self._end("Failed", json.dumps(reason))
 
     def _end(self, status: Literal["Completed", "Failed", "Terminated"], output: str) -> None:
         self._instance.status, self._instance.output = status, output
-        self._events.append(
-            self._event(EventType.EXECUTION_COMPLETED, OrchestrationStatus=status, Result=output)
-        )
+        self._events.append(self._event(EventType.EXECUTION_COMPLETED, OrchestrationStatus=status, Result=output))
         self._store.discard_work(self._instance.id)
 
 

@@ -43,7 +43,7 @@ class Host:
         """Stop after the current turns; activities that are running will run again at the next start."""
         for task in self._running:
             task.cancel()
-        await self._pump.stop()
+        self._pump.stop()
         self._store.close()
 
     async def manage(self, call: Call) -> Reply:

@@ -32,6 +32,8 @@ CONSTRAINTS = {
     "guid": r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
 }
 """Route constraints of ASP.NET that devhost knows."""
+ENCODED_SLASH = re.compile("%2F", re.IGNORECASE)
+"""Stays encoded, as in ASP.NET: it separates no segments."""
 PARAMETER = re.compile(r"\{(?P<rest>\*{0,2})(?P<name>\w+)(:(?P<constraint>[^?}]+))?(?P<optional>\?)?\}")
 
 
@@ -85,8 +87,8 @@ def server(front: Front) -> web.Server:
     """An aiohttp server without routing and log of its own."""
     loop = asyncio.get_running_loop()
 
-    def request_factory(*parts: Any) -> web.BaseRequest:
-        return web.BaseRequest(*parts, loop, client_max_size=LARGEST_BODY)
+    def request_factory(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+        return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=LARGEST_BODY)
 
     return web.Server(front, request_factory=request_factory, access_log=None)
 
@@ -128,7 +130,7 @@ class Front:
         return web.Response(status=reply.status, text=reply.body, headers=reply.headers, content_type=content_type)
 
     async def _serve(self, request: web.BaseRequest, path: str) -> tuple[str, web.StreamResponse]:
-        decoded = unquote(path, errors="replace")
+        decoded = unquote(ENCODED_SLASH.sub("%252F", path), errors="replace")
         for route in self._routes:
             if request.method in route.methods and (match := route.pattern.fullmatch(decoded)):
                 return route.template, await self._invoke(request, route, match.groupdict())
@@ -143,7 +145,7 @@ class Front:
             result = await function.invoke(argument, self._host.client)
             return _from_function(result)
         except web.HTTPException as error:
-            return error
+            return web.Response(status=error.status, text=error.text)
         except Exception:
             log.exception("function %s failed", function.name)
             return web.Response(status=500)
@@ -153,10 +155,10 @@ async def _to_function(request: web.BaseRequest, parameters: dict[str, str | Non
     """The HttpRequest that the function takes; like the real host, without query values that are empty."""
     query: dict[str, str] = {}
     for name, value in parse_qsl(request.rel_url.raw_query_string, errors="replace"):
-        query[name] = f"{query[name]},{value}" if name in query else value
+        _join(query, name, value)
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
+        _join(headers, name.lower(), value)
     http = {
         "method": _text(request.method),
         "url": _text(f"{request.scheme}://{request.host}{request.rel_url.raw_path_qs}"),
@@ -166,6 +168,11 @@ async def _to_function(request: web.BaseRequest, parameters: dict[str, str | Non
         "body": meta.Datum(await request.read(), "bytes"),
     }
     return convert_in("httpTrigger", http, "http")
+
+
+def _join(values: dict[str, str], name: str, value: str) -> None:
+    """Values of one name become one, with a comma between them, as on the real host."""
+    values[name] = f"{values[name]},{value}" if name in values else value
 
 
 def _text(value: str) -> meta.Datum:

@@ -57,28 +57,26 @@ SCHEDULING = {EventType.TASK_SCHEDULED, EventType.TIMER_CREATED, EventType.EVENT
 """Events that an action leaves in the history."""
 
 
-class UnsupportedAction(Exception):
-    """The orchestrator asked for something that devhost does not do; the message names it."""
-
-
-class NonDeterminism(Exception):
-    """A replay asked for something else than the history says; the message tells what differs."""
+class OrchestrationError(Exception):
+    """What an orchestrator asked for cannot be done; the message says what and why. It fails the instance."""
 
 
 @dataclass
 class Decisions:
-    """What follows from a turn: the events it adds to the history, each of which schedules something,
-    timers that are no longer wanted, and how many actions there are by now."""
+    """What follows from a turn."""
 
     scheduled: list[Event]
+    """Events to add to the history; each schedules something."""
     cancelled_timers: list[int]
+    """Timers that are no longer wanted."""
     actions: int
+    """How many actions there are by now, to be noted at the end of the turn."""
 
 
 def decide(history: Iterable[Event], actions: list[Action], execution: str) -> Decisions:
     """Walk history and actions, and return what the actions ask for beyond the history.
 
-    Raises UnsupportedAction or NonDeterminism.
+    Raises OrchestrationError for actions that are not supported or contradict the history.
     """
     walk = _Walk(actions, execution)
     past: dict[int, Event] = {}
@@ -100,7 +98,7 @@ def _compare(past: dict[int, Event], scheduled: dict[int, Event]) -> None:
         now = scheduled.get(id)
         if now is None or _identity(now) != _identity(then):
             asked = "nothing" if now is None else _identity(now)
-            raise NonDeterminism(
+            raise OrchestrationError(
                 f"non-deterministic orchestrator: task {id} was {_identity(then)}, but this replay asked for {asked}"
             )
 
@@ -218,7 +216,7 @@ class _Walk:
             case ActionType.WHEN_ANY | ActionType.WHEN_ALL:
                 children = [self._perform(child) for child in action["compoundActions"]]
                 return _Task(_any if kind == ActionType.WHEN_ANY else _all).adopt(children)
-        raise UnsupportedAction(f"devhost does not support the orchestrator action {_name(kind)}")
+        raise OrchestrationError(f"devhost does not support the orchestrator action {_name(kind)}")
 
     def _schedule(self, kind: EventType, **details: Any) -> _Task:
         id = self._next_id
@@ -236,9 +234,7 @@ class _Walk:
     def _entity(self, action: Action, is_signal: bool) -> _Task:
         request = str(uuid.uuid5(ENTITY_REQUESTS, f"{self._execution}:{self._next_id}"))
         body = {"op": action["operation"], "id": request, "input": _nested(action["input"]), "signal": is_signal}
-        task = self._schedule(
-            EventType.EVENT_SENT, InstanceId=action["instanceId"], Name="op", Input=json.dumps(body)
-        )
+        task = self._schedule(EventType.EVENT_SENT, InstanceId=action["instanceId"], Name="op", Input=json.dumps(body))
         if is_signal:
             task.settle()
         else:

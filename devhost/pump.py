@@ -1,12 +1,12 @@
-"""The engine's thread: commands and due turns, batch by batch, with one commit for each batch.
+"""Commands and due turns, batch by batch on the event loop, with one commit for each batch.
 
 What waits for a command gets its answer after the commit, and by then the turns that the command caused have
-run as well, unless there are many: so what a client has sent is in effect when it is told so.
+run as well, unless there are many: so what a client has sent is in effect when it is told so. Orchestrators and
+entities run on the loop too, which is the fastest for functions that do not block; these should not.
 """
 
 import asyncio
 import logging
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,58 +22,54 @@ Command = Callable[[Engine, datetime], Result]
 Clock = Callable[[], datetime]
 
 BATCH_SECONDS = 0.01
-"""How long a batch goes on with further turns while commands may be waiting."""
+"""How long a batch goes on with further turns while others wait for the loop."""
 PAUSE_AFTER_ERROR = 1.0
 LONGEST_WAIT = 60.0
 """Seconds; a wait ends at least this often, in case the clock was set."""
 
 
 class Pump:
-    """Runs an engine in a thread of its own, and answers on an event loop."""
+    """Keeps an engine going, on the running event loop."""
 
     def __init__(self, engine: Engine, clock: Clock, on_scheduled: Callable[[list[Activity]], None]) -> None:
-        """`on_scheduled` gets newly scheduled activities, on the loop, after they were committed."""
+        """`on_scheduled` gets newly scheduled activities after they were committed."""
         self._engine = engine
         self._clock = clock
         self._on_scheduled = on_scheduled
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
-        self._wake = threading.Condition()
         self._commands: list[tuple[Command[Any], asyncio.Future[Any]]] = []
-        self._stopping = False
+        self._next: asyncio.Handle | None = None
+        self._stopped = False
 
     def start(self) -> None:
-        """Start the thread; what is due is taken at once."""
-        self._thread.start()
+        """Take at once what is due, and from then on whatever becomes due."""
+        self._batch_after(0)
 
-    async def stop(self) -> None:
-        """End after the current batch. What is left over stays in the store for the next start."""
-        with self._wake:
-            self._stopping = True
-            self._wake.notify()
-        await asyncio.to_thread(self._thread.join)
+    def stop(self) -> None:
+        """Take nothing more. What is left over stays in the store for the next start."""
+        self._stopped = True
+        if self._next is not None:
+            self._next.cancel()
 
     async def submit(self, command: Command[Result]) -> Result:
         """Run a command in the next batch; returns its result once that is committed. Raises StoreError."""
+        if self._stopped:
+            raise StoreError("the host is stopping")
         future: asyncio.Future[Result] = self._loop.create_future()
-        with self._wake:
-            self._commands.append((command, future))
-            self._wake.notify()
+        self._commands.append((command, future))
+        if len(self._commands) == 1:
+            self._batch_after(0)
         return await future
 
-    def _run(self) -> None:
-        wait = 0.0
-        while True:
-            with self._wake:
-                if not self._commands and not self._stopping and wait > 0:
-                    self._wake.wait(wait)
-                if self._stopping and not self._commands:
-                    return
-                batch, self._commands = self._commands, []
-            wait = self._process(batch)
+    def _batch_after(self, seconds: float) -> None:
+        if self._next is not None:
+            self._next.cancel()
+        if not self._stopped:
+            soon = seconds <= 0
+            self._next = self._loop.call_soon(self._batch) if soon else self._loop.call_later(seconds, self._batch)
 
-    def _process(self, batch: list[tuple[Command[Any], asyncio.Future[Any]]]) -> float:
-        """Run a batch; returns for how many seconds nothing is due after it."""
+    def _batch(self) -> None:
+        batch, self._commands = self._commands, []
         try:
             with self._engine.store.transaction():
                 results = [command(self._engine, self._clock()) for command, _ in batch]
@@ -82,41 +78,29 @@ class Pump:
         except Exception as error:
             self._engine.scheduled.clear()
             log.error("nothing of this batch is kept: %s", error, exc_info=not isinstance(error, StoreError))
-            self._loop.call_soon_threadsafe(_fail, batch, error)
-            return PAUSE_AFTER_ERROR
-        scheduled, self._engine.scheduled = self._engine.scheduled, []
-        if batch or scheduled:
-            self._loop.call_soon_threadsafe(self._deliver, batch, results, scheduled)
-        return self._until(due)
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            self._batch_after(PAUSE_AFTER_ERROR)
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            if not future.done():
+                future.set_result(result)
+        if self._engine.scheduled:
+            scheduled, self._engine.scheduled = self._engine.scheduled, []
+            self._on_scheduled(scheduled)
+        self._batch_after(self._seconds_until(due))
 
     def _turns(self) -> None:
         end = time.monotonic() + BATCH_SECONDS
         while self._engine.turns(self._clock()) and time.monotonic() < end:
             pass
 
-    def _until(self, due: str | None) -> float:
+    def _seconds_until(self, due: str | None) -> float:
         now = self._clock()
         if due is None:
             return LONGEST_WAIT
         if due <= timestamp(now):
-            return 0.0
+            return 0
         moment = datetime.strptime(due, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
         return min((moment - now).total_seconds(), LONGEST_WAIT)
-
-    def _deliver(
-        self,
-        batch: list[tuple[Command[Any], asyncio.Future[Any]]],
-        results: list[Any],
-        scheduled: list[Activity],
-    ) -> None:
-        for (_, future), result in zip(batch, results, strict=True):
-            if not future.done():
-                future.set_result(result)
-        if scheduled:
-            self._on_scheduled(scheduled)
-
-
-def _fail(batch: list[tuple[Command[Any], asyncio.Future[Any]]], error: Exception) -> None:
-    for _, future in batch:
-        if not future.done():
-            future.set_exception(error)

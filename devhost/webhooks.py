@@ -62,7 +62,7 @@ def handle(engine: Engine, call: Call, now: datetime) -> Reply:
                 return _read_entity(engine, name, key)
             case "POST" | "DELETE", ["entities", name, key]:
                 return _signal(engine, call, now, name, key)
-    except ValueError as error:  # a body that is not JSON, an id that may not be
+    except (ValueError, RecursionError) as error:  # a body that is not JSON, an id that may not be
         return _error(400, str(error))
     return _error(404, f"devhost does not serve {call.method} {PREFIX}{call.path}")
 
@@ -193,6 +193,8 @@ def _signal(engine: Engine, call: Call, now: datetime, name: str, key: str) -> R
             json.loads(input)
         else:
             input = json.dumps(input)
+    if name.casefold() not in engine.functions.entities:
+        raise ValueError(f"The function '{name}' doesn't exist, is disabled, or is not an entity function.")
     operation = "delete" if call.method == "DELETE" else call.query.get("op", "")
     engine.signal(_entity_id(name, key), operation, input, now)
     return Reply(202)

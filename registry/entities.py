@@ -4,6 +4,8 @@ The SDK gives an operation the state as its predecessor in the batch left it, al
 `set_result` makes an entity exist. So each operation here sets state and result only where it succeeds.
 """
 
+from collections.abc import Callable
+
 import azure.durable_functions as df
 
 from registry import clock
@@ -56,7 +58,11 @@ def registry_stats(context: df.DurableEntityContext) -> None:
     """`opened` with [id]; `observe` and `closed` with [id, count]."""
     state: State | None = context.get_state(expected_type=dict)
     stats = Stats() if state is None else Stats.from_state(state)
-    operations = {"opened": stats.opened, "observe": stats.observe, "closed": stats.closed}
+    operations: dict[str, Callable[..., None]] = {
+        "opened": stats.opened,
+        "observe": stats.observe,
+        "closed": stats.closed,
+    }
     if context.operation_name not in operations:
         raise ValueError(f"RegistryStats has no operation {context.operation_name!r}")
     operations[context.operation_name](*context.get_input(expected_type=list))

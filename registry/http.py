@@ -67,17 +67,13 @@ def plain(status: HTTPStatus, text: str, headers: Mapping[str, str] | None = Non
     return _response(status, text, "text/plain; charset=utf-8", headers)
 
 
-def problem(
-    status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None, **members: Any
-) -> HttpResponse:
+def problem(status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None, **members: Any) -> HttpResponse:
     """An error, as RFC 9457 has it; `members` are added to the standard ones."""
     body = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail} | members
     return _response(status, json.dumps(body, ensure_ascii=False), "application/problem+json", headers)
 
 
-def _response(
-    status: HTTPStatus, body: str, content_type: str, headers: Mapping[str, str] | None
-) -> HttpResponse:
+def _response(status: HTTPStatus, body: str, content_type: str, headers: Mapping[str, str] | None) -> HttpResponse:
     always = {"Content-Type": content_type, "Cache-Control": "no-store"}
     return HttpResponse(body, status_code=status, headers=always | dict(headers or {}))
 

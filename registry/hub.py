@@ -114,9 +114,7 @@ class Hub:
 
     async def stats(self) -> Stats:
         """The counts over all registries."""
-        shards = await asyncio.gather(
-            *(_answer(self._client.read_entity_state(shard)) for shard in stats_entities())
-        )
+        shards = await asyncio.gather(*(_answer(self._client.read_entity_state(shard)) for shard in stats_entities()))
         known = (Stats.from_state(shard.entity_state) for shard in shards if shard.entity_exists)
         return reduce(add, known, Stats())
 
@@ -187,7 +185,9 @@ async def _answer(call: Awaitable[Any]) -> Any:
 def _refuse(verdict: Verdict, registry: Registry) -> NoReturn:
     match verdict:
         case "reused":
-            raise KeyReused("The Idempotency-Key stands for another item in this registry. Use a new key for a new item.")
+            raise KeyReused(
+                "The Idempotency-Key stands for another item in this registry. Use a new key for a new item."
+            )
         case "closed":
             closed_at = to_text(registry.closed_at or registry.closes_at)
             raise RegistryClosed(f"The registry closed at {closed_at} and takes no more items.")

@@ -1,0 +1,61 @@
+# `make run` and `make test` do all the set-up; nothing but Python 3.11 or later is needed.
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 7071
+DATA ?= .devhost
+BIN := $(VENV)/bin
+
+.PHONY: help run test quick check format bench func clean
+.DELETE_ON_ERROR:
+
+help: ## Show this
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: $(VENV)/app ## Start the app on http://127.0.0.1:7071 (PORT=..., DATA=... for the folder of its data)
+	@exec $(BIN)/python -m devhost --port $(PORT) --data $(DATA)
+
+test: check ## Run every check and test
+	$(BIN)/python -m pytest --cov
+
+quick: $(VENV)/dev ## Run the unit and e2e tests
+	$(BIN)/python -m pytest tests/unit tests/e2e
+
+check: $(VENV)/dev ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/dev ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/dev ## Measure the speed beside its baselines
+	$(BIN)/python -m bench
+
+# Azure Functions Core Tools run the Python that is first in the path, and need a storage account: Azurite stands in.
+func: $(VENV)/app local.settings.json ## Start the app on the real host (Core Tools and Azurite, from npm)
+	@npx --yes azurite --silent --disableTelemetry --skipApiVersionCheck --location .azurite & azurite=$$!; \
+	trap 'kill $$azurite' EXIT; \
+	until $(BIN)/python -c 'import socket; socket.create_connection(("127.0.0.1", 10002))' 2>/dev/null; do sleep 0.2; done; \
+	PATH="$(CURDIR)/$(BIN):$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)" \
+		npx --yes --package azure-functions-core-tools@4 -- func start --port $(PORT)
+
+local.settings.json:
+	cp local.settings.json.example $@
+
+clean: ## Delete what the other targets made, the data included
+	rm -rf $(VENV) .venv-* $(DATA) .azurite .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed; set PYTHON=... to use another one than $(PYTHON)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/app: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/dev: requirements.txt requirements-dev.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ $(VENV)/app

@@ -1,0 +1,135 @@
+"""A small function app with what the registry does not use, to run on devhost through the real SDK."""
+
+import asyncio
+from datetime import timedelta
+
+import azure.durable_functions as df
+import azure.functions as func
+
+
+def make_app(runs: list[str] | None = None) -> df.DFApp:
+    """A new app, for the SDK lets an app be indexed once. Activities leave a note in `runs`."""
+    app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+    noted = runs if runs is not None else []
+
+    @app.orchestration_trigger(context_name="context")
+    def fan_out(context):
+        numbers = context.get_input()
+        squares = yield context.task_all([context.call_activity("square", each) for each in numbers])
+        context.set_custom_status({"squares": len(squares)})
+        return sum(squares)
+
+    @app.activity_trigger(input_name="number")
+    def square(number: int) -> int:
+        noted.append(f"square {number}")
+        return number * number
+
+    @app.activity_trigger(input_name="number")
+    async def halve(number: int) -> float:
+        await asyncio.sleep(0)
+        noted.append(f"halve {number}")
+        if number % 2:
+            raise ValueError(f"{number} is odd")
+        return number / 2
+
+    @app.orchestration_trigger(context_name="context")
+    def halves(context):
+        try:
+            return (yield context.call_activity(halve, context.get_input()))
+        except Exception as error:
+            return f"failed: {error}"
+
+    @app.orchestration_trigger(context_name="context")
+    def broken(context):
+        yield context.call_activity("square", 1)
+        raise RuntimeError("out of wrapping paper")
+
+    @app.orchestration_trigger(context_name="context")
+    def unknown_activity(context):
+        yield context.call_activity("nothing", 1)
+
+    @app.orchestration_trigger(context_name="context")
+    def restless(context):
+        yield context.call_sub_orchestrator("fan_out", [1])
+
+    @app.orchestration_trigger(context_name="context")
+    def fickle(context):
+        fickle.runs += 1
+        name = "square" if fickle.runs == 1 else "halve"
+        yield context.call_activity(name, 2)
+
+    fickle.runs = 0
+
+    @app.orchestration_trigger(context_name="context")
+    def two_events(context):
+        first = yield context.wait_for_external_event("go")
+        second = yield context.wait_for_external_event("go")
+        return [first, second]
+
+    @app.orchestration_trigger(context_name="context")
+    def raced_twice(context):
+        """The second race takes up a timer of the first, which leaves the walk of actions without a reason to go on."""
+        timer = context.create_timer(context.current_utc_datetime + timedelta(seconds=10))
+        yield context.task_any([timer, context.wait_for_external_event("go")])
+        yield context.task_any([timer, context.wait_for_external_event("again")])
+        return (yield context.call_activity("square", 3))
+
+    @app.orchestration_trigger(context_name="context")
+    def counts(context):
+        counter = df.EntityId("Counter", context.get_input())
+        context.signal_entity(counter, "add", 2)
+        yield context.call_entity(counter, "add", 3)
+        try:
+            yield context.call_entity(counter, "burst", None)
+        except Exception as error:
+            context.set_custom_status(str(error))
+        return (yield context.call_entity(counter, "get", None))
+
+    @app.entity_trigger(context_name="context", entity_name="Counter")
+    def counter(context):
+        count = context.get_state(lambda: 0)
+        match context.operation_name:
+            case "add":
+                context.set_state(count + context.get_input())
+            case "burst":
+                raise ValueError("the counter burst")
+            case "delete":
+                context.destruct_on_exit()
+        context.set_result(count) if context.operation_name != "delete" else None
+
+    @app.route("start/{name}", methods=[func.HttpMethod.POST])
+    @app.durable_client_input(client_name="client")
+    async def start(req: func.HttpRequest, client) -> func.HttpResponse:
+        id = await client.start_new(req.route_params["name"], None, req.get_json())
+        return client.create_check_status_response(req, id)
+
+    @app.route("Echo/{word}/{rest?}")
+    def echo(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+        """Says what it got, by a function that is not async and wants its context."""
+        body = f"{req.method} {req.url} {dict(req.route_params)} {dict(req.params)} {req.get_body()!r}"
+        response = func.HttpResponse(body, status_code=201, headers={"X-Function": context.function_name})
+        response.headers.add("Set-Cookie", "a=1; Path=/")
+        response.headers.add("Set-Cookie", "b=2; HttpOnly")
+        return response
+
+    @app.route("echo/fixed")
+    def fixed(req: func.HttpRequest) -> str:
+        return "fixed"
+
+    @app.route("headers")
+    def headers(req: func.HttpRequest) -> str:
+        return req.headers["x-twice"]
+
+    @app.route("nothing")
+    def nothing(req: func.HttpRequest) -> None:
+        return None
+
+    @app.route("bytes/{number:int}")
+    def some_bytes(req: func.HttpRequest) -> func.HttpResponse:
+        return func.HttpResponse(bytes(range(256)), mimetype="application/octet-stream")
+
+    @app.route("fail")
+    def fail(req: func.HttpRequest) -> str:
+        raise RuntimeError("secret of the stack trace")
+
+    return app

@@ -1,0 +1,269 @@
+import json
+import logging
+from datetime import timedelta
+
+import pytest
+
+from devhost import app as apps
+from devhost.engine import Engine, Outcome
+from devhost.store import Store
+from devhost.webhooks import Call
+from tests.devhost.sample_app import make_app
+from tests.virtual import ORIGIN, VirtualHost
+
+
+class SampleHost(VirtualHost):
+    """The sample app, whose activities run when a test says so."""
+
+    def __init__(self, path=None) -> None:
+        super().__init__(path, apps.index(make_app()))
+
+    def start(self, name: str, input=None, id: str | None = None) -> str:
+        body = json.dumps(json.dumps(input))
+        reply = self.manage(Call("POST", f"orchestrators/{name}" + (f"/{id}" if id else ""), ORIGIN, body=body))
+        assert reply.status == 202, reply
+        return json.loads(reply.body)["id"]
+
+    def raise_event(self, id: str, name: str, data: object = None) -> int:
+        body = json.dumps(json.dumps(data))
+        return self.manage(Call("POST", f"instances/{id}/raiseEvent/{name}", ORIGIN, body=body)).status
+
+    def complete(self, result: str | None = None, error: str | None = None) -> None:
+        """Complete the oldest activity."""
+        with self.store.transaction():
+            self.engine.complete(self.store.activities()[0], Outcome(result, error), self.clock.now)
+        self.run()
+
+    def status(self, id: str) -> tuple[str, object]:
+        instance = self.store.instance(id)
+        return instance.status, json.loads(instance.output or "null")
+
+
+@pytest.fixture(params=["memory", "file"])
+def host(request, tmp_path):
+    """A host over a task hub in memory, and over one in a file."""
+    with SampleHost(tmp_path / "hub.db" if request.param == "file" else None) as host:
+        yield host
+
+
+def test_fan_out_and_in(host) -> None:
+    """Activities of a task_all, their results in order, and a custom status."""
+    id = host.start("fan_out", [2, 3])
+    assert [(each.name, each.input) for each in host.store.activities()] == [("square", "2"), ("square", "3")]
+    host.complete("4")
+    assert host.status(id) == ("Running", None)
+    host.complete("9")
+    assert host.status(id) == ("Completed", 13)
+    assert host.store.instance(id).custom_status == '{"squares": 2}'
+
+
+def test_a_failed_activity_is_raised_at_its_caller(host) -> None:
+    """With its message."""
+    id = host.start("halves", 3)
+    host.complete(error="ValueError: 3 is odd")
+    status, output = host.status(id)
+    assert status == "Completed"
+    assert "Activity function 'halve' failed: ValueError: 3 is odd" in output
+
+
+def test_an_activity_counts_once(host) -> None:
+    """A result that comes again changes nothing."""
+    id = host.start("fan_out", [2, 3])
+    activity = host.store.activities()[0]
+    for _ in range(2):
+        with host.store.transaction():
+            host.engine.complete(activity, Outcome("4"), host.clock.now)
+        host.run()
+    assert host.status(id) == ("Running", None)
+
+
+def test_an_orchestrator_that_raises_fails(host, caplog) -> None:
+    """The message is the output, and a line in the log."""
+    id = host.start("broken")
+    host.complete("1")
+    assert host.status(id) == ("Failed", "Orchestrator function 'broken' failed: out of wrapping paper")
+    assert "out of wrapping paper" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("unknown_activity", "The function 'nothing' doesn't exist, is disabled, or is not an activity function."),
+        ("restless", "devhost does not support the orchestrator action call_sub_orchestrator"),
+    ],
+)
+def test_what_cannot_be_done_fails_the_instance(host, name, reason) -> None:
+    """With a line that names it."""
+    assert host.status(host.start(name)) == ("Failed", reason)
+
+
+def test_an_orchestrator_that_is_not_deterministic_fails(host) -> None:
+    """With a line that says what differed."""
+    id = host.start("fickle")
+    host.complete("4")
+    assert host.status(id) == (
+        "Failed",
+        "non-deterministic orchestrator: task 0 was TASK_SCHEDULED square, "
+        "but this replay asked for TASK_SCHEDULED halve",
+    )
+
+
+def test_an_orchestrator_that_is_gone_fails_its_instances(host) -> None:
+    """When the app has changed since they were started."""
+    id = host.start("two_events")
+    host.engine.functions = apps.App([]).durable
+    host.raise_event(id, "go")
+    assert host.status(id)[0] == "Failed"
+
+
+def test_events_of_one_name_come_one_after_the_other(host) -> None:
+    """Each wait takes one."""
+    id = host.start("two_events")
+    host.raise_event(id, "go", 1)
+    assert host.status(id) == ("Running", None)
+    host.raise_event(id, "go", 2)
+    assert host.status(id) == ("Completed", ["1", "2"])
+
+
+def test_an_event_after_the_end_is_gone(host) -> None:
+    """410, as the real host answers."""
+    id = host.start("two_events")
+    assert [host.raise_event(id, "go") for _ in range(3)] == [202, 202, 410]
+    assert host.raise_event("nobody", "go") == 404
+
+
+def test_a_timer_fires_when_its_time_has_come(host) -> None:
+    """Not earlier, and late ones at once."""
+    id = host.start("raced_twice")
+    host.advance(seconds=9)
+    assert host.store.activities() == []
+    host.advance(hours=1)
+    host.raise_event(id, "again")
+    assert [each.name for each in host.store.activities()] == ["square"]
+
+
+def test_a_race_over_a_timer_of_an_earlier_race(host) -> None:
+    """The orchestrator goes on where its actions alone do not say why, and replays alike."""
+    id = host.start("raced_twice")
+    host.raise_event(id, "go")
+    host.advance(seconds=10)
+    host.complete("9")
+    assert host.status(id) == ("Completed", 9)
+
+
+def test_entities_are_signalled_and_called(host) -> None:
+    """In order; an error of one operation is raised at its caller and leaves the others alone."""
+    id = host.start("counts", "a")
+    assert host.status(id) == ("Completed", 5)
+    assert host.store.instance(id).custom_status == '"the counter burst"'
+    assert host.store.entity("@counter@a") == "5"
+
+
+def test_an_entity_that_destructs_is_gone(host) -> None:
+    """A read finds nothing."""
+    host.start("counts", "a")
+    host.manage(Call("DELETE", "entities/Counter/a", ORIGIN))
+    assert host.store.entity("@counter@a") is None
+
+
+def test_an_entity_function_that_breaks_keeps_its_state(host, caplog) -> None:
+    """Its callers get an error, and other instances go on."""
+    host.start("counts", "a")
+
+    def breaks(payload: str) -> str:
+        raise MemoryError("too many gifts")
+
+    host.engine.functions = apps.App(host.app.functions).durable
+    host.engine.functions.entities["counter"] = breaks
+    id = host.start("counts", "a")
+    assert host.status(id)[0] == "Failed"
+    assert "too many gifts" in host.status(id)[1]
+    assert host.store.entity("@counter@a") == "5"
+    assert "its state stays as it was" in caplog.text
+
+
+def test_a_terminated_instance_ends(host) -> None:
+    """Its timers with it."""
+    id = host.start("raced_twice")
+    reply = host.manage(Call("POST", f"instances/{id}/terminate", ORIGIN, query={"reason": "over"}))
+    assert reply.status == 202
+    assert host.status(id) == ("Terminated", "over")
+    assert host.store.next_due() is None
+
+
+def test_an_id_can_be_used_again_after_the_end(host) -> None:
+    """The new instance starts from nothing; messages for the old one do not reach it."""
+    host.start("fan_out", [2], id="again")
+    activity = host.store.activities()[0]
+    host.complete("4")
+    host.start("fan_out", [5], id="again")
+    with host.store.transaction():
+        assert not host.store.complete(activity)
+    assert host.status("again") == ("Running", None)
+    host.complete("25")
+    assert host.status("again") == ("Completed", 25)
+
+
+def test_a_turn_that_is_not_committed_has_no_effect(host) -> None:
+    """It is run again from the same messages, and comes to the same."""
+    with host.store.transaction():
+        id = host.engine.start("fan_out", json.dumps("[2]"), host.clock.now)
+
+    def interrupted() -> None:
+        with host.store.transaction():
+            host.engine.turns(host.clock.now)
+            assert host.store.activities()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert host.status(id) == ("Pending", None)
+    assert host.store.activities() == []
+    host.run()
+    host.complete("4")
+    assert host.status(id) == ("Completed", 4)
+
+
+def test_many_messages_are_taken_in_several_rounds(host) -> None:
+    """In order, at most as many as asked for."""
+    with host.store.transaction():
+        for _ in range(5):
+            host.engine.signal("@counter@b", "add", json.dumps("1"), host.clock.now)
+        assert [host.engine.turns(host.clock.now, limit=2) for _ in range(4)] == [2, 2, 1, 0]
+    assert host.store.entity("@counter@b") == "5"
+
+
+def test_a_restart_goes_on_where_it_was(tmp_path) -> None:
+    """Instances, activities and timers are in the file; what fell due meanwhile happens at once."""
+    path = tmp_path / "hub.db"
+    with SampleHost(path) as host:
+        waiting, working = host.start("raced_twice"), host.start("fan_out", [2])
+        host.raise_event(waiting, "go")
+    store = Store(path)
+    engine = Engine(store, apps.index(make_app()).durable)
+    later = host.clock.now + timedelta(hours=1)
+    with store.transaction():
+        while engine.turns(later):
+            pass
+        square, third = store.activities()
+        engine.complete(square, Outcome("4"), later)
+        engine.complete(third, Outcome("9"), later)
+        while engine.turns(later):
+            pass
+    assert json.loads(store.instance(working).output) == 4
+    assert json.loads(store.instance(waiting).output) == 9
+    store.close()
+
+
+def test_a_message_for_nobody_is_dropped(host) -> None:
+    """No instance comes of it."""
+    with host.store.transaction():
+        host.engine.raise_event("nobody", "go", "null", host.clock.now)
+    host.run()
+    assert host.store.instance("nobody") is None
+    assert host.store.next_due() is None
+
+
+@pytest.fixture(autouse=True)
+def log_level(caplog) -> None:
+    caplog.set_level(logging.INFO)

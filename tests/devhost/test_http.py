@@ -1,0 +1,189 @@
+import logging
+import time
+
+import azure.functions as func
+import pytest
+import requests
+
+from devhost import app as apps
+from devhost.app import AppError
+from devhost.http import routes
+from tests.devhost.sample_app import make_app
+from tests.devhost.server import serving
+
+
+@pytest.fixture(scope="module")
+def origin():
+    """The sample app, served."""
+    with serving(apps.index(make_app())) as origin:
+        yield origin
+
+
+def test_a_function_gets_the_request(origin) -> None:
+    """Method, URL, route parameters, query and body; literal parts of a route match in any letter case."""
+    response = requests.post(f"{origin}/API/eCHO/Word/?a=1&b=x+y&a=2&empty=", data=b"\x00body")
+    assert response.status_code == 201
+    assert response.text == (
+        f"POST {origin}/API/eCHO/Word/?a=1&b=x+y&a=2&empty= {{'word': 'Word'}} {{'a': '1,2', 'b': 'x y'}} b'\\x00body'"
+    )
+
+
+def test_a_function_gets_decoded_parameters(origin) -> None:
+    """UTF-8, percent-encoded."""
+    response = requests.get(f"{origin}/api/echo/B%C3%A4r?q=%F0%9F%8E%81&bad=%FF")
+    assert "{'word': 'Bär'} {'q': '🎁', 'bad': '\ufffd'}" in response.text
+
+
+def test_an_encoded_slash_separates_nothing(origin) -> None:
+    """It stays encoded, as on the real host."""
+    assert "{'word': '..%2Fa'}" in requests.get(f"{origin}/api/echo/..%2fa").text
+
+
+def test_an_optional_parameter(origin) -> None:
+    """With it and without."""
+    assert "{'word': 'a', 'rest': 'b'}" in requests.get(f"{origin}/api/echo/a/b").text
+    assert "{'word': 'a'}" in requests.get(f"{origin}/api/echo/a").text
+    assert requests.get(f"{origin}/api/echo/a/b/c").status_code == 404
+
+
+def test_a_response_has_its_headers_and_cookies(origin) -> None:
+    """Several Set-Cookie headers stay several."""
+    response = requests.get(f"{origin}/api/echo/a")
+    assert response.headers["X-Function"] == "echo"
+    assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert response.raw.headers.getlist("Set-Cookie") == ["a=1; Path=/", "b=2; HttpOnly"]
+
+
+def test_a_literal_route_wins_over_a_parameter(origin) -> None:
+    """As on the real host."""
+    assert requests.get(f"{origin}/api/echo/fixed").text == "fixed"
+
+
+def test_repeated_headers_are_joined(origin) -> None:
+    """As on the real host."""
+    from http.client import HTTPConnection
+
+    connection = HTTPConnection(origin.removeprefix("http://"))
+    connection.putrequest("GET", "/api/headers")
+    connection.putheader("X-Twice", "1")
+    connection.putheader("x-twice", "2")
+    connection.endheaders()
+    assert connection.getresponse().read() == b"1,2"
+    connection.close()
+
+
+def test_a_function_may_return_nothing_text_or_bytes(origin) -> None:
+    """204, 200 as text, and bytes as they are."""
+    assert requests.get(f"{origin}/api/nothing").status_code == 204
+    response = requests.get(f"{origin}/api/bytes/7")
+    assert response.content == bytes(range(256))
+    assert response.headers["Content-Type"] == "application/octet-stream"
+
+
+def test_head_has_no_body(origin) -> None:
+    """But the headers."""
+    response = requests.head(f"{origin}/api/echo/a")
+    assert (response.status_code, response.content) == (201, b"")
+
+
+def test_a_route_constraint(origin) -> None:
+    """What does not fit is not found."""
+    assert requests.get(f"{origin}/api/bytes/seven").status_code == 404
+
+
+def test_what_is_not_found(origin) -> None:
+    """Neither an unknown path nor a method that the function does not take."""
+    assert requests.get(f"{origin}/api/other").status_code == 404
+    assert requests.get(f"{origin}/").status_code == 404
+    assert requests.get(f"{origin}/api/start/fan_out").status_code == 404
+
+
+def test_a_function_that_fails_is_500_without_its_secrets(origin, caplog) -> None:
+    """The log has the trace."""
+    response = requests.get(f"{origin}/api/fail")
+    assert (response.status_code, response.content) == (500, b"")
+    assert "secret of the stack trace" in caplog.text
+
+
+def test_a_request_leaves_one_line_without_query_and_parameters(origin, caplog) -> None:
+    """For who looks on, not for who steals ids."""
+    caplog.set_level(logging.INFO)
+    requests.post(f"{origin}/api/echo/capability?item=secret")
+    (line,) = caplog.messages
+    assert line.startswith("POST /api/Echo/{word}/{rest?} 201 ")
+    assert line.endswith(" ms")
+
+
+def test_a_body_that_is_too_large_is_refused(origin, monkeypatch) -> None:
+    """413, and the host goes on."""
+    monkeypatch.setattr("devhost.http.LARGEST_BODY", 1000)
+    assert requests.post(f"{origin}/api/echo/a", data=b"x" * 1001).status_code == 413
+    assert requests.post(f"{origin}/api/echo/a", data=b"x" * 1000).status_code == 201
+
+
+def test_an_orchestration_over_http(origin) -> None:
+    """Started by a function, followed by the URLs that create_check_status_response gives, activities run."""
+    started = requests.post(f"{origin}/api/start/fan_out", json=[2, 3, 4])
+    assert started.status_code == 202
+    urls = started.json()
+    assert started.headers["Location"] == urls["statusQueryGetUri"]
+    for _ in range(500):
+        status = requests.get(urls["statusQueryGetUri"])
+        if status.status_code == 200:
+            break
+        time.sleep(0.01)
+    assert (status.json()["runtimeStatus"], status.json()["output"]) == ("Completed", 29)
+    assert requests.delete(urls["purgeHistoryDeleteUri"]).json() == {"instancesDeleted": 1}
+    assert requests.get(urls["statusQueryGetUri"]).status_code == 404
+
+
+@pytest.mark.parametrize("number", [3, 4])
+def test_an_async_activity_over_http(origin, number) -> None:
+    """Its result, or its error at the caller."""
+    urls = requests.post(f"{origin}/api/start/halves", json=number).json()
+    for _ in range(500):
+        status = requests.get(urls["statusQueryGetUri"]).json()
+        if status["runtimeStatus"] == "Completed":
+            break
+        time.sleep(0.01)
+    assert "ValueError: 3 is odd" in status["output"] if number == 3 else status["output"] == 2.0
+
+
+def test_the_management_api_wants_json_where_the_real_one_does(origin) -> None:
+    """By content type."""
+    base = f"{origin}/runtime/webhooks/durabletask"
+    id = requests.post(f"{base}/orchestrators/two_events").json()["id"]
+    assert requests.post(f"{base}/instances/{id}/raiseEvent/go", data="1").status_code == 400
+    assert requests.post(f"{base}/instances/{id}/raiseEvent/go", json=1).status_code == 202
+    assert requests.get(f"{base}/instances/{id}").headers["Retry-After"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("route", "message"),
+    [
+        ("gifts/{id:regex(a)}", "function gift has a route constraint that devhost does not support: regex"),
+        ("gifts/{id}.json", "function gift has a route that devhost does not support: api/gifts/{id}.json"),
+    ],
+)
+def test_a_route_that_is_not_supported_is_named(route, message) -> None:
+    """Never silently ignored."""
+    app = func.FunctionApp()
+
+    @app.route(route)
+    def gift(req: func.HttpRequest) -> None: ...
+
+    with pytest.raises(AppError) as error:
+        routes(apps.index(app).http, "api")
+    assert message in str(error.value)
+
+
+def test_a_catch_all_route_and_another_prefix() -> None:
+    """The rest of the path, slashes included."""
+    app = func.FunctionApp()
+
+    @app.route("{*path}")
+    def gift(req: func.HttpRequest) -> None: ...
+
+    (route,) = routes(apps.index(app).http, "")
+    assert route.pattern.fullmatch("/a/b/c")["path"] == "a/b/c"
+    assert route.pattern.fullmatch("/")["path"] is not None

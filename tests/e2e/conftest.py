@@ -1,0 +1,34 @@
+"""The contract is tested on a devhost that the tests start, or on the host that REGISTRY_BASE_URL names."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.process import Devhost
+
+BASE_URL = os.environ.get("REGISTRY_BASE_URL", "").rstrip("/")
+MAX_ITEMS = int(os.environ.get("REGISTRY_MAX_ITEMS") or (500 if BASE_URL else 20))
+MAX_ITEM_LENGTH = int(os.environ.get("REGISTRY_MAX_ITEM_LENGTH") or 1024)
+
+
+@pytest.fixture(scope="session")
+def base_url(tmp_path_factory) -> Iterator[str]:
+    """Where the functions are: .../api."""
+    if BASE_URL:
+        yield f"{BASE_URL}/api"
+        return
+    host = Devhost(tmp_path_factory.mktemp("e2e") / "data", REGISTRY_MAX_ITEMS=MAX_ITEMS).start()
+    yield f"{host.url}/api"
+    host.stop()
+
+
+@pytest.fixture(scope="session")
+def hasty_url(tmp_path_factory) -> Iterator[str]:
+    """A host whose registries live two seconds; on another host they live as long as they do there."""
+    if BASE_URL:
+        yield f"{BASE_URL}/api"
+        return
+    host = Devhost(tmp_path_factory.mktemp("hasty") / "data", REGISTRY_OPEN_SECONDS=2).start()
+    yield f"{host.url}/api"
+    host.stop()

@@ -1,0 +1,49 @@
+"""A devhost in a process of its own, as `make run` starts it, on a free port."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+class Devhost:
+    """Starts in `start` (and again after a kill), and serves the app of this project at `url`."""
+
+    def __init__(self, data: Path, port: int = 0, **settings: object) -> None:
+        self._data = data
+        self._port = port
+        self._environment = os.environ | {name: str(value) for name, value in settings.items()}
+        self.url = ""
+
+    def start(self) -> "Devhost":
+        """Start, and wait until it is ready."""
+        command = [sys.executable, "-u", "-m", "devhost", "--data", str(self._data), "--port", str(self._port)]
+        self._log = (self._data.parent / "devhost.log").open("a+")
+        begin = self._log.tell()
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, env=self._environment, stdout=self._log, stderr=subprocess.STDOUT
+        )
+        while not (ready := re.search(r"ready on http://127\.0\.0\.1:(\d+)", self._printed(begin))):
+            assert self._process.poll() is None, self._printed(begin)
+        self._port = int(ready[1])
+        self.url = f"http://127.0.0.1:{self._port}"
+        return self
+
+    def _printed(self, begin: int) -> str:
+        self._log.seek(begin)
+        return self._log.read()
+
+    def stop(self) -> None:
+        """Stop it as Ctrl-C does."""
+        self._process.terminate()
+        assert self._process.wait(20) == 0
+        self._log.close()
+
+    def kill(self) -> None:
+        """End it without any warning."""
+        self._process.kill()
+        self._process.wait(20)
+        self._log.close()

@@ -1,0 +1,254 @@
+"""The HTTP contract, row by row, over HTTP."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import requests
+
+from tests.e2e.conftest import MAX_ITEM_LENGTH, MAX_ITEMS
+
+UNKNOWN = "0" * 32
+
+
+def open_registry(base: str) -> str:
+    response = requests.post(f"{base}/open", headers={"Accept": "text/plain"})
+    assert response.status_code == 201, response.text
+    return response.text
+
+
+@pytest.fixture
+def id(base_url) -> str:
+    """A new registry."""
+    return open_registry(base_url)
+
+
+def ok(response: requests.Response) -> dict:
+    """The JSON of an answer that is 200."""
+    assert response.status_code == 200, response.text
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["Cache-Control"] == "no-store"
+    return response.json()
+
+
+def problem(response: requests.Response, status: int) -> str:
+    """The detail of an error."""
+    assert response.status_code == status, response.text
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["Cache-Control"] == "no-store"
+    body = response.json()
+    assert set(body) >= {"type", "title", "status", "detail"}
+    assert body["status"] == status
+    return body["detail"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_open(base_url, method) -> None:
+    """201, Location, times and links that work."""
+    response = requests.request(method, f"{base_url}/open")
+    assert response.status_code == 201
+    assert response.headers["Cache-Control"] == "no-store"
+    opened = response.json()
+    assert set(opened) == {"id", "status", "openedAt", "closesAt", "links"}
+    assert opened["status"] == "Open"
+    assert opened["openedAt"].endswith("Z")
+    assert abs(datetime.fromisoformat(opened["openedAt"]) - datetime.now(UTC)) < timedelta(minutes=1)
+    assert response.headers["Location"] == opened["links"]["peek"]
+    assert ok(requests.get(opened["links"]["peek"]))["registry"]["openedAt"] == opened["openedAt"]
+    assert ok(requests.post(opened["links"]["add"], params={"item": "Bike"}))["itemsCount"] == 1
+    assert ok(requests.post(opened["links"]["finish"]))["registry"]["items"] == ["Bike"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_add_by_query(base_url, id, method) -> None:
+    """Either method."""
+    added = ok(requests.request(method, f"{base_url}/add/{id}", params={"item": "Commodore 64"}))
+    assert added == {"id": id, "item": "Commodore 64", "itemKey": added["itemKey"], "itemsCount": 1}
+
+
+def test_add_by_body(base_url, id) -> None:
+    """JSON or text."""
+    assert ok(requests.post(f"{base_url}/add/{id}", json={"item": "Zork"}))["item"] == "Zork"
+    text = {"Content-Type": "text/plain"}
+    assert ok(requests.post(f"{base_url}/add/{id}", data=" Träum\n".encode(), headers=text))["item"] == " Träum\n"
+    latin = {"Content-Type": "text/plain; charset=iso-8859-1"}
+    assert ok(requests.post(f"{base_url}/add/{id}", data=b"B\xe4r", headers=latin))["item"] == "Bär"
+    assert ok(requests.get(f"{base_url}/peek/{id}"))["registry"]["items"] == ["Zork", " Träum\n", "Bär"]
+
+
+STRANGE = [
+    "<script>alert('x')</script>",
+    '"; DROP TABLE items; --',
+    "🎁 ä ß \u202e",
+    "a\u0000b",
+    "2026-12-24T18:00:00+01:00",
+    '{"__class__": "x", "__module__": "os", "__data__": 1}',
+    "  both ends  ",
+    "null",
+    "1e400",
+]
+
+
+def test_items_are_kept_verbatim_and_in_order(base_url, id) -> None:
+    """Whatever text it is."""
+    for item in STRANGE:
+        assert ok(requests.post(f"{base_url}/add/{id}", json={"item": item}))["item"] == item
+    assert ok(requests.get(f"{base_url}/peek/{id}"))["registry"]["items"] == STRANGE
+
+
+def test_add_with_a_key_is_one_item(base_url, id) -> None:
+    """A retry is answered as before; another item under the key is 422."""
+    url, key = f"{base_url}/add/{id}", {"Idempotency-Key": "retry-1"}
+    first = ok(requests.post(url, params={"item": "Bike"}, headers=key))
+    assert first["itemKey"] == "retry-1"
+    assert ok(requests.post(url, params={"item": "Bike"}, headers=key)) == first
+    problem(requests.post(url, params={"item": "Book"}, headers=key), 422)
+    requests.post(f"{base_url}/finish/{id}")
+    assert ok(requests.post(url, params={"item": "Bike"}, headers=key)) == first
+
+
+def test_the_same_add_at_once_is_one_item(base_url, id) -> None:
+    """However many clients retry at the same time."""
+
+    def add(number: int) -> dict:
+        headers = {"Idempotency-Key": f"key-{number % 2}"}
+        return ok(requests.post(f"{base_url}/add/{id}", params={"item": "Bike"}, headers=headers))
+
+    with ThreadPoolExecutor(8) as clients:
+        list(clients.map(add, range(16)))
+    assert ok(requests.get(f"{base_url}/peek/{id}"))["registry"]["items"] == ["Bike", "Bike"]
+
+
+def test_add_what_is_no_item(base_url, id) -> None:
+    """400 says what is wrong."""
+    url = f"{base_url}/add/{id}"
+    json_type = {"Content-Type": "application/json"}
+    assert "missing" in problem(requests.post(url), 400)
+    assert "blank" in problem(requests.post(url, params={"item": " "}), 400)
+    assert "string" in problem(requests.post(url, json={"item": 64}), 400)
+    assert "JSON" in problem(requests.post(url, data="{", headers=json_type), 400)
+    assert "Content-Type" in problem(requests.post(url, data={"item": "Bike"}), 400)
+    assert "Idempotency-Key" in problem(
+        requests.post(url, params={"item": "x"}, headers={"Idempotency-Key": "a b"}), 400
+    )
+    assert ok(requests.get(f"{base_url}/peek/{id}"))["registry"]["items"] == []
+
+
+def test_add_what_is_too_long(base_url, id) -> None:
+    """413 names the limit; what is just not too long is taken."""
+    url = f"{base_url}/add/{id}"
+    assert str(MAX_ITEM_LENGTH) in problem(requests.post(url, json={"item": "x" * (MAX_ITEM_LENGTH + 1)}), 413)
+    ok(requests.post(url, json={"item": "🎁" * MAX_ITEM_LENGTH}))
+
+
+def test_add_until_it_is_full(base_url, id) -> None:
+    """Exactly as many as it takes, however many come at once; then 409."""
+
+    def add(number: int) -> int:
+        return requests.post(f"{base_url}/add/{id}", params={"item": str(number)}).status_code
+
+    with ThreadPoolExecutor(8) as clients:
+        statuses = list(clients.map(add, range(MAX_ITEMS + 8)))
+    assert sorted(statuses) == [200] * MAX_ITEMS + [409] * 8
+    assert str(MAX_ITEMS) in problem(requests.post(f"{base_url}/add/{id}", params={"item": "more"}), 409)
+    assert len(ok(requests.get(f"{base_url}/peek/{id}"))["registry"]["items"]) == MAX_ITEMS
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_finish(base_url, id, method) -> None:
+    """The closed registry as peek shows it; twice is 200 again; an add is 409."""
+    ok(requests.post(f"{base_url}/add/{id}", params={"item": "Bike"}))
+    finished = ok(requests.request(method, f"{base_url}/finish/{id}"))
+    assert finished["status"] == "Closed"
+    assert finished["registry"]["closedBy"] == "user"
+    assert finished["registry"]["items"] == ["Bike"]
+    assert ok(requests.request(method, f"{base_url}/finish/{id}")) == finished
+    assert ok(requests.get(f"{base_url}/peek/{id}")) == finished
+    assert "takes no more" in problem(requests.post(f"{base_url}/add/{id}", params={"item": "Book"}), 409)
+
+
+def test_finish_and_add_at_once(base_url) -> None:
+    """What is answered 200 is in the closed registry, and nothing else is."""
+    for _ in range(5):
+        id = open_registry(base_url)
+
+        def add(number: int, id: str = id) -> tuple[int, str]:
+            url = f"{base_url}/{'finish' if number == 6 else 'add'}/{id}"
+            return requests.post(url, params={"item": str(number)}).status_code, str(number)
+
+        with ThreadPoolExecutor(6) as clients:
+            answers = list(clients.map(add, range(12)))
+        accepted = {item for status, item in answers if status == 200 and item != "6"}
+        assert {status for status, _ in answers} <= {200, 409}
+        items = ok(requests.get(f"{base_url}/peek/{id}"))["registry"]["items"]
+        assert sorted(items) == sorted(accepted)
+
+
+@pytest.mark.parametrize("call", ["add", "finish", "peek"])
+@pytest.mark.parametrize("id", [UNKNOWN, "A" * 32, "0" * 31, "0" * 33, "..%2Finstances", "%0A", f"{UNKNOWN}%0A"])
+def test_an_unknown_id(base_url, call, id) -> None:
+    """404, of the right form or not."""
+    problem(requests.get(f"{base_url}/{call}/{id}", params={"item": "Bike"}), 404)
+
+
+def test_peek_right_after_open(base_url) -> None:
+    """Open and empty, and an add right after open works."""
+    for _ in range(5):
+        id = open_registry(base_url)
+        shown = ok(requests.get(f"{base_url}/peek/{id}"))
+        assert shown["status"] == "Open"
+        assert set(shown["registry"]) == {"id", "items", "openedAt", "closesAt", "closedAt", "closedBy"}
+        assert (shown["registry"]["items"], shown["registry"]["closedAt"]) == ([], None)
+        assert ok(requests.post(f"{base_url}/add/{open_registry(base_url)}", params={"item": "Bike"}))
+
+
+def test_routes_match_in_any_letter_case(base_url, id) -> None:
+    """As on the real host."""
+    assert ok(requests.get(f"{base_url}/PEEK/{id}"))["registry"]["id"] == id
+
+
+@pytest.mark.parametrize(
+    ("method", "call"), [("PUT", "add"), ("DELETE", "finish"), ("POST", "peek"), ("POST", "stats")]
+)
+def test_other_methods_are_not_found(base_url, id, method, call) -> None:
+    """As the real host answers for a method that no function takes."""
+    path = call if call == "stats" else f"{call}/{id}"
+    assert requests.request(method, f"{base_url}/{path}", params={"item": "x"}).status_code == 404
+
+
+def test_stats(base_url) -> None:
+    """They grow by what is opened and added here, and are exact once it has closed."""
+    before = ok(requests.get(f"{base_url}/stats"))
+    assert set(before) == {"registryCount", "itemsCount", "openCount", "closedCount"}
+    id = open_registry(base_url)
+    for item in ("Bike", "Book"):
+        ok(requests.post(f"{base_url}/add/{id}", params={"item": item}))
+    ok(requests.post(f"{base_url}/finish/{id}"))
+    expected = {
+        "registryCount": before["registryCount"] + 1,
+        "itemsCount": before["itemsCount"] + 2,
+        "openCount": before["openCount"],
+        "closedCount": before["closedCount"] + 1,
+    }
+    for _ in range(100):
+        after = ok(requests.get(f"{base_url}/stats"))
+        if after == expected:
+            break
+        time.sleep(0.1)  # the stats are told after the close
+    assert after == expected
+
+
+def test_nobody_finishes_it(hasty_url) -> None:
+    """It closes by itself, at closesAt."""
+    opened = requests.post(f"{hasty_url}/open").json()
+    url = f"{hasty_url}/peek/{opened['id']}"
+    ok(requests.post(opened["links"]["add"], params={"item": "Bike"}))
+    while (shown := ok(requests.get(url)))["status"] == "Open":
+        assert datetime.now(UTC) < datetime.fromisoformat(opened["closesAt"]) + timedelta(seconds=5)
+        time.sleep(0.1)
+    assert shown["registry"]["closedBy"] == "timeout"
+    assert shown["registry"]["closedAt"] == opened["closesAt"]
+    assert shown["registry"]["items"] == ["Bike"]
+    problem(requests.post(opened["links"]["add"], params={"item": "Book"}), 409)
+    assert ok(requests.post(opened["links"]["finish"])) == shown

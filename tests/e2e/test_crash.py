@@ -1,0 +1,101 @@
+"""SIGKILL at any instant: what was acknowledged stays, once, and every registry still closes."""
+
+import random
+import threading
+import time
+import uuid
+
+import requests
+
+from tests.e2e.process import Devhost
+
+KILLS = 8
+REGISTRIES = 10
+CLIENTS = 4
+
+
+class Load:
+    """Clients that add items, each under a key of its own, and retry until they are told the outcome."""
+
+    def __init__(self, host: Devhost, ids: list[str]) -> None:
+        self.acknowledged: dict[str, set[str]] = {id: set() for id in ids}
+        self.attempted: dict[str, set[str]] = {id: set() for id in ids}
+        self.unexpected: list[str] = []
+        self._host = host
+        self._done = threading.Event()
+        self._clients = [threading.Thread(target=self._run) for _ in range(CLIENTS)]
+
+    def __enter__(self) -> "Load":
+        for client in self._clients:
+            client.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._done.set()
+        for client in self._clients:
+            client.join(30)
+
+    def _run(self) -> None:
+        session = requests.Session()
+        while not self._done.is_set():
+            id, item = random.choice(list(self.attempted)), uuid.uuid4().hex
+            self.attempted[id].add(item)
+            while not self._done.is_set() and not self._settled(session, id, item):
+                time.sleep(0.01)  # the host is down, or does not know yet
+
+    def _settled(self, session: requests.Session, id: str, item: str) -> bool:
+        url, key = f"{self._host.url}/api/add/{id}", {"Idempotency-Key": item}
+        try:
+            answer = session.post(url, params={"item": item}, headers=key, timeout=15)
+        except requests.RequestException:
+            return False
+        if answer.status_code == 200:
+            self.acknowledged[id].add(item)
+        elif answer.status_code not in (202, 503) and "full" not in answer.text:
+            self.unexpected.append(answer.text)
+        return answer.status_code in (200, 409)
+
+
+def test_a_kill_under_load_loses_and_doubles_nothing(tmp_path) -> None:
+    """The host is killed again and again; each registry then closes with what was acknowledged, once."""
+    host = Devhost(tmp_path / "data", REGISTRY_OPEN_SECONDS=3600).start()
+    ids = [requests.post(f"{host.url}/api/open").json()["id"] for _ in range(REGISTRIES)]
+    with Load(host, ids) as load:
+        for _ in range(KILLS):
+            time.sleep(random.uniform(0.05, 0.5))
+            host.kill()
+            host.start()
+        time.sleep(0.5)
+
+    assert load.unexpected == []
+    assert sum(map(len, load.acknowledged.values())) > KILLS
+    count = 0
+    for id in ids:
+        finished = requests.post(f"{host.url}/api/finish/{id}").json()
+        assert finished["status"] == "Closed"
+        items = finished["registry"]["items"]
+        assert len(items) == len(set(items))
+        assert load.acknowledged[id] <= set(items) <= load.attempted[id]
+        count += len(items)
+    assert requests.get(f"{host.url}/api/stats").json() == {
+        "registryCount": REGISTRIES,
+        "itemsCount": count,
+        "openCount": 0,
+        "closedCount": REGISTRIES,
+    }
+    host.stop()
+
+
+def test_a_timer_that_fell_due_while_the_host_was_down_fires_at_the_start(tmp_path) -> None:
+    """And the registry is closed as of its deadline."""
+    host = Devhost(tmp_path / "data", REGISTRY_OPEN_SECONDS=1).start()
+    opened = requests.post(f"{host.url}/api/open").json()
+    requests.post(f"{host.url}/api/add/{opened['id']}", params={"item": "Bike"})
+    host.kill()
+    time.sleep(1.1)
+    host.start()
+    shown = requests.get(f"{host.url}/api/peek/{opened['id']}").json()
+    assert shown["registry"]["closedAt"] == opened["closesAt"]
+    stats = requests.get(f"{host.url}/api/stats").json()
+    assert stats == {"registryCount": 1, "itemsCount": 1, "openCount": 0, "closedCount": 1}
+    host.stop()

@@ -1,0 +1,53 @@
+import json
+
+from function_app import app
+from tests.virtual import registry_app
+
+
+def test_the_functions_of_the_app() -> None:
+    """Every function is registered, under its name."""
+    assert [function.name for function in registry_app().functions] == [
+        "open",
+        "add",
+        "finish",
+        "peek",
+        "stats",
+        "registry_orchestration",
+        "registry_list",
+        "registry_stats",
+    ]
+
+
+def test_routes_and_methods() -> None:
+    """What changes state takes GET and POST, what shows it takes GET."""
+    routes = {
+        each.name: (each.trigger["route"], list(map(str, each.trigger["methods"]))) for each in registry_app().http
+    }
+    assert routes == {
+        "open": ("open", ["GET", "POST"]),
+        "add": ("add/{id}", ["GET", "POST"]),
+        "finish": ("finish/{id}", ["GET", "POST"]),
+        "peek": ("peek/{id}", ["GET"]),
+        "stats": ("stats", ["GET"]),
+    }
+
+
+def test_the_auth_level_is_that_of_the_settings() -> None:
+    """Anonymous by default."""
+    assert str(app.auth_level) == "ANONYMOUS"
+
+
+def test_host_json_suits_the_real_host() -> None:
+    """The extension bundle, a hub name, and a short polling interval; no extended sessions, which Python lacks."""
+    with open("host.json") as file:
+        host = json.load(file)
+    assert host["extensionBundle"] == {
+        "id": "Microsoft.Azure.Functions.ExtensionBundle",
+        "version": "[4.*, 5.0.0)",
+    }
+    durable = host["extensions"]["durableTask"]
+    assert durable["hubName"] == "HolidayRegistry"
+    assert durable["storageProvider"]["maxQueuePollingInterval"] == "00:00:01"
+    assert "extendedSessionsEnabled" not in durable
+    sampling = host["logging"]["applicationInsights"]["samplingSettings"]
+    assert sampling == {"isEnabled": True, "excludedTypes": "Request;Exception"}
