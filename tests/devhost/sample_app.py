@@ -75,6 +75,20 @@ def make_app(runs: list[str] | None = None) -> df.DFApp:
         return (yield context.call_activity("square", 3))
 
     @app.orchestration_trigger(context_name="context")
+    def cancels(context):
+        timer = context.create_timer(context.current_utc_datetime + timedelta(seconds=10))
+        yield context.task_any([timer, context.wait_for_external_event("go")])
+        timer.cancel()
+        yield context.wait_for_external_event("again")
+
+    @app.orchestration_trigger(context_name="context")
+    def asks_twice(context):
+        counter = df.EntityId("Counter", "a")
+        first = yield context.call_entity(counter, "add", 1)
+        second = yield context.call_entity(counter, "add", 1)
+        return [first, second]
+
+    @app.orchestration_trigger(context_name="context")
     def counts(context):
         counter = df.EntityId("Counter", context.get_input())
         context.signal_entity(counter, "add", 2)

@@ -151,6 +151,33 @@ def test_a_race_over_a_timer_of_an_earlier_race(host) -> None:
     assert host.status(id) == ("Completed", 9)
 
 
+def test_a_cancelled_timer_does_not_fire(host) -> None:
+    """While the orchestration goes on."""
+    id = host.start("cancels")
+    assert host.store.next_due() is not None
+    host.raise_event(id, "go")
+    assert host.store.next_due() is None
+    assert host.status(id) == ("Running", None)
+
+
+def test_a_reply_to_an_earlier_execution_is_not_taken(host) -> None:
+    """It asked, was ended and started again under its id before the entity answered."""
+    with host.store.transaction():
+        host.engine.start("asks_twice", None, host.clock.now, "again")
+        host.engine.turns(host.clock.now)
+        host.engine.terminate("again", "over", host.clock.now)
+        call, _ = host.store.due("9", 10)
+        host.store.dequeue([call])
+        host.engine.turns(host.clock.now)
+        assert host.store.instance("again").status == "Terminated"
+        host.engine.start("asks_twice", None, host.clock.now, "again")
+        host.store.enqueue([call])
+    host.run()
+    assert host.status("again") == ("Completed", [1, 2])
+    events = json.loads(f"[{','.join(host.store.history('again'))}]")
+    assert [event["EventType"] for event in events].count(15) == 2
+
+
 def test_entities_are_signalled_and_called(host) -> None:
     """In order; an error of one operation is raised at its caller and leaves the others alone."""
     id = host.start("counts", "a")

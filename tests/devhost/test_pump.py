@@ -86,13 +86,21 @@ def test_a_command_that_fails_undoes_its_batch_and_nothing_else(caplog) -> None:
             )
             assert [type(result) for result in results] == [StoreError, StoreError]
             assert pumping.store.entity("@counter@a") is None
+            results = await asyncio.gather(
+                pumping.pump.submit(lambda engine, now: (engine.start("fan_out", '"[1]"', now), engine.turns(now))),
+                pumping.pump.submit(fail),
+                return_exceptions=True,
+            )
+            assert [type(result) for result in results] == [StoreError, StoreError]
             await pumping.pump.submit(signal)
             assert pumping.store.entity("@counter@a") == "1"
+            assert pumping.scheduled == []
 
     asyncio.run(scenario())
-    assert caplog.messages == [
-        "nothing of this batch is kept: the task hub cannot be written: database or disk is full"
-    ]
+    assert (
+        caplog.messages
+        == ["nothing of this batch is kept: the task hub cannot be written: database or disk is full"] * 2
+    )
 
 
 def test_after_an_error_it_tries_again_by_itself(monkeypatch) -> None:

@@ -57,7 +57,8 @@ def test_adds_of_one_batch_all_count(gifts) -> None:
 def test_an_entity_that_was_not_opened_is_not_made(clock, operation) -> None:
     """Nobody creates state by guessing ids."""
     entity = Entity(registry_list)
-    entity.batch(operation)
+    (dropped,) = entity.batch(operation)
+    assert not dropped["isError"]
     assert not entity.exists
 
 
