@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from azure.durable_functions.models.utils import http_utils
 from azure.functions import Context, meta
 from azure.functions.decorators.function_app import Function, FunctionRegister
 
@@ -142,6 +143,11 @@ def convert_in(binding: str, value: Any, type: str) -> Any:
 def convert_out(binding: str, value: Any) -> meta.Datum:
     """Give what a function returned the form in which a host takes it."""
     return meta.get_binding_registry().get(binding).encode(value, expected_type=None)
+
+
+async def close_client_session() -> None:
+    """Close the HTTP session that the SDK's client keeps for the process: it is the host that knows of the end."""
+    await http_utils._close_session()
 
 
 def _inspect(function: Function) -> FunctionInfo:

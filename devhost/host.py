@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from devhost.app import App, FunctionInfo, convert_in, convert_out
+from devhost.app import App, FunctionInfo, close_client_session, convert_in, convert_out
 from devhost.engine import Engine, Outcome
 from devhost.pump import Clock, Pump
 from devhost.store import Activity, Store, StoreError
@@ -44,6 +44,7 @@ class Host:
         for task in self._running:
             task.cancel()
         self._pump.stop()
+        await close_client_session()
         self._store.close()
 
     async def manage(self, call: Call) -> Reply:

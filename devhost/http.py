@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from azure.functions import meta
 
 from devhost.app import HTTP_METHODS, AppError, FunctionInfo, convert_in, convert_out
@@ -32,6 +33,8 @@ CONSTRAINTS = {
     "guid": r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
 }
 """Route constraints of ASP.NET that devhost knows."""
+HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
+"""A Host header, which becomes part of the URL that a function sees; others are refused."""
 ENCODED_SLASH = re.compile("%2F", re.IGNORECASE)
 """Stays encoded, as in ASP.NET: it separates no segments."""
 PARAMETER = re.compile(r"\{(?P<rest>\*{0,2})(?P<name>\w+)(:(?P<constraint>[^?}]+))?(?P<optional>\?)?\}")
@@ -90,7 +93,16 @@ def server(front: Front) -> web.Server:
     def request_factory(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
         return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=LARGEST_BODY)
 
-    return web.Server(front, request_factory=request_factory, access_log=None)
+    log.addFilter(_without_trace_of_bad_requests)
+    return web.Server(front, request_factory=request_factory, access_log=None, logger=log)
+
+
+def _without_trace_of_bad_requests(record: logging.LogRecord) -> bool:
+    """What a client sent wrong is a line; aiohttp would show a trace."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.msg, record.args, record.exc_info = "refused a request: %s", (" ".join(str(error).split()),), None
+    return True
 
 
 class Front:
@@ -130,6 +142,8 @@ class Front:
         return web.Response(status=reply.status, text=reply.body, headers=reply.headers, content_type=content_type)
 
     async def _serve(self, request: web.BaseRequest, path: str) -> tuple[str, web.StreamResponse]:
+        if not HOST.fullmatch(request.host):
+            return path, web.Response(status=400, text="The Host header is not valid.")
         decoded = unquote(ENCODED_SLASH.sub("%252F", path), errors="replace")
         for route in self._routes:
             if request.method in route.methods and (match := route.pattern.fullmatch(decoded)):

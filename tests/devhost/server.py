@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from aiohttp import web
+from azure.durable_functions.models.utils import http_utils
 
 from devhost.app import App
 from devhost.host import Host
@@ -38,7 +39,7 @@ def serving(app: App, path: Path | None = None) -> Iterator[str]:
     async def stop(host: Host, runner: web.ServerRunner) -> None:
         await runner.cleanup()
         await host.stop()
-        await _close_sdk_session()
+        http_utils._session_lock = asyncio.Lock()  # the SDK's own is bound to this loop
 
     try:
         host, runner, origin = run(start())
@@ -50,11 +51,3 @@ def serving(app: App, path: Path | None = None) -> Iterator[str]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
-
-
-async def _close_sdk_session() -> None:
-    """The SDK keeps one HTTP session in a global and never closes it; it belongs to this loop."""
-    from azure.durable_functions.models.utils import http_utils
-
-    await http_utils._close_session()
-    http_utils._session_lock = asyncio.Lock()

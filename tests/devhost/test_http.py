@@ -121,6 +121,31 @@ def test_a_body_that_is_too_large_is_refused(origin, monkeypatch) -> None:
     assert requests.post(f"{origin}/api/echo/a", data=b"x" * 1000).status_code == 201
 
 
+@pytest.mark.parametrize("host", ["a b", "[::1", "\xff", "x/y", "user@x"])
+def test_a_host_header_that_is_none(origin, host) -> None:
+    """400 before any function sees it in its URL."""
+    assert requests.get(f"{origin}/api/echo/a", headers={"Host": host.encode("latin-1")}).status_code == 400
+
+
+@pytest.mark.parametrize("host", ["gifts.example", "[::1]:7071", "127.0.0.1:80"])
+def test_a_host_header_is_part_of_the_url(origin, host) -> None:
+    """As the client named it."""
+    assert f"GET http://{host}/api/echo/a " in requests.get(f"{origin}/api/echo/a", headers={"Host": host}).text
+
+
+def test_a_request_that_is_none_is_refused_with_a_line(origin, caplog) -> None:
+    """No trace fills the terminal."""
+    import socket
+
+    address = origin.removeprefix("http://").split(":")
+    with socket.create_connection((address[0], int(address[1]))) as client:
+        client.sendall(b"GET /api/\xff HTTP/1.1\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.0 400 Bad Request")
+    (record,) = caplog.records
+    assert record.getMessage().startswith("refused a request: 400, message: Invalid char in url path")
+    assert record.exc_info is None
+
+
 def test_an_orchestration_over_http(origin) -> None:
     """Started by a function, followed by the URLs that create_check_status_response gives, activities run."""
     started = requests.post(f"{origin}/api/start/fan_out", json=[2, 3, 4])
