@@ -14,7 +14,9 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from functools import partial
 from typing import Any
 
 Event = dict[str, Any]
@@ -33,28 +35,60 @@ class EventType(IntEnum):
     TASK_SCHEDULED = 4
     TASK_COMPLETED = 5
     TASK_FAILED = 6
+    SUB_ORCHESTRATION_CREATED = 7
+    SUB_ORCHESTRATION_COMPLETED = 8
+    SUB_ORCHESTRATION_FAILED = 9
     TIMER_CREATED = 10
     TIMER_FIRED = 11
     ORCHESTRATOR_STARTED = 12
     ORCHESTRATOR_COMPLETED = 13
     EVENT_SENT = 14
     EVENT_RAISED = 15
+    CONTINUE_AS_NEW = 16
+    GENERIC = 17
+    EXECUTION_SUSPENDED = 19
+    EXECUTION_RESUMED = 20
 
 
 class ActionType(IntEnum):
     """Types of actions (AsyncActionType in the Durable extension)."""
 
     CALL_ACTIVITY = 0
+    CALL_ACTIVITY_WITH_RETRY = 1
+    CALL_SUB_ORCHESTRATOR = 2
+    CALL_SUB_ORCHESTRATOR_WITH_RETRY = 3
+    CONTINUE_AS_NEW = 4
     CREATE_TIMER = 5
     WAIT_FOR_EXTERNAL_EVENT = 6
     CALL_ENTITY = 7
+    CALL_HTTP = 8
     SIGNAL_ENTITY = 9
     WHEN_ANY = 11
     WHEN_ALL = 12
 
 
-SCHEDULING = {EventType.TASK_SCHEDULED, EventType.TIMER_CREATED, EventType.EVENT_SENT}
+SCHEDULING = {
+    EventType.TASK_SCHEDULED,
+    EventType.SUB_ORCHESTRATION_CREATED,
+    EventType.TIMER_CREATED,
+    EventType.EVENT_SENT,
+}
 """Events that an action leaves in the history."""
+FAILURES = {EventType.TASK_FAILED, EventType.SUB_ORCHESTRATION_FAILED}
+HTTP_ACTIVITY = "BuiltIn::HttpActivity"
+"""The activity that call_http comes to."""
+MOMENT = "%Y-%m-%dT%H:%M:%S.%fZ"
+"""How moments are written in histories and in the store, by the SDK and by devhost."""
+
+
+def timestamp(moment: datetime) -> str:
+    """Write a moment as histories and the store have it."""
+    return moment.strftime(MOMENT)
+
+
+def from_timestamp(text: str) -> datetime:
+    """Read what `timestamp` wrote."""
+    return datetime.strptime(text, MOMENT).replace(tzinfo=UTC)
 
 
 class OrchestrationError(Exception):
@@ -71,6 +105,10 @@ class Decisions:
     """Timers that are no longer wanted."""
     actions: int
     """How many actions there are by now, to be noted at the end of the turn."""
+    next_input: str | None
+    """The input for the next execution, as JSON, where the orchestrator continues as new."""
+    unprocessed: list[Event]
+    """External events that no wait has taken; the next execution gets them."""
 
 
 def decide(history: Iterable[Event], actions: list[Action], execution: str) -> Decisions:
@@ -90,6 +128,8 @@ def decide(history: Iterable[Event], actions: list[Action], execution: str) -> D
         scheduled=[event for id, event in walk.scheduled.items() if id not in past],
         cancelled_timers=walk.cancelled,
         actions=len(actions),
+        next_input=walk.next_input,
+        unprocessed=walk.unawaited,
     )
 
 
@@ -105,8 +145,9 @@ def _compare(past: dict[int, Event], scheduled: dict[int, Event]) -> None:
 
 def _identity(event: Event) -> str:
     """What must be the same in each replay."""
-    target = event.get("InstanceId") or event.get("Name") or ""
-    return f"{EventType(event['EventType']).name} {target}".strip()
+    kind = EventType(event["EventType"])
+    target = event["InstanceId"] if kind == EventType.EVENT_SENT else event.get("Name", "")
+    return f"{kind.name} {target}".strip()
 
 
 @dataclass(eq=False)
@@ -145,34 +186,72 @@ def _all(children: list[_Task]) -> bool:
     return all(child.done for child in children) or any(child.failed for child in children)
 
 
+class _Retry(_Task):
+    """A task that is tried again after a pause when it has failed.
+
+    There is a pause after the last attempt too, of no length: the SDK and the Durable Task Framework count it.
+    """
+
+    def __init__(self, attempt: Callable[[], _Task], pause: Callable[[int], _Task], attempts: int) -> None:
+        super().__init__()
+        self._attempt = attempt
+        self._pause = pause
+        self._attempts = attempts
+        self._made = 1
+        self._pausing = False
+        self.adopt([attempt()])
+
+    def update(self) -> None:
+        (child,) = self.children
+        if not child.done:
+            return
+        if self._pausing and self._made >= self._attempts:
+            self.settle(failed=True)
+        elif self._pausing:
+            self._pausing = False
+            self._made += 1
+            self.adopt([self._attempt()])
+        elif child.failed:
+            self._pausing = True
+            self.adopt([self._pause(self._made)])
+        else:
+            self.settle()
+
+
 class _Walk:
     def __init__(self, actions: list[Action], execution: str) -> None:
         self.scheduled: dict[int, Event] = {}
         self.cancelled: list[int] = []
+        self.next_input: str | None = None
+        self.unawaited: list[Event] = []
         self._execution = execution
         self._actions: Iterator[Action] = iter(actions)
         self._reached = 0
         self._total = len(actions)
         self._next_id = 0
+        self._now = datetime.min.replace(tzinfo=UTC)
         self._current = _Task(done=True)
         self._open: dict[int, _Task] = {}
         self._waits: dict[str, list[_Task]] = defaultdict(list)
-        self._unawaited: dict[str, int] = defaultdict(int)
+        self._requests: set[str] = set()
 
     def take(self, event: Event) -> None:
-        match event["EventType"]:
+        kind = event["EventType"]
+        match kind:
+            case EventType.ORCHESTRATOR_STARTED:
+                self._now = from_timestamp(event["Timestamp"])
             case EventType.EXECUTION_STARTED:
                 self._advance()
-            case EventType.TASK_COMPLETED | EventType.TASK_FAILED:
-                self._settle(event["TaskScheduledId"], failed=event["EventType"] == EventType.TASK_FAILED)
             case EventType.TIMER_FIRED:
                 self._settle(event["TimerId"])
             case EventType.EVENT_RAISED:
-                self._raise(event["Name"])
+                self._raise(event)
             case EventType.ORCHESTRATOR_COMPLETED:
                 # The orchestrator may have gone on where this walk sees no reason to, as with a task_any over
                 # tasks that were scheduled before; what it had reached by then is on record.
                 self.reach(event["Actions"])
+            case _ if "TaskScheduledId" in event:
+                self._settle(event["TaskScheduledId"], failed=kind in FAILURES)
 
     def reach(self, count: int) -> None:
         while self._reached < min(count, self._total):
@@ -191,32 +270,33 @@ class _Walk:
             task.settle(failed)
             self._advance()
 
-    def _raise(self, name: str) -> None:
-        if self._waits[name]:
-            self._waits[name].pop().settle()  # the SDK wakes the youngest of several waits
+    def _raise(self, event: Event) -> None:
+        if waits := self._waits[event["Name"]]:
+            failed = event["Name"] in self._requests and "exceptionType" in json.loads(event["Input"])
+            waits.pop().settle(failed)  # the SDK wakes the youngest of several
             self._advance()
         else:
-            self._unawaited[name] += 1
+            self.unawaited.append(event)
 
     def _perform(self, action: Action) -> _Task:
+        perform: dict[int, Callable[[Action], _Task]] = {
+            ActionType.CALL_ACTIVITY: self._activity,
+            ActionType.CALL_ACTIVITY_WITH_RETRY: partial(self._retried, self._activity),
+            ActionType.CALL_SUB_ORCHESTRATOR: self._sub_orchestration,
+            ActionType.CALL_SUB_ORCHESTRATOR_WITH_RETRY: partial(self._retried, self._sub_orchestration),
+            ActionType.CONTINUE_AS_NEW: self._continue_as_new,
+            ActionType.CREATE_TIMER: self._timer,
+            ActionType.WAIT_FOR_EXTERNAL_EVENT: self._wait,
+            ActionType.CALL_ENTITY: partial(self._entity, is_signal=False),
+            ActionType.CALL_HTTP: self._http,
+            ActionType.SIGNAL_ENTITY: partial(self._entity, is_signal=True),
+            ActionType.WHEN_ANY: partial(self._compound, _any),
+            ActionType.WHEN_ALL: partial(self._compound, _all),
+        }
         kind = action["actionType"]
-        match kind:
-            case ActionType.CALL_ACTIVITY:
-                return self._schedule(
-                    EventType.TASK_SCHEDULED, Name=action["functionName"], Input=_nested(action["input"])
-                )
-            case ActionType.CREATE_TIMER:
-                return self._timer(action)
-            case ActionType.WAIT_FOR_EXTERNAL_EVENT:
-                return self._wait(action["externalEventName"])
-            case ActionType.CALL_ENTITY:
-                return self._entity(action, is_signal=False)
-            case ActionType.SIGNAL_ENTITY:
-                return self._entity(action, is_signal=True)
-            case ActionType.WHEN_ANY | ActionType.WHEN_ALL:
-                children = [self._perform(child) for child in action["compoundActions"]]
-                return _Task(_any if kind == ActionType.WHEN_ANY else _all).adopt(children)
-        raise OrchestrationError(f"devhost does not support the orchestrator action {_name(kind)}")
+        if kind not in perform:
+            raise OrchestrationError(f"devhost does not support orchestrator actions of type {kind}")
+        return perform[kind](action)
 
     def _schedule(self, kind: EventType, **details: Any) -> _Task:
         id = self._next_id
@@ -225,10 +305,40 @@ class _Walk:
         task = self._open[id] = _Task()
         return task
 
+    def _activity(self, action: Action) -> _Task:
+        input = _nested(action["input"])
+        return self._schedule(EventType.TASK_SCHEDULED, Name=action["functionName"], Input=input)
+
+    def _http(self, action: Action) -> _Task:
+        return self._schedule(
+            EventType.TASK_SCHEDULED, Name=HTTP_ACTIVITY, Input=_nested(json.dumps(action["httpRequest"]))
+        )
+
+    def _sub_orchestration(self, action: Action) -> _Task:
+        return self._schedule(
+            EventType.SUB_ORCHESTRATION_CREATED,
+            Name=action["functionName"],
+            InstanceId=action.get("instanceId") or f"{self._execution}:{self._next_id}",
+            Input=_nested(action["input"]),
+            Version=action.get("version") or "",
+        )
+
+    def _retried(self, perform: Callable[[Action], _Task], action: Action) -> _Task:
+        options = action["retryOptions"]
+
+        def pause(made: int) -> _Task:
+            delay = 0.0
+            if made < options["maxNumberOfAttempts"]:
+                delay = options["firstRetryIntervalInMilliseconds"] * options.get("backoffCoefficient", 1) ** (made - 1)
+                delay = min(delay, options.get("maxRetryIntervalInMilliseconds", delay))
+            fire_at = self._now + timedelta(milliseconds=delay)
+            return self._schedule(EventType.TIMER_CREATED, FireAt=timestamp(fire_at))
+
+        return _Retry(partial(perform, action), pause, options["maxNumberOfAttempts"])
+
     def _timer(self, action: Action) -> _Task:
-        id = self._next_id
         if action["isCanceled"]:
-            self.cancelled.append(id)
+            self.cancelled.append(self._next_id)
         return self._schedule(EventType.TIMER_CREATED, FireAt=action["fireAt"])
 
     def _entity(self, action: Action, is_signal: bool) -> _Task:
@@ -238,24 +348,28 @@ class _Walk:
         if is_signal:
             task.settle()
         else:
+            self._requests.add(request)
             self._waits[request].append(task)
         return task
 
-    def _wait(self, name: str) -> _Task:
-        if self._unawaited[name]:
-            self._unawaited[name] -= 1
-            return _Task(done=True)
+    def _wait(self, action: Action) -> _Task:
+        name = action["externalEventName"]
+        for event in self.unawaited:
+            if event["Name"] == name:
+                self.unawaited.remove(event)
+                return _Task(done=True)
         task = _Task()
         self._waits[name].append(task)
         return task
+
+    def _compound(self, is_complete: Callable[[list[_Task]], bool], action: Action) -> _Task:
+        return _Task(is_complete).adopt([self._perform(child) for child in action["compoundActions"]])
+
+    def _continue_as_new(self, action: Action) -> _Task:
+        self.next_input = _nested(action["input"])
+        return _Task()
 
 
 def _nested(text: Any) -> str:
     """A payload, which the SDK gives as JSON text, as the extension stores it: that text as a JSON string."""
     return json.dumps(text)
-
-
-def _name(kind: int) -> str:
-    names = {1: "call_activity_with_retry", 2: "call_sub_orchestrator", 3: "call_sub_orchestrator_with_retry"}
-    names |= {4: "continue_as_new", 8: "call_http", 10: "scheduled signal_entity"}
-    return names.get(kind, f"of type {kind}")

@@ -9,10 +9,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
-from devhost.engine import Engine, timestamp
+from devhost.engine import Engine
+from devhost.orchestration import from_timestamp, timestamp
 from devhost.store import Activity, StoreError
 
 log = logging.getLogger("devhost")
@@ -102,5 +103,4 @@ class Pump:
             return LONGEST_WAIT
         if due <= timestamp(now):
             return 0
-        moment = datetime.strptime(due, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
-        return min((moment - now).total_seconds(), LONGEST_WAIT)
+        return min((from_timestamp(due) - now).total_seconds(), LONGEST_WAIT)

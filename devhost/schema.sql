@@ -10,7 +10,10 @@ CREATE TABLE instances (
     output        TEXT,
     custom_status TEXT,
     created       TEXT NOT NULL,
-    updated       TEXT NOT NULL
+    updated       TEXT NOT NULL,
+    parent        TEXT,               -- of a sub-orchestration: the instance that waits for it,
+    parent_execution TEXT,            -- in which execution,
+    parent_task   INTEGER             -- and as which task
 );
 
 -- A row a turn, not a row an event: a turn appends, and a replay reads, one value.
@@ -33,11 +36,17 @@ CREATE TABLE messages (
     target    TEXT NOT NULL,
     execution TEXT,                   -- set where only this execution may take it (a reply, a timer)
     timer     INTEGER,                -- the id of the timer, so that it can be cancelled
-    due       TEXT NOT NULL,
-    body      TEXT NOT NULL
+    due       TEXT NOT NULL,          -- at the end of time while the target is suspended
+    body      TEXT NOT NULL           -- for an instance, comma-separated history events; for an entity, a request
 );
 CREATE INDEX messages_due ON messages (due);
 CREATE INDEX messages_target ON messages (target);
+
+-- When each timer-triggered function last ran: tells what fell due while the host was down.
+CREATE TABLE schedules (
+    function TEXT PRIMARY KEY,
+    last     TEXT NOT NULL
+);
 
 -- Activities scheduled and not yet completed. A row outlives a crash, and is run again: at least once.
 CREATE TABLE activities (

@@ -17,7 +17,10 @@ RuntimeStatus = Literal["Pending", "Running", "Completed", "Failed", "Terminated
 
 APPLICATION_ID = 0x486F5265
 """Marks the file as a task hub of devhost (PRAGMA application_id)."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+RECLAIMED_PAGES = 1000
+"""At most so many pages (of 4 KiB) are given back at once."""
+NEVER = "9999-12-31T23:59:59.999999Z"
 
 
 class StoreError(Exception):
@@ -37,6 +40,32 @@ class Instance:
     custom_status: str | None
     created: str
     updated: str
+    parent: str | None = None
+    parent_execution: str | None = None
+    parent_task: int | None = None
+
+
+@dataclass(slots=True)
+class Entity:
+    """An entity that exists. The state is JSON."""
+
+    id: str
+    state: str
+    updated: str
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which instances or entities to list: all that match, by id, from after `after` on, at most `limit`."""
+
+    prefix: str = ""
+    created_from: str = ""
+    created_to: str = "~"
+    """Created, or for entities last changed, from then to then, both included; text that sorts as it reads."""
+    statuses: tuple[str, ...] = ()
+    """Any of these; none means any at all. Entities have no status."""
+    after: str = ""
+    limit: int = 100
 
 
 @dataclass(slots=True)
@@ -102,18 +131,45 @@ class Store:
 
     def save_instance(self, instance: Instance) -> None:
         """Insert the instance, or replace the one with its id."""
-        self._db.execute("REPLACE INTO instances VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(instance))
+        self._db.execute("REPLACE INTO instances VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(instance))
 
-    def discard_work(self, id: str) -> None:
-        """Delete what an instance has not taken or not completed: its messages, timers and activities."""
-        self._db.execute("DELETE FROM messages WHERE target = ?", (id,))
+    def instances(self, query: Query) -> list[Instance]:
+        """Instances that match, by id."""
+        marks = ",".join("?" * len(query.statuses))
+        statuses = f"AND status IN ({marks})" if query.statuses else ""
+        rows = self._db.execute(
+            "SELECT * FROM instances WHERE id > ? AND substr(id, 1, ?) = ? AND created BETWEEN ? AND ? "  # noqa: S608
+            f"{statuses} ORDER BY id LIMIT ?",  # the marks are all that is put in
+            (
+                query.after,
+                len(query.prefix),
+                query.prefix,
+                query.created_from,
+                query.created_to,
+                *query.statuses,
+                query.limit,
+            ),
+        )
+        return [Instance(*row) for row in rows]
+
+    def discard_work(self, id: str, execution: str | None = None) -> None:
+        """Delete what an instance has not taken or not completed: its messages, timers and activities.
+
+        With an execution, what is for any execution stays: external events.
+        """
+        only = " AND execution = ?" if execution else ""
+        self._db.execute(f"DELETE FROM messages WHERE target = ?{only}", (id, execution) if execution else (id,))  # noqa: S608
         self._db.execute("DELETE FROM activities WHERE instance = ?", (id,))
 
     def purge_instance(self, id: str) -> None:
         """Delete an instance and all that belongs to it."""
         self.discard_work(id)
-        self._db.execute("DELETE FROM history WHERE instance = ?", (id,))
+        self.delete_history(id)
         self._db.execute("DELETE FROM instances WHERE id = ?", (id,))
+
+    def reclaim_space(self) -> None:
+        """Give a part of the space of deleted rows back to the file system. Cheap where there is none."""
+        self._db.execute(f"PRAGMA incremental_vacuum({RECLAIMED_PAGES})").fetchall()
 
     def history(self, id: str) -> list[str]:
         """The events of each turn of an instance, oldest first, as comma-separated JSON."""
@@ -123,6 +179,19 @@ class Store:
     def append_history(self, id: str, turn: int, events: str) -> None:
         """Add the events of a turn; turns count from 0."""
         self._db.execute("INSERT INTO history VALUES (?, ?, ?)", (id, turn, events))
+
+    def delete_history(self, id: str) -> None:
+        """Delete all turns of an instance."""
+        self._db.execute("DELETE FROM history WHERE instance = ?", (id,))
+
+    def entities(self, query: Query) -> list[Entity]:
+        """Entities that match, by id."""
+        rows = self._db.execute(
+            "SELECT * FROM entities WHERE id > ? AND substr(id, 1, ?) = ? AND updated BETWEEN ? AND ? "
+            "ORDER BY id LIMIT ?",
+            (query.after, len(query.prefix), query.prefix, query.created_from, query.created_to, query.limit),
+        )
+        return [Entity(*row) for row in rows]
 
     def entity(self, id: str) -> str | None:
         """The state of an entity, or None where it does not exist."""
@@ -160,6 +229,17 @@ class Store:
         """Remove messages that were taken."""
         self._db.executemany("DELETE FROM messages WHERE seq = ?", [(m.seq,) for m in messages])
 
+    def put_back(self, messages: Iterable[Message]) -> None:
+        """Enqueue messages under the `seq` of ones that were dequeued: they come before all that arrived later."""
+        self._db.executemany(
+            "INSERT INTO messages (seq, target, execution, timer, due, body) VALUES (?, ?, ?, ?, ?, ?)",
+            [(m.seq, m.target, m.execution, m.timer, m.due, m.body) for m in messages],
+        )
+
+    def release(self, target: str, now: str) -> None:
+        """Make the messages of a target due that were put back for NEVER."""
+        self._db.execute("UPDATE messages SET due = ? WHERE target = ? AND due = ?", (now, target, NEVER))
+
     def cancel_timer(self, target: str, timer: int) -> None:
         """Remove the message of a timer that has not fired."""
         self._db.execute("DELETE FROM messages WHERE target = ? AND timer = ?", (target, timer))
@@ -178,6 +258,19 @@ class Store:
         rows = self._db.execute("SELECT instance, execution, task, name, input, seq FROM activities ORDER BY seq")
         return [Activity(*row) for row in rows]
 
+    def reschedule(self, activity: Activity) -> None:
+        """Change the input of an activity: it goes on from there after a crash."""
+        self._db.execute("UPDATE activities SET input = ? WHERE seq = ?", (activity.input, activity.seq))
+
+    def last_run(self, function: str) -> str | None:
+        """When a timer-triggered function last ran, or None if it never did."""
+        row = self._db.execute("SELECT last FROM schedules WHERE function = ?", (function,)).fetchone()
+        return row[0] if row else None
+
+    def save_last_run(self, function: str, at: str) -> None:
+        """Note when a timer-triggered function ran."""
+        self._db.execute("REPLACE INTO schedules VALUES (?, ?)", (function, at))
+
     def complete(self, activity: Activity) -> bool:
         """Remove an activity; False where it was removed before, so that a result counts once."""
         return self._db.execute("DELETE FROM activities WHERE seq = ?", (activity.seq,)).rowcount == 1
@@ -185,6 +278,7 @@ class Store:
 
 def _connect(path: Path | None) -> sqlite3.Connection:
     db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=0)
+    db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect in a file that is still empty
     # One process at a time: the lock is the operating system's, so it ends with the process, however that ends.
     db.execute("PRAGMA locking_mode = EXCLUSIVE")
     # With a write-ahead log a commit outlives a SIGKILL; only a power cut may cost the last ones.

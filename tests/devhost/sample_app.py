@@ -50,7 +50,7 @@ def make_app(runs: list[str] | None = None) -> df.DFApp:
 
     @app.orchestration_trigger(context_name="context")
     def restless(context):
-        yield context.call_sub_orchestrator("fan_out", [1])
+        yield context.call_sub_orchestrator("nobody", [1])
 
     @app.orchestration_trigger(context_name="context")
     def fickle(context):
@@ -59,6 +59,71 @@ def make_app(runs: list[str] | None = None) -> df.DFApp:
         yield context.call_activity(name, 2)
 
     fickle.runs = 0
+
+    @app.orchestration_trigger(context_name="context")
+    def patient(context):
+        retry = df.RetryOptions(first_retry_interval_in_milliseconds=5000, max_number_of_attempts=3)
+        return (yield context.call_activity_with_retry("square", retry, context.get_input()))
+
+    @app.orchestration_trigger(context_name="context")
+    def parent(context):
+        given = context.get_input()
+        try:
+            return (yield context.call_sub_orchestrator(given["name"], given.get("input"), given.get("id")))
+        except Exception as error:
+            return f"failed: {error}"
+
+    @app.orchestration_trigger(context_name="context")
+    def patient_parent(context):
+        retry = df.RetryOptions(first_retry_interval_in_milliseconds=5000, max_number_of_attempts=2)
+        return (yield context.call_sub_orchestrator_with_retry("child", retry, context.get_input()))
+
+    @app.orchestration_trigger(context_name="context")
+    def child(context):
+        result = yield context.call_activity("square", context.get_input())
+        return [context.instance_id, context.parent_instance_id, result]
+
+    @app.orchestration_trigger(context_name="context")
+    def eternal(context):
+        seen = context.get_input() or []
+        seen.append((yield context.wait_for_external_event("go")))
+        if len(seen) < 3:
+            context.continue_as_new(seen)
+            return None
+        return seen
+
+    @app.orchestration_trigger(context_name="context")
+    def about(context):
+        yield context.call_activity("square", 1)
+        uuids = [context.new_uuid(), str(context.new_guid())]
+        yield context.call_activity("square", 2)
+        return {"version": context.version, "uuids": uuids, "time": context.current_utc_datetime.isoformat()}
+
+    @app.orchestration_trigger(context_name="context")
+    def calls(context):
+        given = context.get_input()
+        response = yield context.call_http("POST", given["uri"], given["content"], {"X-Gift": "yes"})
+        return response
+
+    @app.orchestration_trigger(context_name="context")
+    def versioned_parent(context):
+        return (yield context.call_sub_orchestrator("about", None, None, "2.0"))
+
+    @app.orchestration_trigger(context_name="context")
+    def parallel_parent(context):
+        children = [context.call_sub_orchestrator("child", number, f"child-{number}") for number in (1, 2)]
+        return (yield context.task_all(children))
+
+    @app.orchestration_trigger(context_name="context")
+    def rewindable(context):
+        results = []
+        for number in context.get_input():
+            results.append((yield context.call_activity("square", number)))
+        return results
+
+    @app.orchestration_trigger(context_name="context")
+    def rewindable_parent(context):
+        return (yield context.call_sub_orchestrator("rewindable", context.get_input()))
 
     @app.orchestration_trigger(context_name="context")
     def two_events(context):

@@ -89,7 +89,7 @@ def test_an_orchestrator_that_raises_fails(host, caplog) -> None:
     ("name", "reason"),
     [
         ("unknown_activity", "The function 'nothing' doesn't exist, is disabled, or is not an activity function."),
-        ("restless", "devhost does not support the orchestrator action call_sub_orchestrator"),
+        ("restless", "The function 'nobody' doesn't exist, is disabled, or is not an orchestrator function."),
     ],
 )
 def test_what_cannot_be_done_fails_the_instance(host, name, reason) -> None:

@@ -4,7 +4,10 @@ import pytest
 
 from devhost.orchestration import EventType, OrchestrationError, decide
 
-STARTED = [{"EventType": EventType.ORCHESTRATOR_STARTED}, {"EventType": EventType.EXECUTION_STARTED}]
+STARTED = [
+    {"EventType": EventType.ORCHESTRATOR_STARTED, "Timestamp": "2026-12-24T18:00:00.000000Z"},
+    {"EventType": EventType.EXECUTION_STARTED},
+]
 
 
 def activity(name: str = "square") -> dict:
@@ -40,7 +43,7 @@ def completed(id: int, failed: bool = False) -> dict:
 
 
 def raised(name: str = "go") -> dict:
-    return {"EventType": EventType.EVENT_RAISED, "Name": name}
+    return {"EventType": EventType.EVENT_RAISED, "Name": name, "Input": "null"}
 
 
 def scheduled(history: list[dict], actions: list[dict]) -> list[tuple[int, str]]:
@@ -50,7 +53,8 @@ def scheduled(history: list[dict], actions: list[dict]) -> list[tuple[int, str]]
 
 
 def past(id: int, kind: EventType = EventType.TASK_SCHEDULED, **details) -> dict:
-    return {"EventType": kind, "EventId": id, "Name": "square"} | details
+    event = {"EventType": kind, "EventId": id, "Name": "square"} | details
+    return {name: value for name, value in event.items() if value is not None}
 
 
 def test_tasks_are_numbered_in_order_and_waits_are_not() -> None:
@@ -115,13 +119,92 @@ def test_a_replay_that_asks_for_something_else_is_refused(then, asked) -> None:
         decide([*STARTED, *then], asked, "execution")
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"), [(2, "call_sub_orchestrator"), (4, "continue_as_new"), (8, "call_http"), (99, "of type 99")]
-)
-def test_an_action_that_is_not_supported_is_named(kind, name) -> None:
+def test_an_action_that_is_not_supported_is_named() -> None:
     """Never silently ignored."""
-    with pytest.raises(OrchestrationError, match=f"does not support the orchestrator action {name}"):
-        decide(STARTED, [{"actionType": kind}], "execution")
+    with pytest.raises(OrchestrationError, match="does not support orchestrator actions of type 99"):
+        decide(STARTED, [{"actionType": 99}], "execution")
+
+
+def test_a_sub_orchestration_has_an_id_of_its_own() -> None:
+    """The one that was asked for, or one that replays make alike."""
+    action = {"actionType": 2, "functionName": "fan_out", "input": "1", "instanceId": None, "version": None}
+    first, second = decide(STARTED, [all_of(action, action | {"instanceId": "mine"})], "execution").scheduled
+    assert (first["InstanceId"], second["InstanceId"]) == ("execution:0", "mine")
+
+
+RETRIED = {"actionType": 1, "functionName": "square", "input": "1"}
+EVERY_SECOND = {"firstRetryIntervalInMilliseconds": 1000, "maxNumberOfAttempts": 3}
+
+
+def pauses(**options) -> list[str]:
+    """When the pauses of a task end that fails at every attempt, at one moment."""
+    history, actions = list(STARTED), [RETRIED | {"retryOptions": EVERY_SECOND | options}]
+    while scheduled := decide(history, actions, "execution").scheduled:
+        (event,) = scheduled
+        history.append(event)
+        timer = event["EventType"] == EventType.TIMER_CREATED
+        fired = {"EventType": EventType.TIMER_FIRED, "TimerId": event["EventId"]}
+        history.append(fired if timer else completed(event["EventId"], failed=True))
+    return [event["FireAt"][17:19] for event in history if event["EventType"] == EventType.TIMER_CREATED]
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds"),
+    [
+        ({}, ["01", "01", "00"]),
+        ({"maxNumberOfAttempts": 1}, ["00"]),
+        ({"backoffCoefficient": 3, "maxNumberOfAttempts": 4}, ["01", "03", "09", "00"]),
+        ({"backoffCoefficient": 10, "maxRetryIntervalInMilliseconds": 5000}, ["01", "05", "00"]),
+    ],
+)
+def test_pauses_between_attempts(options, seconds) -> None:
+    """First interval, coefficient and maximum; the one after the last attempt has no length."""
+    assert pauses(**options) == seconds
+
+
+def test_attempts_take_their_ids_when_they_are_made() -> None:
+    """What is scheduled before a failure has the lower id, what is scheduled after it the higher one."""
+    retried = RETRIED | {"retryOptions": EVERY_SECOND}
+    actions = [any_of(retried, activity("first")), activity("then")]
+    failure = [*STARTED, past(0), past(1, Name="first"), completed(0, failed=True)]
+    ids = [(2, "TIMER_CREATED"), (3, "TASK_SCHEDULED")]
+    assert scheduled([*failure, completed(1)], actions) == ids
+    earlier = [*STARTED, past(0), past(1, Name="first"), completed(1), completed(0, failed=True)]
+    assert scheduled(earlier, actions) == [(2, "TASK_SCHEDULED"), (3, "TIMER_CREATED")]
+
+
+def test_what_was_reached_in_a_turn_is_reached_in_its_replays() -> None:
+    """Where the actions alone do not say why the orchestrator went on, the record of the turn does.
+
+    Here a second race takes up the timer of the first one, and only its other arm is an action.
+    """
+    race = any_of(RETRIED | {"retryOptions": EVERY_SECOND}, timer(), wait("go"))
+    actions = [race, any_of(wait("again")), activity("then")]
+    created = past(1, EventType.TIMER_CREATED, Name=None)
+    history = [*STARTED, past(0), created, {"EventType": 13, "Actions": 1}]
+    history += [STARTED[0], raised("go"), {"EventType": 13, "Actions": 2}]
+    history += [STARTED[0], {"EventType": EventType.TIMER_FIRED, "TimerId": 1}]
+    assert scheduled(history, actions) == [(2, "TASK_SCHEDULED")]
+    history += [past(2, Name="then"), {"EventType": 13, "Actions": 3}]
+    assert scheduled([*history, STARTED[0], completed(0, failed=True)], actions) == [(3, "TIMER_CREATED")]
+
+
+def test_a_failed_entity_call_fails_a_task_all() -> None:
+    """And the orchestrator goes on."""
+    (request,) = decide(STARTED, [entity()], "execution").scheduled
+    reply = raised(json.loads(request["Input"])["id"]) | {"Input": '{"result": "\\"no\\"", "exceptionType": "Error"}'}
+    actions = [all_of(entity(), wait()), activity()]
+    history = [*STARTED, request, reply]
+    assert scheduled(history, actions) == [(1, "TASK_SCHEDULED")]
+
+
+def test_continue_as_new_keeps_what_nobody_waited_for() -> None:
+    """The next execution gets it."""
+    again = {"actionType": 4, "input": "7"}
+    history = [*STARTED, raised("go") | {"Input": "1"}, raised("stay") | {"Input": "2"}]
+    decisions = decide(history, [wait("go"), again], "execution")
+    assert json.loads(decisions.next_input) == "7"
+    assert [event["Input"] for event in decisions.unprocessed] == ["2"]
 
 
 @pytest.mark.parametrize(
