@@ -52,10 +52,10 @@ $(BIN)/python:
 		{ echo "Python 3.11 or later is needed; set PYTHON=... to use another one than $(PYTHON)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/app: requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+$(VENV)/app: requirements.txt devhost/requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r devhost/requirements.txt
 	@touch $@
 
-$(VENV)/dev: requirements.txt requirements-dev.txt | $(BIN)/python
+$(VENV)/dev: requirements.txt devhost/requirements.txt requirements-dev.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ $(VENV)/app

@@ -17,6 +17,7 @@ from devhost.http import Front, Route, routes, server
 from devhost.store import Store, StoreError
 
 SHUTDOWN_SECONDS = 5.0
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main() -> int:
@@ -71,9 +72,9 @@ def _open_store(folder: Path) -> Store:
 
 
 async def _serve(app: apps.App, table: list[Route], store: Store, options: argparse.Namespace) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stop.set)
     host = Host(app, store, clock=lambda: datetime.now(UTC))
     front = Front(host, table)
     runner = web.ServerRunner(server(front), shutdown_timeout=SHUTDOWN_SECONDS)
@@ -85,6 +86,8 @@ async def _serve(app: apps.App, table: list[Route], store: Store, options: argpa
     _print_functions(app, table, front.origin)
     await stop.wait()
     print("devhost: stopping", flush=True)
+    for number in STOP_SIGNALS:
+        loop.remove_signal_handler(number)  # a second one ends it at once
     await runner.cleanup()
     await host.stop()
 

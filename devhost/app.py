@@ -18,7 +18,8 @@ from azure.durable_functions.models.utils import http_utils
 from azure.functions import Context, meta
 from azure.functions.decorators.function_app import Function, FunctionRegister
 
-from devhost.engine import DurableFunctions, RawFunction
+from devhost.schedule import Schedule
+from devhost.turns import DurableFunctions, RawFunction
 
 HTTP_METHODS = ("GET", "POST", "DELETE", "HEAD", "PATCH", "PUT", "OPTIONS")
 """What a function answers to whose trigger names no methods."""
@@ -87,6 +88,7 @@ class App:
     def __init__(self, functions: list[FunctionInfo]) -> None:
         self.functions = functions
         self.http = self._triggered_by("httpTrigger")
+        self.timers = self._triggered_by("timerTrigger")
         self.activities = {_durable_name(each, "activity"): each for each in self._triggered_by("activityTrigger")}
 
     def _triggered_by(self, kind: str) -> list[FunctionInfo]:
@@ -157,6 +159,7 @@ def _inspect(function: Function) -> FunctionInfo:
     supported = {
         "httpTrigger": {"http", "durableClient"},
         "activityTrigger": {"durableClient"},
+        "timerTrigger": {"durableClient"},
         "orchestrationTrigger": set(),
         "entityTrigger": set(),
     }
@@ -166,6 +169,11 @@ def _inspect(function: Function) -> FunctionInfo:
     for each in others:
         if each["type"] not in supported[trigger["type"]]:
             raise AppError(f"function {name} has a binding that devhost does not support: {each['type']}")
+    if trigger["type"] == "timerTrigger":
+        try:
+            Schedule(name, trigger["schedule"])
+        except ValueError as error:
+            raise AppError(str(error)) from error
     code = function.get_user_function()
     taken = {each["name"] for each in bindings}
     return FunctionInfo(

@@ -4,21 +4,29 @@ import asyncio
 import json
 import logging
 import os
-from datetime import datetime
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 from devhost.app import App, FunctionInfo, close_client_session, convert_in, convert_out
+from devhost.durable_http import poll
 from devhost.engine import Engine, Outcome
-from devhost.pump import Clock, Pump
+from devhost.orchestration import HTTP_ACTIVITY, from_timestamp, timestamp
+from devhost.pump import Clock, Command, Pump, Result
+from devhost.schedule import Schedule
 from devhost.store import Activity, Store, StoreError
-from devhost.webhooks import Call, Reply, client_binding, handle
+from devhost.webhooks import Call, Reply, client_binding, ended, handle, patience
 
 log = logging.getLogger("devhost")
 
 CONCURRENT_ACTIVITIES = 10 * (os.cpu_count() or 1)
 """As many as the Durable extension runs at once by default (maxConcurrentActivityFunctions)."""
 RETRY_SECONDS = 1.0
+LONGEST_SLEEP = 60.0
+PAST_DUE_SECONDS = 1.0
+"""A timer-triggered function that runs later than this is told so."""
+SHORTEST_INTERVAL = 0.05
+"""Seconds between two looks at an instance, whatever a request asks for."""
 
 
 class Host:
@@ -27,6 +35,7 @@ class Host:
     def __init__(self, app: App, store: Store, clock: Clock) -> None:
         self.app = app
         self._store = store
+        self._clock = clock
         self._pump = Pump(Engine(store, app.durable), clock, self._run_activities)
         self._slots = asyncio.Semaphore(CONCURRENT_ACTIVITIES)
         self._running: set[asyncio.Task[None]] = set()
@@ -38,6 +47,8 @@ class Host:
         self.client = client_binding(origin)
         self._run_activities(self._store.activities())
         self._pump.start()
+        for function in self.app.timers:
+            self._spawn(self._keep_schedule(function))
 
     async def stop(self) -> None:
         """Stop after the current turns; activities that are running will run again at the next start."""
@@ -49,29 +60,50 @@ class Host:
 
     async def manage(self, call: Call) -> Reply:
         """Serve a request to the Durable management API. Raises StoreError."""
+        reply = await self._pump.submit(lambda engine, now: handle(engine, call, now))
+        wait = patience(call)
+        if reply.awaited is None or wait is None:
+            return reply
+        return await self._end_of(reply.awaited, call, *wait) or reply
 
-        def command(engine: Engine, now: datetime) -> Reply:
-            return handle(engine, call, now)
-
-        return await self._pump.submit(command)
+    async def _end_of(self, id: str, call: Call, seconds: float, interval: float) -> Reply | None:
+        """The reply once an instance has ended, or None if that takes too long."""
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + seconds
+        while (reply := await self._pump.submit(lambda engine, now: ended(engine, call, id))) is None:
+            remaining = give_up - loop.time()
+            if remaining <= 0:
+                break
+            await asyncio.sleep(min(max(interval, SHORTEST_INTERVAL), remaining))
+        return reply
 
     def _run_activities(self, activities: list[Activity]) -> None:
         for activity in activities:
-            task = asyncio.get_running_loop().create_task(self._run_activity(activity))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._spawn(self._run_activity(activity))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     async def _run_activity(self, activity: Activity) -> None:
-        function = self.app.activities.get(activity.name.casefold())
-        async with self._slots:
-            outcome = await self._outcome(function, activity)
+        if activity.name == HTTP_ACTIVITY:
+            outcome = await self._http(activity)
+        else:
+            async with self._slots:
+                outcome = await self._outcome(activity)
+        await self._insist(lambda engine, now: engine.complete(activity, outcome, now))
+
+    async def _insist(self, command: Command[Result]) -> Result:
+        """Carry a command out, as soon as the store can be written."""
         while True:
             try:
-                return await self._pump.submit(lambda engine, now: engine.complete(activity, outcome, now))
+                return await self._pump.submit(command)
             except StoreError:
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _outcome(self, function: FunctionInfo | None, activity: Activity) -> Outcome:
+    async def _outcome(self, activity: Activity) -> Outcome:
+        function = self.app.activities.get(activity.name.casefold())
         if function is None:
             return Outcome(error=f"The function '{activity.name}' doesn't exist any more.")
         try:
@@ -81,6 +113,47 @@ class Host:
         except Exception as error:
             log.exception("activity %s failed", activity.name)
             return Outcome(error=f"{type(error).__name__}: {error}")
+
+    async def _http(self, activity: Activity) -> Outcome:
+        """Carry out call_http. What a 202 says to poll is written down, so that a crash does not send it again."""
+        try:
+            async for following in poll(json.loads(activity.input or "")):
+                if isinstance(following, Outcome):
+                    return following
+                activity.input = json.dumps(following)
+                await self._insist(lambda engine, now: engine.store.reschedule(activity))
+        except Exception as error:
+            return Outcome(error=f"{type(error).__name__}: {error}")
+        raise AssertionError("poll ends with an outcome")
+
+    async def _keep_schedule(self, function: FunctionInfo) -> None:
+        """Run a timer-triggered function whenever it is due; what fell due while the host was down, once."""
+        schedule = Schedule(function.name, function.trigger["schedule"])
+        last, began = None, timestamp(self._clock())
+        if function.trigger.get("useMonitor") is not False:
+            last = await self._insist(lambda engine, now: engine.store.last_run(function.name))
+        if last is None:
+            last = began
+            await self._insist(lambda engine, now: engine.store.save_last_run(function.name, began))
+        if function.trigger.get("runOnStartup"):
+            last = await self._run_timer(function, schedule, past_due=False)
+        while True:
+            due = schedule.after(from_timestamp(last))
+            seconds = (due - self._clock()).total_seconds()
+            if seconds > 0:
+                await asyncio.sleep(min(seconds, LONGEST_SLEEP))
+            else:
+                last = await self._run_timer(function, schedule, past_due=-seconds > PAST_DUE_SECONDS)
+
+    async def _run_timer(self, function: FunctionInfo, schedule: Schedule, past_due: bool) -> str:
+        at = timestamp(self._clock())
+        try:
+            request = json.dumps(schedule.request(self._clock(), past_due))
+            await function.invoke(convert_in("timerTrigger", request, "json"), self.client)
+        except Exception:
+            log.exception("function %s failed", function.name)
+        await self._insist(lambda engine, now: engine.store.save_last_run(function.name, at))
+        return at
 
 
 def use_local_settings(folder: Path) -> None:

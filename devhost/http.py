@@ -18,7 +18,7 @@ from azure.functions import meta
 from devhost.app import HTTP_METHODS, AppError, FunctionInfo, convert_in, convert_out
 from devhost.host import Host
 from devhost.store import StoreError
-from devhost.webhooks import PREFIX, Call
+from devhost.webhooks import CONTINUATION, PREFIX, Call
 
 log = logging.getLogger("devhost")
 requests_log = logging.getLogger("devhost.requests")
@@ -133,6 +133,7 @@ class Front:
             query=dict(request.rel_url.query),
             body=await request.text() if request.can_read_body else "",
             is_json=request.content_type == "application/json",
+            continuation=request.headers.get(CONTINUATION, ""),
         )
         try:
             reply = await self._host.manage(call)

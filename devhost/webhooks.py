@@ -1,23 +1,30 @@
-"""The Durable HTTP management API under /runtime/webhooks/durabletask: status codes and bodies as HttpApiHandler
-of the Durable extension gives them, for what the SDK's client calls.
+"""The Durable HTTP management API under /runtime/webhooks/durabletask: URLs, status codes and bodies as HttpApiHandler
+of the Durable extension has them.
 
 https://learn.microsoft.com/azure/azure-functions/durable/durable-functions-http-api
 """
 
+import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
-from urllib.parse import unquote
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, get_args
+from urllib.parse import quote, unquote
 
-from devhost.engine import ENDED, Engine
-from devhost.store import Instance
+from devhost.engine import Engine
+from devhost.histories import shown_history
+from devhost.orchestration import timestamp
+from devhost.store import Instance, Query, RuntimeStatus
+from devhost.turns import ENDED
 
 PREFIX = "/runtime/webhooks/durabletask/"
 HUB = "taskHub=devhost&connection=Storage"
 LONGEST_INSTANCE_ID = 100
 FORBIDDEN_IN_ID = set("/\\#?")
+PAGE = 100
+"""Instances or entities that a list shows at once, if the request names no other number."""
+CONTINUATION = "x-ms-continuation-token"
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,8 @@ class Call:
     query: dict[str, str] = field(default_factory=dict)
     body: str = ""
     is_json: bool = True
+    continuation: str = ""
+    """The token with which an earlier list ended."""
 
 
 @dataclass(frozen=True)
@@ -39,32 +48,38 @@ class Reply:
     status: int
     body: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    awaited: str | None = None
+    """An instance for whose end the request wants to wait; if it comes in time, `ended` has the reply."""
+
+
+Handler = Callable[[Engine, Call, datetime, str], Reply]
 
 
 def handle(engine: Engine, call: Call, now: datetime) -> Reply:
     """Do what the request asks, by the engine. Writes belong into the caller's transaction."""
     parts = [unquote(part) for part in call.path.strip("/").split("/")]
+    parts[0] = parts[0].lower()
     try:
-        match call.method, [parts[0].lower(), *parts[1:]]:
-            case "POST", ["orchestrators", name]:
-                return _start(engine, call, now, name, None)
-            case "POST", ["orchestrators", name, id]:
-                return _start(engine, call, now, name, id)
-            case "GET", ["instances", id]:
-                return _status(engine, call, id)
-            case "DELETE", ["instances", id]:
-                return _purge(engine, id)
+        match call.method, parts:
+            case "POST", ["orchestrators", name, *ids] if len(ids) < 2:
+                return _start(engine, call, now, name, ids[0] if ids else None)
+            case method, ["instances"] if method in INSTANCES:
+                return INSTANCES[method](engine, call, now, "")
+            case method, ["instances", id] if method in INSTANCE:
+                return INSTANCE[method](engine, call, now, id)
+            case "POST", ["instances", id, operation] if operation.lower() in OPERATIONS:
+                return OPERATIONS[operation.lower()](engine, call, now, id)
             case "POST", ["instances", id, operation, name] if operation.lower() == "raiseevent":
                 return _raise_event(engine, call, now, id, name)
-            case "POST", ["instances", id, operation] if operation.lower() == "terminate":
-                return _terminate(engine, call, now, id)
+            case "GET", ["entities", *names] if len(names) < 2:
+                return _list_entities(engine, call, names[0] if names else "")
             case "GET", ["entities", name, key]:
                 return _read_entity(engine, name, key)
             case "POST" | "DELETE", ["entities", name, key]:
                 return _signal(engine, call, now, name, key)
     except (ValueError, RecursionError) as error:  # a body that is not JSON, an id that may not be
-        return _error(400, str(error))
-    return _error(404, f"devhost does not serve {call.method} {PREFIX}{call.path}")
+        return _error(400, "One or more of the arguments submitted is incorrect", ExceptionMessage=str(error))
+    return Reply(404)
 
 
 def client_binding(origin: str) -> str:
@@ -86,32 +101,54 @@ def client_binding(origin: str) -> str:
 
 
 def _management_urls(origin: str, id: str) -> dict[str, str]:
-    instance = f"{origin}{PREFIX}instances/{id}"
+    instance = f"{origin}{PREFIX}instances/{quote(id, safe='')}"
     return {
         "id": id,
         "statusQueryGetUri": f"{instance}?{HUB}",
         "sendEventPostUri": f"{instance}/raiseEvent/{{eventName}}?{HUB}",
         "terminatePostUri": f"{instance}/terminate?reason={{text}}&{HUB}",
+        "rewindPostUri": f"{instance}/rewind?reason={{text}}&{HUB}",
         "purgeHistoryDeleteUri": f"{instance}?{HUB}",
+        "restartPostUri": f"{instance}/restart?{HUB}",
+        "suspendPostUri": f"{instance}/suspend?reason={{text}}&{HUB}",
+        "resumePostUri": f"{instance}/resume?reason={{text}}&{HUB}",
     }
 
 
 def _start(engine: Engine, call: Call, now: datetime, name: str, id: str | None) -> Reply:
+    if call.body:
+        json.loads(call.body)
+    return _create(engine, call, now, name, call.body or None, id)
+
+
+def _create(engine: Engine, call: Call, now: datetime, name: str, input: str | None, id: str | None) -> Reply:
     if name.casefold() not in engine.functions.orchestrators:
-        message = f"The function '{name}' doesn't exist, is disabled, or is not an orchestrator function."
-        return _error(400, "One or more of the arguments submitted is incorrect", ExceptionMessage=message)
+        raise ValueError(f"The function '{name}' doesn't exist, is disabled, or is not an orchestrator function.")
     if id is not None:
         _check_instance_id(id)
         existing = engine.store.instance(id)
         if existing is not None and existing.status not in ENDED:
             message = f"An Orchestration instance with the status {existing.status} already exists."
             return _error(500, "Something went wrong while processing your request", ExceptionMessage=message)
-    input = None
-    if call.body:
-        json.loads(call.body)
-        input = call.body
-    urls = _management_urls(call.origin, engine.start(name, input, now, id))
-    return Reply(202, json.dumps(urls), {"Location": urls["statusQueryGetUri"], "Retry-After": "10"})
+    id = engine.start(name, input, now, id, call.query.get("version", ""))
+    return _check_status(call, id)
+
+
+def patience(call: Call) -> tuple[float, float] | None:
+    """For how many seconds a request wants to wait for the end of what it starts, looking how often; or not at all."""
+    try:
+        return float(call.query["timeout"]), float(call.query["pollingInterval"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _check_status(call: Call, id: str) -> Reply:
+    """Where to look after an instance."""
+    urls = _management_urls(call.origin, id)
+    waits = patience(call) is not None
+    headers = {"Location": urls["statusQueryGetUri"], "Retry-After": "10"}
+    shown = {name: url for name, url in urls.items() if name != "rewindPostUri"}
+    return Reply(202, json.dumps(shown), headers, awaited=id if waits else None)
 
 
 def _check_instance_id(id: str) -> None:
@@ -123,16 +160,28 @@ def _check_instance_id(id: str) -> None:
         raise ValueError(f"Instance ID lengths must not exceed {LONGEST_INSTANCE_ID} characters.")
 
 
+def ended(engine: Engine, call: Call, id: str) -> Reply | None:
+    """What a request that waited for the end of an instance is answered; None while there is no end."""
+    instance = engine.store.instance(id)
+    if instance is None or instance.status not in ENDED:
+        return None
+    if instance.status == "Completed":
+        return Reply(200, instance.output or "null")
+    return _status(engine, call, id)
+
+
 def _status(engine: Engine, call: Call, id: str) -> Reply:
     instance = engine.store.instance(id)
     if instance is None:
         return Reply(404)
-    shown = _shown(instance, with_input=_flag(call, "showInput", default=True))
-    if _flag(call, "showHistory", default=False):
-        shown["historyEvents"] = json.loads(f"[{','.join(engine.store.history(id))}]")
+    with_input = _flag(call, "showInput", default=True)
+    shown = _shown(instance, with_input)
+    if _flag(call, "showHistory") and instance.status != "Pending":
+        shown["historyEvents"] = shown_history(engine.store.history(id), with_input, _flag(call, "showHistoryOutput"))
     body = json.dumps(shown)
     if instance.status in ENDED:
-        return Reply(200, body)
+        failed = instance.status == "Failed" and _flag(call, "returnInternalServerErrorOnFailure")
+        return Reply(500 if failed else 200, body)
     location = _management_urls(call.origin, id)["statusQueryGetUri"]
     return Reply(202, body, {"Location": location, "Retry-After": "5"})
 
@@ -150,11 +199,76 @@ def _shown(instance: Instance, with_input: bool) -> dict[str, Any]:
     }
 
 
-def _purge(engine: Engine, id: str) -> Reply:
+def _list_instances(engine: Engine, call: Call, now: datetime, _: str) -> Reply:
+    found = engine.store.instances(_query(call, prefix=call.query.get("instanceIdPrefix", "")))
+    with_input = _flag(call, "showInput", default=True)
+    return _page(call, [(each.id, _shown(each, with_input)) for each in found])
+
+
+def _list_entities(engine: Engine, call: Call, name: str) -> Reply:
+    found = engine.store.entities(_query(call, prefix=f"@{name.lower()}@" if name else "@"))
+    listed: list[tuple[str, dict[str, Any]]] = []
+    for entity in found:
+        _, name, key = entity.id.split("@", 2)
+        shown: dict[str, Any] = {"entityId": {"name": name, "key": key}, "lastOperationTime": entity.updated}
+        if _flag(call, "fetchState"):
+            shown["state"] = json.loads(entity.state)
+        listed.append((entity.id, shown))
+    return _page(call, listed)
+
+
+def _query(call: Call, prefix: str) -> Query:
+    """What the filters of a list ask for, and one more, which tells whether there are more."""
+    statuses = tuple(
+        status
+        for status in get_args(RuntimeStatus)
+        if status in [each.strip() for each in call.query.get("runtimeStatus", "").split(",")]
+    )
+    query = Query(
+        prefix=prefix,
+        created_from=_moment(call, "createdTimeFrom") or _moment(call, "lastOperationTimeFrom") or "",
+        created_to=_moment(call, "createdTimeTo") or _moment(call, "lastOperationTimeTo") or "~",
+        statuses=statuses,
+        limit=_page_size(call) + 1,
+    )
+    if not call.continuation:
+        return query
+    return replace(query, after=base64.urlsafe_b64decode(call.continuation.encode()).decode())
+
+
+def _page_size(call: Call) -> int:
+    top = call.query.get("top", "")
+    return int(top) if top.isdecimal() and 0 < int(top) <= 1000 else PAGE
+
+
+def _page(call: Call, found: list[tuple[str, dict[str, Any]]]) -> Reply:
+    size = _page_size(call)
+    token = base64.urlsafe_b64encode(found[size - 1][0].encode()).decode() if len(found) > size else ""
+    return Reply(200, json.dumps([shown for _, shown in found[:size]]), {CONTINUATION: token} if token else {})
+
+
+def _purge(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
     if engine.store.instance(id) is None:
         return Reply(404)
     engine.store.purge_instance(id)
+    engine.store.reclaim_space()
     return Reply(200, json.dumps({"instancesDeleted": 1}))
+
+
+def _purge_by_filter(engine: Engine, call: Call, now: datetime, _: str) -> Reply:
+    """Purge the instances that match; those that have not ended never do."""
+    if _moment(call, "createdTimeFrom") is None:
+        return Reply(400, json.dumps("Please provide value for 'createdTimeFrom' parameter."))
+    query = _query(call, prefix="")
+    statuses = tuple(status for status in query.statuses or tuple(ENDED) if status in ENDED)
+    query = replace(query, statuses=statuses, limit=PAGE)
+    deleted = 0
+    while statuses and (page := engine.store.instances(query)):
+        for instance in page:
+            engine.store.purge_instance(instance.id)
+        deleted += len(page)
+    engine.store.reclaim_space()
+    return Reply(200, json.dumps({"instancesDeleted": deleted})) if deleted else Reply(404)
 
 
 def _raise_event(engine: Engine, call: Call, now: datetime, id: str, name: str) -> Reply:
@@ -171,6 +285,14 @@ def _terminate(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
     return _to_running(engine, id, lambda: engine.terminate(id, call.query.get("reason", ""), now))
 
 
+def _suspend(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
+    return _to_running(engine, id, lambda: engine.suspend(id, call.query.get("reason", ""), now))
+
+
+def _resume(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
+    return _to_running(engine, id, lambda: engine.resume(id, call.query.get("reason", ""), now))
+
+
 def _to_running(engine: Engine, id: str, send: Callable[[], None]) -> Reply:
     instance = engine.store.instance(id)
     if instance is None:
@@ -179,6 +301,26 @@ def _to_running(engine: Engine, id: str, send: Callable[[], None]) -> Reply:
         return Reply(410)
     send()
     return Reply(202)
+
+
+def _rewind(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
+    instance = engine.store.instance(id)
+    if instance is None:
+        return Reply(404)
+    if instance.status in ("Completed", "Terminated"):
+        return Reply(410)
+    if instance.status != "Failed":
+        raise ValueError("The rewind operation is only supported on failed orchestration instances.")
+    engine.rewind(id, call.query.get("reason", ""), now)
+    return Reply(202)
+
+
+def _restart(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
+    instance = engine.store.instance(id)
+    if instance is None:
+        return _error(400, "InstanceId does not match a valid orchestration instance.")
+    new = _flag(call, "restartWithNewInstanceId", default=True)
+    return _create(engine, call, now, instance.name, instance.input, None if new else id)
 
 
 def _read_entity(engine: Engine, name: str, key: str) -> Reply:
@@ -206,9 +348,18 @@ def _entity_id(name: str, key: str) -> str:
     return f"@{name.lower()}@{key}"
 
 
-def _flag(call: Call, name: str, default: bool) -> bool:
+def _flag(call: Call, name: str, default: bool = False) -> bool:
     value = call.query.get(name, "").lower()
     return value == "true" if value in ("true", "false") else default
+
+
+def _moment(call: Call, name: str) -> str | None:
+    """A moment in the query as the store has it; like the real API, one that is none counts as missing."""
+    try:
+        moment = datetime.fromisoformat(call.query[name])
+    except (KeyError, ValueError):
+        return None
+    return timestamp(moment.astimezone(UTC) if moment.tzinfo else moment)
 
 
 def _parsed(text: str | None) -> Any:
@@ -221,3 +372,14 @@ def _to_seconds(at: str) -> str:
 
 def _error(status: int, message: str, **details: str) -> Reply:
     return Reply(status, json.dumps({"Message": message} | details))
+
+
+INSTANCES: dict[str, Handler] = {"GET": _list_instances, "DELETE": _purge_by_filter}
+INSTANCE: dict[str, Handler] = {"GET": lambda engine, call, now, id: _status(engine, call, id), "DELETE": _purge}
+OPERATIONS: dict[str, Handler] = {
+    "terminate": _terminate,
+    "suspend": _suspend,
+    "resume": _resume,
+    "rewind": _rewind,
+    "restart": _restart,
+}

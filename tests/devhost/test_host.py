@@ -1,8 +1,11 @@
 import asyncio
 import json
 import os
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 
+import azure.functions as func
 import pytest
 
 from devhost import app as apps
@@ -55,7 +58,7 @@ def test_an_activity_that_is_gone_fails() -> None:
     async def scenario() -> None:
         store = Store(None)
         host = make_host(store, [])
-        outcome = await host._outcome(None, Activity("a", "e", 0, "nothing", "1"))
+        outcome = await host._outcome(Activity("a", "e", 0, "nothing", "1"))
         assert outcome.error == "The function 'nothing' doesn't exist any more."
         store.close()
 
@@ -81,6 +84,100 @@ def test_an_outcome_waits_until_it_can_be_written(monkeypatch) -> None:
         host._pump.start()
         await host._run_activity(activity)
         assert store.activities() == []
+        await host.stop()
+
+    asyncio.run(scenario())
+
+
+class Scheduled:
+    """A host with functions that are due at 18:00 each day, in a time that a test sets."""
+
+    def __init__(self, store: Store, **options: object) -> None:
+        self.now = datetime(2026, 12, 24, 12, 0, tzinfo=UTC)
+        self.runs: list[bool] = []
+        app = func.FunctionApp()
+
+        @app.timer_trigger("timer", schedule="0 0 18 * * *", **options)
+        def wrap(timer: func.TimerRequest) -> None:
+            self.runs.append(timer.past_due)
+            if len(self.runs) == 1:
+                raise RuntimeError("no paper")
+
+        self._app = apps.index(app)
+        self._store = store
+
+    async def at(self, *moments: datetime) -> list[bool]:
+        """Start at the first moment, let the others come, and stop; what each run was told."""
+        self.now = moments[0]
+        host = Host(self._app, self._store, clock=lambda: self.now)
+        host.start("http://test")
+        for moment in moments:
+            self.now = moment
+            await asyncio.sleep(0.02)
+        host._store = Mock()  # the test closes it
+        await host.stop()
+        return self.runs
+
+
+@pytest.fixture
+def short_sleeps(monkeypatch) -> None:
+    """So that a schedule notices at once that a test has moved the time."""
+    monkeypatch.setattr("devhost.host.LONGEST_SLEEP", 0.001)
+
+
+DAY = datetime(2026, 12, 24, 17, 59, tzinfo=UTC)
+
+
+def test_a_timer_triggered_function_runs_when_it_is_due(short_sleeps, caplog) -> None:
+    """Not earlier, each time once, and also after it has failed."""
+    store = Store(None)
+    moments = [DAY, DAY + timedelta(seconds=61), DAY + timedelta(seconds=90), DAY + timedelta(days=1, seconds=60)]
+    assert asyncio.run(Scheduled(store).at(*moments)) == [False, False]
+    assert "no paper" in caplog.text
+    store.close()
+
+
+def test_what_fell_due_while_the_host_was_down_runs_once_at_the_start(short_sleeps) -> None:
+    """And is told that it is late."""
+    store = Store(None)
+    assert asyncio.run(Scheduled(store).at(DAY)) == []
+    assert asyncio.run(Scheduled(store).at(DAY + timedelta(seconds=90))) == [True]
+    assert asyncio.run(Scheduled(store).at(DAY + timedelta(seconds=95))) == []
+    assert asyncio.run(Scheduled(store).at(DAY + timedelta(days=3, seconds=5))) == [True]
+    store.close()
+
+
+def test_a_timer_without_monitor_does_not_catch_up(short_sleeps) -> None:
+    """use_monitor=False."""
+    store = Store(None)
+    assert asyncio.run(Scheduled(store, use_monitor=False).at(DAY, DAY + timedelta(seconds=60))) == [False]
+    assert asyncio.run(Scheduled(store, use_monitor=False).at(DAY + timedelta(days=3))) == []
+    store.close()
+
+
+def test_a_timer_that_runs_on_startup(short_sleeps) -> None:
+    """Whatever the time is."""
+    store = Store(None)
+    assert asyncio.run(Scheduled(store, run_on_startup=True).at(DAY)) == [False]
+    store.close()
+
+
+def test_a_start_that_waits_for_the_end() -> None:
+    """With timeout and pollingInterval: the output if it comes in time, where to look if not."""
+
+    async def scenario() -> None:
+        host = make_host(Store(None), [])
+        host.start("http://test")
+        waits = {"timeout": "5", "pollingInterval": "0.1"}
+        done = await host.manage(Call("POST", "orchestrators/fan_out", "http://test", waits, json.dumps("[3, 4]")))
+        assert (done.status, done.body) == (200, "25")
+        failed = await host.manage(Call("POST", "orchestrators/broken", "http://test", waits))
+        assert json.loads(failed.body)["runtimeStatus"] == "Failed"
+        began = time.monotonic()
+        impatient = {"timeout": "0.1", "pollingInterval": "0.01"}
+        pending = await host.manage(Call("POST", "orchestrators/two_events", "http://test", impatient))
+        assert pending.status == 202
+        assert 0.1 <= time.monotonic() - began < 2
         await host.stop()
 
     asyncio.run(scenario())
