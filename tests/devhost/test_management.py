@@ -1,0 +1,218 @@
+"""The management API beyond one instance: lists, filters, histories, and what its URLs lead to."""
+
+import asyncio
+import json
+from datetime import timedelta
+
+import pytest
+from azure.durable_functions import DurableOrchestrationClient, OrchestrationRuntimeStatus
+
+from devhost.webhooks import CONTINUATION, Call, client_binding
+from tests.clock import START
+from tests.devhost.test_engine import SampleHost
+from tests.virtual import ORIGIN
+
+
+@pytest.fixture
+def host():
+    with SampleHost() as host:
+        yield host
+
+
+@pytest.fixture
+def client(host) -> DurableOrchestrationClient:
+    return DurableOrchestrationClient(client_binding(ORIGIN))
+
+
+def call(host, method: str, path: str, continuation: str = "", **query: str):
+    return host.manage(Call(method, path, ORIGIN, query=query, continuation=continuation))
+
+
+def ids(reply) -> list[str]:
+    assert reply.status == 200
+    return [each["instanceId"] for each in json.loads(reply.body)]
+
+
+@pytest.fixture
+def five(host) -> None:
+    """Instances a to e, started a minute after each other; a and b have completed, c was terminated, d is suspended."""
+    for id in "abcde":
+        host.start("two_events", {"number": id}, id=id)
+        host.clock.advance(minutes=1)
+    for id in "aabb":
+        host.raise_event(id, "go")
+    call(host, "POST", "instances/c/terminate")
+    call(host, "POST", "instances/d/suspend")
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, "abcde"),
+        ({"runtimeStatus": "Completed"}, "ab"),
+        ({"runtimeStatus": "Suspended,Running, Terminated"}, "cde"),
+        ({"createdTimeFrom": "2026-12-24T18:01:00Z", "createdTimeTo": "2026-12-24T18:03:00Z"}, "bcd"),
+        ({"createdTimeFrom": "2026-12-24T19:03:30+01:00"}, "e"),
+        ({"createdTimeFrom": "no moment"}, "abcde"),
+        ({"instanceIdPrefix": "c"}, "c"),
+        ({"instanceIdPrefix": "_"}, ""),
+        ({"top": "2"}, "ab"),
+        ({"top": "none"}, "abcde"),
+    ],
+)
+def test_instances_are_listed_by_filters(host, five, query, expected) -> None:
+    """Status, time of creation, prefix and number; a filter that is none counts as missing."""
+    assert "".join(ids(call(host, "GET", "instances", **query))) == expected
+
+
+def test_a_list_goes_on_where_it_ended(host, five) -> None:
+    """By the continuation token, until there are no more."""
+    pages, token = [], ""
+    while True:
+        reply = call(host, "GET", "instances/", token, top="2")
+        pages.append("".join(ids(reply)))
+        if CONTINUATION not in reply.headers:
+            break
+        token = reply.headers[CONTINUATION]
+    assert pages == ["ab", "cd", "e"]
+    assert call(host, "GET", "instances", "no token").status == 400
+
+
+def test_a_list_shows_inputs_unless_it_is_told_not_to(host, five) -> None:
+    """ShowInput."""
+    first = json.loads(call(host, "GET", "instances").body)[0]
+    assert json.loads(first["input"]) == {"number": "a"}
+    assert json.loads(call(host, "GET", "instances", showInput="false").body)[0]["input"] is None
+
+
+def test_the_client_queries_and_purges_by_filters(host, client, five) -> None:
+    """The SDK's get_status_all, get_status_by and purge_instance_history_by."""
+    assert len(asyncio.run(client.get_status_all())) == 5
+    completed = [OrchestrationRuntimeStatus.Completed]
+    (found,) = asyncio.run(client.get_status_by(START, START + timedelta(seconds=30), completed))
+    assert found.instance_id == "a"
+    purged = asyncio.run(client.purge_instance_history_by(START, START + timedelta(minutes=9), completed))
+    assert purged.instances_deleted == 2
+    assert ids(call(host, "GET", "instances")) == ["c", "d", "e"]
+    assert asyncio.run(client.purge_instance_history_by(START, None, completed)).instances_deleted == 0
+
+
+def test_a_purge_by_filters_leaves_what_has_not_ended(host, five) -> None:
+    """Whatever status it names; and it wants to know from when."""
+    assert call(host, "DELETE", "instances").status == 400
+    running = call(host, "DELETE", "instances", createdTimeFrom="2026-01-01", runtimeStatus="Running,Suspended")
+    assert running.status == 404
+    reply = call(host, "DELETE", "instances", createdTimeFrom="2026-01-01T00:00:00Z")
+    assert (reply.status, json.loads(reply.body)) == (200, {"instancesDeleted": 3})
+    assert ids(call(host, "GET", "instances")) == ["d", "e"]
+
+
+def test_a_history_for_people(host) -> None:
+    """Types and functions by name; what was scheduled is merged into what came of it."""
+    id = host.start("parent", {"name": "child", "input": 3, "id": "my-child"})
+    host.complete("9")
+    query = {"showHistory": "true", "showHistoryOutput": "true"}
+    parent = json.loads(call(host, "GET", f"instances/{id}", **query).body)["historyEvents"]
+    assert [event["EventType"] for event in parent] == [
+        "ExecutionStarted",
+        "SubOrchestrationInstanceCompleted",
+        "ExecutionCompleted",
+    ]
+    assert parent[0]["FunctionName"] == "parent"
+    assert parent[1]["FunctionName"] == "child"
+    assert parent[1]["Result"] == ["my-child", id, 9]
+    child = json.loads(call(host, "GET", "instances/my-child", **query).body)["historyEvents"]
+    (square,) = [event for event in child if event["EventType"] == "TaskCompleted"]
+    assert (square["FunctionName"], square["Result"]) == ("square", 9)
+    assert square["ScheduledTime"] == "2026-12-24T18:00:00.000000Z"
+    assert "EventId" not in square
+
+
+def test_a_history_without_inputs_and_outputs(host) -> None:
+    """ShowInput and showHistoryOutput."""
+    id = host.start("fan_out", [2])
+    host.complete("4")
+    query = {"showHistory": "true", "showInput": "false"}
+    for event in json.loads(call(host, "GET", f"instances/{id}", **query).body)["historyEvents"]:
+        assert not {"Input", "Result"} & set(event)
+
+
+def test_a_failure_may_be_500(host) -> None:
+    """If the request says so."""
+    id = host.start("unknown_activity")
+    assert call(host, "GET", f"instances/{id}").status == 200
+    assert call(host, "GET", f"instances/{id}", returnInternalServerErrorOnFailure="true").status == 500
+
+
+def test_entities_are_listed(host) -> None:
+    """All, or those of one name; with their states on request."""
+    for key in ("a", "b"):
+        host.start("counts", key)
+    listed = json.loads(call(host, "GET", "entities/Counter", fetchState="true").body)
+    assert listed == [
+        {
+            "entityId": {"name": "counter", "key": key},
+            "lastOperationTime": "2026-12-24T18:00:00.000000Z",
+            "state": 5,
+        }
+        for key in ("a", "b")
+    ]
+    assert len(json.loads(call(host, "GET", "entities").body)) == 2
+    assert json.loads(call(host, "GET", "entities/other").body) == []
+    first = call(host, "GET", "entities", top="1")
+    (second,) = json.loads(call(host, "GET", "entities", first.headers[CONTINUATION], top="1").body)
+    assert second["entityId"]["key"] == "b"
+    assert json.loads(call(host, "GET", "entities", lastOperationTimeTo="2026-12-24T17:00:00Z").body) == []
+
+
+def test_the_client_suspends_resumes_rewinds_and_restarts(host, client) -> None:
+    """The SDK understands the answers."""
+    id = asyncio.run(client.start_new("two_events"))
+    asyncio.run(client.suspend(id, "lunch"))
+    assert asyncio.run(client.get_status(id)).runtime_status == OrchestrationRuntimeStatus.Suspended
+    asyncio.run(client.resume(id, "back"))
+    assert asyncio.run(client.get_status(id)).runtime_status == OrchestrationRuntimeStatus.Running
+    failed = asyncio.run(client.start_new("rewindable", client_input=[2]))
+    host.complete(error="broken")
+    asyncio.run(client.rewind(failed, "mended"))
+    host.complete("4")
+    assert asyncio.run(client.get_status(failed)).output == [4]
+    asyncio.run(client.restart(failed))
+    assert [each.name for each in host.store.activities()] == ["square"]
+
+
+def test_every_url_of_a_start_leads_to_its_instance(host) -> None:
+    """Also for an id that a URL has to encode."""
+    body = json.loads(call(host, "POST", "orchestrators/two_events/a%20b%C3%A4").body)
+    assert body["id"] == "a bä"
+    assert set(body) == {
+        "id",
+        "statusQueryGetUri",
+        "sendEventPostUri",
+        "terminatePostUri",
+        "purgeHistoryDeleteUri",
+        "restartPostUri",
+        "suspendPostUri",
+        "resumePostUri",
+    }
+    for name, status in (("suspendPostUri", 202), ("resumePostUri", 202), ("terminatePostUri", 202)):
+        path = body[name].split("/durabletask/")[1].split("?")[0]
+        assert call(host, "POST", path).status == status
+    path = body["purgeHistoryDeleteUri"].split("/durabletask/")[1].split("?")[0]
+    assert call(host, "DELETE", path).status == 200
+
+
+def test_space_is_given_back(tmp_path) -> None:
+    """When instances are purged the file becomes smaller."""
+    path = tmp_path / "hub.db"
+    with SampleHost(path) as host:
+        for number in range(200):
+            host.start("two_events", "x" * 5000, id=f"i{number}")
+            call(host, "POST", f"instances/i{number}/terminate")
+        host.store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        before = path.stat().st_size
+        reply = call(host, "DELETE", "instances", createdTimeFrom="2026-01-01T00:00:00Z")
+        assert json.loads(reply.body) == {"instancesDeleted": 200}
+        host.store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert before > 1_000_000
+        assert path.stat().st_size < before / 2
