@@ -74,7 +74,8 @@ async def open_registry(req: HttpRequest, client: df.DurableOrchestrationClient)
     registry = Registry(now, now + chosen.open_for, chosen.max_items)
     await Hub(client).open(id, registry)
 
-    links = {name: urljoin(req.url, f"{name}/{id}") for name in ("add", "finish", "peek")}
+    here = req.url.partition("?")[0].rstrip("/")
+    links = {name: urljoin(here, f"{name}/{id}") for name in ("add", "finish", "peek")}
     headers = {"Location": links["peek"]}
     if wants_plain_text(req):
         return plain(HTTPStatus.CREATED, id, headers)

@@ -1,21 +1,23 @@
 """HTTP in and out: what a request asks for, and answers as JSON or as problems (RFC 9457)."""
 
+import codecs
 import json
 import re
 import uuid
 from collections.abc import Mapping
-from email.message import Message
 from http import HTTPStatus
 from typing import Any
 
 from azure.functions import HttpRequest, HttpResponse
 from werkzeug.datastructures import MIMEAccept
-from werkzeug.http import parse_accept_header
+from werkzeug.http import parse_accept_header, parse_options_header
 
 from registry.model import Item
 
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
 REGISTRY_ID = re.compile(r"[0-9a-f]{32}")
+NO_CHARSETS = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
+"""Codecs of Python's that turn bytes into text, but are no charset that a Content-Type may name."""
 LONGEST_CHARACTER = 12
 """Bytes that one character of an item can take in a body: as JSON, two escapes like \\ud83c\\udf81."""
 
@@ -87,24 +89,25 @@ def _item_in_body(request: HttpRequest, max_length: int) -> str:
         )
     if len(body) > LONGEST_CHARACTER * max_length + 1024:
         raise _too_long(max_length)
-    content = Message()
-    content["Content-Type"] = request.headers.get("Content-Type", "")
-    text = _decode(body, content.get_content_charset("utf-8"))
-    match content.get_content_type():
+    content_type, parameters = parse_options_header(request.headers.get("Content-Type"))
+    match content_type.lower():
         case "application/json":
-            return _item_in_json(text)
-        case "text/plain" if request.headers.get("Content-Type"):
-            return text
+            return _item_in_json(_decode(body, parameters))
+        case "text/plain":
+            return _decode(body, parameters)
     raise Problem(
         HTTPStatus.BAD_REQUEST,
-        "The body has a Content-Type that is neither application/json nor text/plain. "
+        "The Content-Type of the body must be application/json or text/plain. "
         'Send the item as ?item=..., as JSON {"item": "..."} or as a text/plain body.',
     )
 
 
-def _decode(body: bytes, charset: str) -> str:
+def _decode(body: bytes, parameters: Mapping[str, str]) -> str:
     try:
-        return body.decode(charset)
+        codec = codecs.lookup(parameters.get("charset", "utf-8"))
+        if codec.name in NO_CHARSETS:
+            raise LookupError(codec.name)
+        return body.decode(codec.name)
     except (ValueError, LookupError) as error:  # not in that charset, or no such charset
         raise Problem(
             HTTPStatus.BAD_REQUEST, "The body is not text in the charset of its Content-Type (UTF-8 if it names none)."

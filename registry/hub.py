@@ -8,6 +8,8 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable
+from contextlib import suppress
+from datetime import datetime
 from functools import reduce
 from operator import add
 from typing import Any, NoReturn
@@ -17,14 +19,16 @@ from azure.durable_functions import OrchestrationRuntimeStatus as Status
 
 from registry import clock
 from registry.entities import list_entity, stats_entities, stats_entity
-from registry.model import Item, Registry, Stats, Verdict
+from registry.model import Item, Registry, State, Stats, Verdict
 from registry.orchestrator import FINISH_EVENT, ORCHESTRATION
 from registry.times import to_text
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 10.0
-"""Seconds until the outcome of an add or a finish counts as not known, and a call as not answered."""
+"""Seconds that a request may take: then the outcome of an add or a finish counts as not known, a call as unanswered."""
+STATS_PATIENCE = 1.0
+"""Seconds that an add waits, when its item is in, for the stats to be told."""
 FIRST_DELAY = 0.01
 LONGEST_DELAY = 0.5
 """Seconds between reads; the delay doubles from the first to the longest."""
@@ -61,19 +65,25 @@ class HubUnavailable(RegistryError):
 
 
 class Hub:
-    """Opens, changes and shows registries through a Durable client."""
+    """Opens, changes and shows registries through a Durable client, for one request.
+
+    Every method may raise HubUnavailable. Wherever a registry is shown as of a moment, that moment comes before the
+    read: whoever is told "closed" has been shown all that is in it.
+    """
 
     def __init__(self, client: df.DurableOrchestrationClient) -> None:
         self._client = client
+        self._deadline = clock.monotonic() + PATIENCE
 
     async def open(self, id: str, registry: Registry) -> None:
         """Start the life of a new registry under an id that nobody has used."""
-        await _answer(self._client.start_new(ORCHESTRATION, id, registry.to_state()))
+        await self._answer(self._client.start_new(ORCHESTRATION, id, registry.to_state()))
 
     async def peek(self, id: str) -> Registry:
         """The registry as it stands now. Raises UnknownRegistry."""
+        now = clock.utc_now()
         registry = await self._read(id) or await self._announced(id)
-        return registry.at(clock.utc_now())
+        return registry.at(now)
 
     async def add(self, id: str, item: Item) -> int:
         """Put the item into the registry and return how many items it then has.
@@ -81,12 +91,11 @@ class Hub:
         When this returns, the item is in the registry, durably, and will be there when it closes.
         Raises UnknownRegistry, RegistryClosed, RegistryFull, KeyReused or OutcomeUnknown.
         """
-        deadline = clock.monotonic() + PATIENCE
-        registry = (await self._opened(id, deadline)).at(clock.utc_now())
+        registry = await self._opened(id)
         if registry.judge(item) == "added":
-            await _answer(self._client.signal_entity(list_entity(id), "add", list(item)))
+            await self._answer(self._client.signal_entity(list_entity(id), "add", list(item)))
             # From here on only what is recorded counts: the list may still take the item although its time is up.
-            async for registry in self._reads(id, deadline):
+            async for _, registry in self._reads(id, self._deadline):
                 if registry.judge(item) != "added":
                     break
         verdict = registry.judge(item)
@@ -100,12 +109,11 @@ class Hub:
 
         Raises UnknownRegistry or OutcomeUnknown.
         """
-        deadline = clock.monotonic() + PATIENCE
-        registry = (await self._opened(id, deadline)).at(clock.utc_now())
-        while not registry.is_closed and clock.monotonic() < deadline:
+        registry = await self._opened(id)
+        while not registry.is_closed and clock.monotonic() < self._deadline:
             await self._raise_finish(id)
-            async for latest in self._reads(id, min(deadline, clock.monotonic() + RAISE_AGAIN)):
-                registry = latest.at(clock.utc_now())
+            async for now, latest in self._reads(id, min(self._deadline, clock.monotonic() + RAISE_AGAIN)):
+                registry = latest.at(now)
                 if registry.is_closed:
                     break
         if not registry.is_closed:
@@ -114,18 +122,32 @@ class Hub:
 
     async def stats(self) -> Stats:
         """The counts over all registries."""
-        shards = await asyncio.gather(*(_answer(self._client.read_entity_state(shard)) for shard in stats_entities()))
-        known = (Stats.from_state(shard.entity_state) for shard in shards if shard.entity_exists)
+        reads = (self._state(shard) for shard in stats_entities())
+        known = (Stats.from_state(state) for state in await asyncio.gather(*reads) if state)
         return reduce(add, known, Stats())
+
+    async def _answer(self, call: Awaitable[Any], patience: float = PATIENCE) -> Any:
+        """Await a Durable client call. Whatever it raises, or no answer in time, becomes HubUnavailable."""
+        try:
+            async with asyncio.timeout(min(patience, self._deadline - clock.monotonic())):
+                return await call
+        except Exception as error:  # the SDK raises bare Exception for each answer it does not expect
+            raise HubUnavailable("The task hub does not answer. Try again later.") from error
+
+    async def _state(self, entity: df.EntityId) -> State | None:
+        """The state of an entity, or None where it has none (some backends then say that it exists nevertheless)."""
+        answer = await self._answer(self._client.read_entity_state(entity))
+        state: State | None = answer.entity_state or None
+        return state if answer.entity_exists else None
 
     async def _read(self, id: str) -> Registry | None:
         """What the list entity holds, or None while it has not been opened."""
-        answer = await _answer(self._client.read_entity_state(list_entity(id)))
-        return Registry.from_state(answer.entity_state) if answer.entity_exists else None
+        state = await self._state(list_entity(id))
+        return Registry.from_state(state) if state else None
 
     async def _announced(self, id: str) -> Registry:
         """The registry as its orchestration was told to open it. Raises UnknownRegistry."""
-        status = await _answer(self._client.get_status(id, show_input=True))
+        status = await self._answer(self._client.get_status(id, show_input=True))
         if not status or status.name != ORCHESTRATION:
             raise UnknownRegistry("There is no registry with this id.")
         announced = Registry.from_state(json.loads(status.input_))
@@ -135,32 +157,38 @@ class Hub:
             return await self._read(id) or ended
         return announced
 
-    async def _reads(self, id: str, deadline: float) -> AsyncIterator[Registry]:
-        """The registry, read again and again with growing delays until the deadline."""
+    async def _reads(self, id: str, deadline: float) -> AsyncIterator[tuple[datetime, Registry]]:
+        """The registry and when it was read, again and again with growing delays until the deadline.
+
+        A read that fails is no more than one that does not find it yet.
+        """
         delay = FIRST_DELAY
         while True:
-            if registry := await self._read(id):
-                yield registry
+            now = clock.utc_now()
+            with suppress(HubUnavailable):
+                if registry := await self._read(id):
+                    yield now, registry
             remaining = deadline - clock.monotonic()
             if remaining <= 0:
                 return
             await clock.sleep(min(delay, remaining))
             delay = min(2 * delay, LONGEST_DELAY)
 
-    async def _opened(self, id: str, deadline: float) -> Registry:
-        """The registry once its list is open, or as it was announced if it has ended before that."""
+    async def _opened(self, id: str) -> Registry:
+        """The registry as it stands once its list is open, or as it was announced if it has ended before that."""
+        now = clock.utc_now()
         if registry := await self._read(id):
-            return registry
-        announced = await self._announced(id)
-        if announced.at(clock.utc_now()).is_closed:
+            return registry.at(now)
+        announced = (await self._announced(id)).at(now)
+        if announced.is_closed:
             return announced
-        async for registry in self._reads(id, deadline):
-            return registry
+        async for now, registry in self._reads(id, self._deadline):
+            return registry.at(now)
         raise OutcomeUnknown("The registry is still being opened. Try again.")
 
     async def _raise_finish(self, id: str) -> None:
         try:
-            await _answer(self._client.raise_event(id, FINISH_EVENT))
+            await self._answer(self._client.raise_event(id, FINISH_EVENT))
         except HubUnavailable as error:
             # The SDK tells "gone", which means that the timer won, from other failures by its message only;
             # whether the registry is closed is read afterwards in any case.
@@ -168,18 +196,9 @@ class Hub:
 
     async def _observe(self, id: str, count: int) -> None:
         try:
-            await _answer(self._client.signal_entity(stats_entity(id), "observe", [id, count]))
+            await self._answer(self._client.signal_entity(stats_entity(id), "observe", [id, count]), STATS_PATIENCE)
         except HubUnavailable as error:  # a lost observation heals with the next one, or with the close
             log.warning("registry %s: stats not told of an item: %s", id[:8], error.__cause__)
-
-
-async def _answer(call: Awaitable[Any]) -> Any:
-    """Await a Durable client call. Whatever it raises, or no answer in time, becomes HubUnavailable."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            return await call
-    except Exception as error:  # the SDK raises bare Exception for each answer it does not expect
-        raise HubUnavailable("The task hub does not answer. Try again later.") from error
 
 
 def _refuse(verdict: Verdict, registry: Registry) -> NoReturn:

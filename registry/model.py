@@ -134,4 +134,4 @@ class Stats:
     @classmethod
     def from_state(cls, state: State) -> Stats:
         """Read what `to_state` wrote."""
-        return cls(state["registries"], state["closedItems"], state["open"])
+        return cls(state["registries"], state["closedItems"], dict(state["open"]))

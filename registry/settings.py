@@ -48,8 +48,8 @@ def read(environment: Mapping[str, str]) -> Settings:
 
     settings = Settings(
         open_for=timedelta(seconds=number("REGISTRY_OPEN_SECONDS", 300, 1, 86_400)),
-        max_items=number("REGISTRY_MAX_ITEMS", 500, 1, 10_000),
-        max_item_length=number("REGISTRY_MAX_ITEM_LENGTH", 1024, 1, 65_536),
+        max_items=number("REGISTRY_MAX_ITEMS", 500, 1, 2_000),
+        max_item_length=number("REGISTRY_MAX_ITEM_LENGTH", 1024, 1, 4_096),
         auth_level=auth_level("REGISTRY_AUTH_LEVEL"),
     )
     if mistakes:

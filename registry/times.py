@@ -9,5 +9,8 @@ def to_text(moment: datetime) -> str:
 
 
 def from_text(text: str) -> datetime:
-    """Read what `to_text` wrote. Raises ValueError when it is not RFC 3339."""
-    return datetime.fromisoformat(text)
+    """Read what `to_text` wrote. Raises ValueError for what is no moment."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return moment

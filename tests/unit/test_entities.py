@@ -96,6 +96,16 @@ def test_stats_operations() -> None:
     assert json.loads(entity.state) == {"registries": 1, "closedItems": 3, "open": {}}
 
 
+def test_a_stats_operation_that_fails_changes_nothing() -> None:
+    """Also where it fails half-way."""
+    entity = Entity(registry_stats)
+    entity.batch(("opened", [ID]), ("observe", [ID, 2]))
+    before = entity.state
+    (failed,) = entity.batch(("closed", [ID, None]))
+    assert failed["isError"]
+    assert entity.state == before
+
+
 def test_an_unknown_stats_operation_fails() -> None:
     """The operation is named, and nothing is stored."""
     entity = Entity(registry_stats)

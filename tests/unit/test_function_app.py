@@ -1,6 +1,10 @@
 import json
+import os
+import subprocess
+import sys
 
-from function_app import app
+import pytest
+
 from tests.virtual import registry_app
 
 
@@ -32,9 +36,15 @@ def test_routes_and_methods() -> None:
     }
 
 
-def test_the_auth_level_is_that_of_the_settings() -> None:
-    """Anonymous by default."""
-    assert str(app.auth_level) == "ANONYMOUS"
+@pytest.mark.parametrize("level", ["anonymous", "function"])
+def test_the_auth_level_of_every_call_is_that_of_the_settings(level) -> None:
+    """In a process of its own, which reads them anew."""
+    code = "from function_app import app\nfor each in app.get_functions(): print(each.get_function_json())"
+    environment = os.environ | {"REGISTRY_AUTH_LEVEL": level}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    bindings = [binding for line in done.stdout.splitlines() for binding in json.loads(line)["bindings"]]
+    levels = [binding["authLevel"] for binding in bindings if binding["type"] == "httpTrigger"]
+    assert levels == [level.upper()] * 5
 
 
 def test_host_json_suits_the_real_host() -> None:

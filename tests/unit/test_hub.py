@@ -1,6 +1,7 @@
 import asyncio
 import json
 from datetime import timedelta
+from types import SimpleNamespace
 
 import aiohttp
 import pytest
@@ -270,6 +271,15 @@ def test_finish_gives_up_after_its_patience(client, clock) -> None:
     with pytest.raises(OutcomeUnknown):
         asyncio.run(Hub(client.mock).finish(ID))
     assert sum(clock.slept) == pytest.approx(PATIENCE)
+    assert client.mock.raise_event.await_count == PATIENCE
+
+
+def test_finish_gives_up_in_the_middle_of_a_second(client, clock, monkeypatch) -> None:
+    """At the end of its patience, not at the end of a round."""
+    monkeypatch.setattr("registry.hub.PATIENCE", 2.5)
+    with pytest.raises(OutcomeUnknown):
+        asyncio.run(Hub(client.mock).finish(ID))
+    assert sum(clock.slept) == pytest.approx(2.5)
 
 
 def test_stats_add_up_the_shards(client) -> None:
@@ -290,6 +300,79 @@ def test_a_task_hub_that_does_not_answer(client, error) -> None:
     for call in (hub.open(ID, new_registry()), hub.peek(ID), hub.add(ID, BIKE), hub.finish(ID), hub.stats()):
         with pytest.raises(HubUnavailable, match="does not answer"):
             asyncio.run(call)
+
+
+def test_a_read_that_fails_after_the_signal_is_made_again(client, clock) -> None:
+    """The item is on its way: its outcome is read until the patience ends."""
+
+    def fail(reads: int) -> None:
+        if reads in (2, 3):
+            raise Exception("status 500")
+
+    client.on_read = fail
+    assert add(client) == 1
+    assert clock.slept == [FIRST_DELAY, 2 * FIRST_DELAY]
+
+
+def test_the_outcome_of_an_add_is_unknown_when_no_read_succeeds(client, clock) -> None:
+    """Then the caller is told so, with 202, not that it failed."""
+
+    def fail(reads: int) -> None:
+        if reads > 1:
+            raise Exception("status 500")
+
+    client.on_read = fail
+    with pytest.raises(OutcomeUnknown):
+        add(client)
+
+
+def test_slow_calls_share_one_patience(client, clock, monkeypatch) -> None:
+    """A call that is made late has only what is left of the request's time."""
+    timeouts: list[float] = []
+    limit = asyncio.timeout
+
+    def noted(seconds: float):
+        timeouts.append(seconds)
+        return limit(seconds)
+
+    monkeypatch.setattr("registry.hub.asyncio.timeout", noted)
+    client.on_read = lambda reads: clock.advance(seconds=4)
+    assert add(client) == 1
+    assert timeouts == [10, 6, 6, 1]
+
+
+@pytest.mark.parametrize("call", ["peek", "add", "finish"])
+def test_closed_is_what_was_read_after_the_close(client, clock, call) -> None:
+    """A read that began before closesAt may miss the last item, so it does not show the registry as closed."""
+    clock.advance(minutes=4, seconds=59, milliseconds=999)
+    client.registry.add(Item("k0", "Ball"), clock.now)
+    client.on_read = lambda reads: clock.advance(milliseconds=1) if reads == 1 else None
+    hub = Hub(client.mock)
+    if call == "peek":
+        assert not asyncio.run(hub.peek(ID)).is_closed
+    elif call == "add":
+        with pytest.raises(OutcomeUnknown):  # not judged by the clock: it was sent
+            asyncio.run(hub.add(ID, BIKE))
+    else:
+        assert asyncio.run(hub.finish(ID)).closed_by == "timeout"
+        assert client.reads == 2
+
+
+def test_an_entity_without_state_is_none(client) -> None:
+    """Azure Storage tells of an entity that got a signal before it was opened; the SDK makes an empty text of null."""
+    status = announced(Runtime.Running)
+    client.mock.get_status.return_value = status
+    client.mock.read_entity_state.side_effect = None
+    client.mock.read_entity_state.return_value = SimpleNamespace(entity_exists=True, entity_state="")
+    assert asyncio.run(Hub(client.mock).peek(ID)) == new_registry()
+    assert asyncio.run(Hub(client.mock).stats()) == Stats()
+
+
+def test_a_suspended_registry_is_still_open(client) -> None:
+    """An operator may suspend it before its list was opened."""
+    client.registry = None
+    client.mock.get_status.return_value = announced(Runtime.Suspended)
+    assert not asyncio.run(Hub(client.mock).peek(ID)).is_closed
 
 
 def test_a_call_that_hangs_is_given_up(client, monkeypatch) -> None:

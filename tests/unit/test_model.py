@@ -166,6 +166,13 @@ def test_shards_add_up() -> None:
     assert Stats(1, 5, {}) + Stats(2, 1, {"a": 1}) == Stats(3, 6, {"a": 1})
 
 
+def test_stats_leave_the_state_that_they_were_read_from_alone() -> None:
+    """So that an operation that fails has changed nothing."""
+    state = {"registries": 1, "closedItems": 0, "open": {"a": 1}}
+    Stats.from_state(state).closed("a", 1)
+    assert state == {"registries": 1, "closedItems": 0, "open": {"a": 1}}
+
+
 def test_stats_state_is_json_and_reads_back() -> None:
     """State survives JSON."""
     stats = Stats(2, 5, {"a": 1})

@@ -47,8 +47,8 @@ def test_one_line_for_each_mistake() -> None:
     with pytest.raises(SettingsError) as error:
         read({"REGISTRY_MAX_ITEMS": "many", "REGISTRY_MAX_ITEM_LENGTH": "0", "REGISTRY_AUTH_LEVEL": "admin"})
     assert str(error.value).splitlines() == [
-        "REGISTRY_MAX_ITEMS is 'many', but must be a whole number from 1 to 10000",
-        "REGISTRY_MAX_ITEM_LENGTH is '0', but must be a whole number from 1 to 65536",
+        "REGISTRY_MAX_ITEMS is 'many', but must be a whole number from 1 to 2000",
+        "REGISTRY_MAX_ITEM_LENGTH is '0', but must be a whole number from 1 to 4096",
         "REGISTRY_AUTH_LEVEL is 'admin', but must be one of: anonymous, function",
     ]
 

@@ -19,5 +19,6 @@ def test_text_reads_back() -> None:
 
 def test_other_text_is_refused() -> None:
     """Text that is no moment raises ValueError."""
-    with pytest.raises(ValueError, match="tomorrow"):
-        from_text("tomorrow")
+    for text in ("tomorrow", "2026-12-24", "2026-12-24T18:00:00"):
+        with pytest.raises(ValueError, match=text):
+            from_text(text)
