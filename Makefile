@@ -36,7 +36,9 @@ bench: $(VENV)/dev ## Measure the speed beside its baselines
 func: $(VENV)/app local.settings.json ## Start the app on the real host (Core Tools and Azurite, from npm)
 	@npx --yes azurite --silent --disableTelemetry --skipApiVersionCheck --location .azurite & azurite=$$!; \
 	trap 'kill $$azurite' EXIT; \
-	until $(BIN)/python -c 'import socket; socket.create_connection(("127.0.0.1", 10002))' 2>/dev/null; do sleep 0.2; done; \
+	until $(BIN)/python -c 'import socket; socket.create_connection(("127.0.0.1", 10002))' 2>/dev/null; do \
+		kill -0 $$azurite || exit 1; sleep 0.2; \
+	done; \
 	PATH="$(CURDIR)/$(BIN):$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)" \
 		npx --yes --package azure-functions-core-tools@4 -- func start --port $(PORT)
 

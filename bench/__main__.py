@@ -1,125 +1,143 @@
-"""`make bench`: measure devhost beside its baselines, in one run, and print the figures."""
+"""`make bench`: measure devhost, beside its baselines and under load, in one run, and print the figures."""
 
-import asyncio
-import statistics
-import subprocess
-import sys
+import argparse
+import json
+import signal
 import tempfile
 import time
-import urllib.request
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-import aiohttp
+from bench.load import Figures, adds, opens, peeks
+from bench.servers import PORTS, Server
+from devhost.orchestration import from_timestamp
+from devhost.store import Query, Store
+from registry.times import from_text
+from tests.virtual import VirtualHost
 
 REGISTRIES = 100
-SECONDS = 5.0
-CLIENTS = (1, 16)
-PORTS = {"devhost": 7171, "aiohttp": 7172, "fastapi": 7173}
-ROOT = Path(__file__).parent.parent
+CLIENTS = (1, 16, 64)
 
 
-@dataclass(frozen=True)
-class Figures:
-    """What a run of adds came to; latencies in milliseconds."""
-
-    per_second: float
-    median: float
-    p99: float
-
-
-@contextmanager
-def serving(command: list[str], log: Path) -> Iterator[None]:
-    """Run a server for the length of the block."""
-    with log.open("w") as output:
-        process = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, stdout=output, stderr=output)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-async def adds(url: str, clients: int, ids: list[str], seconds: float) -> Figures:
-    """Add items for some seconds, each client one after the other; each answer must be 200."""
-    latencies: list[float] = []
-    end = time.perf_counter() + seconds
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=clients)) as session:
-
-        async def client(number: int) -> None:
-            turn = number
-            while time.perf_counter() < end:
-                began = time.perf_counter()
-                async with session.post(f"{url}/api/add/{ids[turn % len(ids)]}", params={"item": "Gift"}) as response:
-                    await response.read()
-                    response.raise_for_status()
-                latencies.append((time.perf_counter() - began) * 1000)
-                turn += clients
-
-        began = time.perf_counter()
-        await asyncio.gather(*(client(number) for number in range(clients)))
-        elapsed = time.perf_counter() - began
-    ranked = sorted(latencies)
-    return Figures(len(ranked) / elapsed, statistics.median(ranked), ranked[len(ranked) * 99 // 100])
+def measure_adds(seconds: float) -> None:
+    """Acknowledged adds a second and their latency, and how the baselines compare."""
+    figures: dict[str, dict[int, Figures]] = {}
+    for name in PORTS:
+        with tempfile.TemporaryDirectory() as folder:
+            server = Server(name, Path(folder))
+            started = server.start()
+            if name == "devhost":
+                print(f"devhost answers its first request {started:.2f} s after the start")
+            figures[name] = {}
+            for clients in CLIENTS:
+                ids = (
+                    opens(server.url, 4, REGISTRIES)[0]
+                    if name == "devhost"
+                    else [uuid.uuid4().hex for _ in range(REGISTRIES)]
+                )
+                figures[name][clients] = adds(server.url, clients, ids, seconds)
+            server.stop()
+    print(f"\nadds over {REGISTRIES} registries, {seconds:g} s each:")
+    print(f"{'server':<10}{'clients':>8}{'adds/s':>10}{'median ms':>11}{'99 % ms':>10}{'of devhost':>12}")
+    for name, measured in figures.items():
+        for clients, each in measured.items():
+            ratio = each.per_second / figures["devhost"][clients].per_second
+            print(f"{name:<10}{clients:>8}{each.per_second:>10.0f}{each.median:>11.2f}{each.p99:>10.1f}{ratio:>11.1f}x")
 
 
-def wait_for(url: str) -> float:
-    """Seconds until the server answers."""
-    began = time.perf_counter()
-    while True:
-        try:
-            urllib.request.urlopen(url).close()
-        except urllib.error.HTTPError:
-            return time.perf_counter() - began
-        except OSError:
-            time.sleep(0.005)
-        else:
-            return time.perf_counter() - began
+def count_messages() -> None:
+    """Durable messages that a call causes, up to its answer and after it."""
+    with VirtualHost() as host:
+
+        def sent() -> int:
+            row = host.store._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
+            return int(row[0]) if row else 0
+
+        id = host.open()
+        opened = sent()
+        host.add(id, "Bike")
+        added = sent()
+        host.post(f"/api/finish/{id}")
+        print(f"\ndurable messages: open {opened}, add {added - opened}, finish {sent() - added}")
 
 
-def open_registries(url: str, count: int) -> list[str]:
-    """Open registries; returns their ids."""
+def close_many(count: int, open_seconds: int) -> None:
+    """Many registries open at once, all of which time out, under peeks; and once more after a kill."""
+    print(f"\n{count} registries open at once:")
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server("devhost", Path(folder), REGISTRY_OPEN_SECONDS=open_seconds)
+        server.start()
+        began = time.monotonic()
+        ids, opening = opens(server.url, 8, count)
+        print(
+            f"  opened at {opening.per_second:.0f}/s, median {opening.median:.1f} ms; {server.memory():.0f} MB resident"
+        )
+        until_last = began + opening_seconds(count, opening) + open_seconds + 2 - time.monotonic()
+        peeking = peeks(server.url, ids, 50, until_last)
+        print(
+            f"  peeks while they close: {peeking.per_second:.0f}/s, {peeking.median:.1f} ms, 99 % {peeking.p99:.1f} ms"
+        )
+        print(f"  {server.memory():.0f} MB resident when all have closed")
+        server.stop()
+        print_lags(server.data / "taskhub.db", datetime.min.replace(tzinfo=UTC))
 
-    def open_one() -> str:
-        request = urllib.request.Request(f"{url}/api/open", method="POST", headers={"Accept": "text/plain"})
-        with urllib.request.urlopen(request) as response:
-            return str(response.read().decode())
+    print(f"{count} registries that time out while devhost is down:")
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server("devhost", Path(folder), REGISTRY_OPEN_SECONDS=open_seconds)
+        server.start()
+        began = time.monotonic()
+        _, opening = opens(server.url, 8, count)
+        server.stop(signal.SIGKILL)
+        time.sleep(max(0, began + opening_seconds(count, opening) + open_seconds - time.monotonic()))
+        at = datetime.now(UTC)
+        print(f"  first request answered {server.start():.2f} s after the start")
+        while (stats := open_count(server.url)) > 0:
+            time.sleep(0.1)
+        assert stats == 0
+        print(f"  all closed {(datetime.now(UTC) - at).total_seconds():.1f} s after the start")
+        server.stop()
+        print_lags(server.data / "taskhub.db", at)
 
-    return [open_one() for _ in range(count)]
+
+def opening_seconds(count: int, opening: Figures) -> float:
+    """How long it took to open them."""
+    return count / opening.per_second
 
 
-def measure(name: str, folder: Path) -> dict[int, Figures]:
-    """Start a server and measure adds at each number of clients, over fresh registries each time."""
-    url = f"http://127.0.0.1:{PORTS[name]}"
-    commands = {
-        "devhost": ["devhost", "--port", str(PORTS[name]), "--data", str(folder / "data")],
-        "aiohttp": ["bench.baselines", "aiohttp", str(PORTS[name])],
-        "fastapi": ["bench.baselines", "fastapi", str(PORTS[name]), str(folder / "fastapi.db")],
-    }
-    figures = {}
-    with serving(commands[name], folder / f"{name}.log"):
-        started = wait_for(f"{url}/api/stats")
-        if name == "devhost":
-            print(f"devhost: first request answered {started:.2f} s after the start")
-        for clients in CLIENTS:
-            ids = open_registries(url, REGISTRIES) if name == "devhost" else [uuid.uuid4().hex] * REGISTRIES
-            figures[clients] = asyncio.run(adds(url, clients, ids, SECONDS))
-    return figures
+def open_count(url: str) -> int:
+    """How many registries the stats count as open."""
+    import urllib.request
+
+    with urllib.request.urlopen(f"{url}/api/stats") as response:
+        return int(json.load(response)["openCount"])
+
+
+def print_lags(path: Path, not_before: datetime) -> None:
+    """From the deadline of each registry, or from a later start of the host, to the end of its orchestration."""
+    store = Store(path)
+    lags, after = [], ""
+    while page := store.instances(Query(after=after, limit=1000)):
+        for instance in page:
+            assert instance.status == "Completed", instance
+            closes_at = from_text(json.loads(json.loads(instance.input or ""))["closesAt"])
+            lags.append((from_timestamp(instance.updated) - max(closes_at, not_before)).total_seconds())
+        after = page[-1].id
+    store.close()
+    lags.sort()
+    print(f"  closed after their deadline: median {lags[len(lags) // 2]:.3f} s, last {lags[-1]:.3f} s, all {len(lags)}")
 
 
 def main() -> None:
-    """Print a table: acknowledged adds a second and their latency, and the ratio to each baseline."""
-    with tempfile.TemporaryDirectory() as folder:
-        results = {name: measure(name, Path(folder)) for name in PORTS}
-    print(f"adds over {REGISTRIES} registries, {SECONDS:g} s each:")
-    print(f"{'server':<10}{'clients':>8}{'adds/s':>10}{'median ms':>11}{'99 % ms':>10}{'of devhost':>12}")
-    for name, figures in results.items():
-        for clients, each in figures.items():
-            ratio = each.per_second / results["devhost"][clients].per_second
-            print(f"{name:<10}{clients:>8}{each.per_second:>10.0f}{each.median:>11.2f}{each.p99:>10.1f}{ratio:>11.1f}x")
+    """Run the scenarios."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure devhost.")
+    parser.add_argument("--seconds", type=float, default=5, help="length of each run of adds (default: 5)")
+    parser.add_argument("--registries", type=int, default=10_000, help="how many are open at once (default: 10000)")
+    parser.add_argument("--open-seconds", type=int, default=90, help="how long they live (default: 90)")
+    options = parser.parse_args()
+    measure_adds(options.seconds)
+    count_messages()
+    close_many(options.registries, options.open_seconds)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 import argparse
 import asyncio
+import ipaddress
 import logging
+import os
 import signal
 import sys
 import time
@@ -81,15 +83,34 @@ async def _serve(app: apps.App, table: list[Route], store: Store, options: argpa
     await runner.setup()
     site = web.TCPSite(runner, options.host, options.port)
     await site.start()
-    front.origin = f"http://{options.host}:{runner.addresses[0][1]}"
+    port = runner.addresses[0][1]
+    front.origin = f"http://{_reachable(options.host)}:{port}"
     host.start(front.origin)
     _print_functions(app, table, front.origin)
     await stop.wait()
     print("devhost: stopping", flush=True)
     for number in STOP_SIGNALS:
-        loop.remove_signal_handler(number)  # a second one ends it at once
+        loop.remove_signal_handler(number)
+        signal.signal(number, _end_at_once)
+    await front.drain(SHUTDOWN_SECONDS)
     await runner.cleanup()
     await host.stop()
+
+
+def _reachable(host: str) -> str:
+    """An address, as a URL has it, under which this machine reaches what listens on `host`."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host  # a name
+    if address.is_unspecified:
+        address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
+    return f"[{address}]" if address.version == 6 else str(address)
+
+
+def _end_at_once(number: int, frame: object) -> None:
+    """On a second signal: what is not committed happens again, so that nothing is lost."""
+    os._exit(128 + number)
 
 
 def _print_functions(app: apps.App, table: list[Route], origin: str) -> None:

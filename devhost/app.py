@@ -26,7 +26,7 @@ HTTP_METHODS = ("GET", "POST", "DELETE", "HEAD", "PATCH", "PUT", "OPTIONS")
 
 
 class AppError(Exception):
-    """The app cannot be loaded, or has something that devhost does not support; the message is one line."""
+    """The app cannot be loaded, or has something that devhost does not support; one line, or one for each mistake."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,9 @@ def load(folder: Path) -> App:
         spec.loader.exec_module(module)
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
-        what = " ".join(f"{type(error).__name__}: {error}".splitlines())
-        raise AppError(f"{file} failed to import: {what} ({where.filename}:{where.lineno})") from error
+        raise AppError(
+            f"{file} failed to import at {where.filename}:{where.lineno}: {type(error).__name__}: {error}"
+        ) from error
     apps = [each for each in vars(module).values() if isinstance(each, FunctionRegister)]
     if len(apps) != 1:
         raise AppError(f"{file} must have one function app at its top level, but has {len(apps)}")

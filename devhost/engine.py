@@ -1,8 +1,9 @@
 """The engine: what clients ask of the task hub, and the turns that follow. The caller owns the transaction."""
 
 import json
+import sqlite3
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from devhost.orchestration import Event, EventType, timestamp
@@ -42,21 +43,21 @@ class Engine:
         begin(self.store, instance, version)
         return id
 
-    def raise_event(self, id: str, name: str, data: str, now: datetime) -> None:
+    def raise_event(self, id: str, name: str, data: str) -> None:
         """Raise an external event for an instance; `data` is JSON."""
-        self._send(id, {"EventType": int(EventType.EVENT_RAISED), "Name": name, "Input": data}, now)
+        self._send(id, {"EventType": int(EventType.EVENT_RAISED), "Name": name, "Input": data})
 
-    def terminate(self, id: str, reason: str, now: datetime) -> None:
+    def terminate(self, id: str, reason: str) -> None:
         """Ask an instance to end at its next turn."""
-        self._send(id, {"EventType": int(EventType.EXECUTION_TERMINATED), "Input": reason}, now)
+        self._send(id, {"EventType": int(EventType.EXECUTION_TERMINATED), "Input": reason})
 
-    def suspend(self, id: str, reason: str, now: datetime) -> None:
+    def suspend(self, id: str, reason: str) -> None:
         """Ask an instance to take nothing until it is resumed or terminated."""
-        self._send(id, {"EventType": int(EventType.EXECUTION_SUSPENDED), "Reason": reason}, now)
+        self._send(id, {"EventType": int(EventType.EXECUTION_SUSPENDED), "Reason": reason})
 
-    def resume(self, id: str, reason: str, now: datetime) -> None:
+    def resume(self, id: str, reason: str) -> None:
         """Let a suspended instance take what has come meanwhile."""
-        self._send(id, {"EventType": int(EventType.EXECUTION_RESUMED), "Reason": reason}, now)
+        self._send(id, {"EventType": int(EventType.EXECUTION_RESUMED), "Reason": reason})
 
     def rewind(self, id: str, reason: str, now: datetime) -> None:
         """Take the failures of a failed instance back, its sub-orchestrations' too, and let it go on from there."""
@@ -79,14 +80,14 @@ class Engine:
         instance.status, instance.output, instance.updated = "Pending", None, timestamp(now)
         self.store.save_instance(instance)
         if not children:
-            self._send(id, {"EventType": int(EventType.GENERIC), "Reason": reason}, now)
+            self._send(id, {"EventType": int(EventType.GENERIC), "Reason": reason})
 
-    def signal(self, entity: str, operation: str, input: str | None, now: datetime) -> None:
+    def signal(self, entity: str, operation: str, input: str | None) -> None:
         """Send an entity (@name@key) an operation without waiting for its result; `input` is JSON."""
         request = {"op": operation, "id": str(uuid.uuid4()), "input": input, "signal": True}
-        self.store.enqueue([Message(entity, json.dumps(request), timestamp(now))])
+        self.store.enqueue([Message(entity, json.dumps(request))])
 
-    def complete(self, activity: Activity, outcome: Outcome, now: datetime) -> None:
+    def complete(self, activity: Activity, outcome: Outcome) -> None:
         """Hand the outcome of an activity to its instance, once."""
         if not self.store.complete(activity):
             return
@@ -96,10 +97,14 @@ class Engine:
         else:
             reason = f"Activity function '{activity.name}' failed: {outcome.error}"
             event |= {"EventType": int(EventType.TASK_FAILED), "Reason": reason, "Details": outcome.error}
-        self._send(activity.instance, event, now, activity.execution)
+        self._send(activity.instance, event, activity.execution)
 
-    def turns(self, now: datetime, limit: int = 256) -> int:
-        """Take at most `limit` due messages, and run a turn for each of their targets; returns how many it took."""
+    def turns(self, now: datetime, limit: int = 32) -> int:
+        """Take at most `limit` due messages, and run a turn for each of their targets; returns how many it took.
+
+        A turn that cannot be made, whatever the reason, fails its instance and no other. Raises
+        sqlite3.OperationalError when the store cannot be written: then nothing of the transaction should be kept.
+        """
         at = timestamp(now)
         messages = self.store.due(at, limit)
         self.store.dequeue(messages)
@@ -108,13 +113,23 @@ class Engine:
             inboxes.setdefault(message.target, []).append(message)
         for target, inbox in inboxes.items():
             if target.startswith("@"):
-                EntityTurn(self.store, self.functions, target, at).run(inbox)
+                self._entity_turn(target, inbox, at)
             else:
                 self._orchestration_turn(target, inbox, at)
         return len(messages)
 
-    def _send(self, target: str, event: Event, now: datetime, execution: str | None = None) -> None:
-        self.store.enqueue([event_message(target, event, due=timestamp(now), execution=execution)])
+    def _send(self, target: str, event: Event, execution: str | None = None) -> None:
+        self.store.enqueue([event_message(target, event, execution=execution)])
+
+    def _entity_turn(self, id: str, inbox: list[Message], at: str) -> None:
+        turn = EntityTurn(self.store, self.functions, id, at)
+        try:
+            with self.store.savepoint():
+                turn.run(inbox)
+        except sqlite3.OperationalError:
+            raise
+        except Exception as error:
+            turn.give_up(inbox, error)
 
     def _orchestration_turn(self, id: str, inbox: list[Message], at: str) -> None:
         instance = self.store.instance(id)
@@ -130,9 +145,15 @@ class Engine:
         ):
             self._control(instance, inbox, at)
             return
-        turn = OrchestrationTurn(self.store, self.functions, instance, at)
-        turn.run(arrived, inbox[0].seq)
-        self.scheduled += turn.scheduled
+        try:
+            with self.store.savepoint():
+                turn = OrchestrationTurn(self.store, self.functions, replace(instance), at)
+                turn.run(arrived, inbox[0].seq)
+            self.scheduled += turn.scheduled
+        except sqlite3.OperationalError:
+            raise
+        except Exception as error:
+            OrchestrationTurn(self.store, self.functions, instance, at).give_up(error)
 
     def _control(self, instance: Instance, inbox: list[Message], at: str) -> None:
         """Suspend or resume an instance; what else has come for it waits, and keeps its order."""
@@ -147,6 +168,6 @@ class Engine:
                     message.due = NEVER
                     self.store.put_back([message])
         if instance.status != "Suspended":
-            self.store.release(instance.id, at)
+            self.store.release(instance.id)
         instance.updated = at
         self.store.save_instance(instance)

@@ -92,7 +92,7 @@ class Host:
         else:
             async with self._slots:
                 outcome = await self._outcome(activity)
-        await self._insist(lambda engine, now: engine.complete(activity, outcome, now))
+        await self._insist(lambda engine, now: engine.complete(activity, outcome))
 
     async def _insist(self, command: Command[Result]) -> Result:
         """Carry a command out, as soon as the store can be written."""
@@ -164,11 +164,7 @@ def use_local_settings(folder: Path) -> None:
     file = folder / "local.settings.json"
     if not file.is_file():
         return
-    try:
-        values = json.loads(file.read_text(encoding="utf-8")).get("Values", {})
-    except (ValueError, AttributeError) as error:
-        raise ValueError(f"{file} is not a settings file: {error}") from error
-    for name, value in values.items():
+    for name, value in _member(_document(file), "Values", file).items():
         if not isinstance(value, str):
             raise ValueError(f"{file}: the value of {name} must be a string")
         os.environ.setdefault(name, value)
@@ -179,8 +175,20 @@ def route_prefix(folder: Path) -> str:
     file = folder / "host.json"
     if not file.is_file():
         return "api"
+    extensions = _member(_document(file), "extensions", file)
+    return str(_member(extensions, "http", file).get("routePrefix", "api"))
+
+
+def _document(file: Path) -> Any:
     try:
-        document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8-sig"))
+        return json.loads(file.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise ValueError(f"{file} is not JSON: {error}") from error
-    return str(document.get("extensions", {}).get("http", {}).get("routePrefix", "api"))
+
+
+def _member(document: Any, name: str, file: Path) -> dict[str, Any]:
+    """A member that is an object, or an empty one where it is missing."""
+    member = document.get(name, {}) if isinstance(document, dict) else None
+    if not isinstance(member, dict):
+        raise ValueError(f"{file} must be a JSON object whose {name} is an object")
+    return member

@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -83,7 +84,10 @@ def _pattern(function: str, template: str) -> re.Pattern[str]:
         value = ".*" if parameter["rest"] else CONSTRAINTS.get(constraint or "", "[^/]+")
         named = f"/(?P<{parameter['name']}>{value})"
         pattern += f"(?:{named})?" if parameter["optional"] or parameter["rest"] else named
-    return re.compile(pattern + "/?")
+    try:
+        return re.compile(pattern + "/?")
+    except re.error as error:
+        raise AppError(f"function {function} has a route that devhost does not support: {template}") from error
 
 
 def server(front: Front) -> web.Server:
@@ -101,7 +105,8 @@ def _without_trace_of_bad_requests(record: logging.LogRecord) -> bool:
     """What a client sent wrong is a line; aiohttp would show a trace."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError):
-        record.msg, record.args, record.exc_info = "refused a request: %s", (" ".join(str(error).split()),), None
+        # without its message, which quotes the request
+        record.msg, record.args, record.exc_info = "refused a request: %s", (type(error).__name__,), None
     return True
 
 
@@ -111,27 +116,52 @@ class Front:
     def __init__(self, host: Host, routes: list[Route]) -> None:
         self._host = host
         self._routes = routes
+        self._serving = 0
+        self._idle = asyncio.Event()
+        self._draining = False
         self.origin = ""
         """The address, as http://host:port; known once the server listens."""
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more requests for functions, and let those end that are being served.
+
+        The management API goes on meanwhile: functions need it.
+        """
+        self._draining = True
+        if self._serving:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), seconds)
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request; one to a function leaves a line in the log, without query and parameters."""
         path = request.rel_url.raw_path
         if path.lower().startswith(PREFIX):
             return await self._manage(request, path[len(PREFIX) :])
+        if self._draining:
+            return web.Response(status=503, headers={"Connection": "close", "Retry-After": "1"})
         began = time.monotonic()
-        shown, response = await self._serve(request, path)
+        self._serving += 1
+        try:
+            shown, response = await self._serve(request, path)
+        finally:
+            self._serving -= 1
+            if self._draining and not self._serving:
+                self._idle.set()
         milliseconds = (time.monotonic() - began) * 1000
         requests_log.info("%s %s %d %.0f ms", request.method, shown, response.status, milliseconds)
         return response
 
     async def _manage(self, request: web.BaseRequest, path: str) -> web.Response:
+        try:
+            body = await request.text() if request.can_read_body else ""
+        except (ValueError, LookupError):
+            return web.json_response({"Message": "The body is not text in the charset that it names."}, status=400)
         call = Call(
             method=request.method,
             path=path,
             origin=self.origin,
             query=dict(request.rel_url.query),
-            body=await request.text() if request.can_read_body else "",
+            body=body,
             is_json=request.content_type == "application/json",
             continuation=request.headers.get(CONTINUATION, ""),
         )

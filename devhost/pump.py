@@ -7,6 +7,7 @@ entities run on the loop too, which is the fastest for functions that do not blo
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -73,7 +74,7 @@ class Pump:
         batch, self._commands = self._commands, []
         try:
             with self._engine.store.transaction():
-                results = [command(self._engine, self._clock()) for command, _ in batch]
+                results = [self._result(command) for command, _ in batch]
                 self._turns()
                 due = self._engine.store.next_due()
         except Exception as error:
@@ -85,12 +86,26 @@ class Pump:
             self._batch_after(PAUSE_AFTER_ERROR)
             return
         for (_, future), result in zip(batch, results, strict=True):
-            if not future.done():
+            if future.done():
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
                 future.set_result(result)
         if self._engine.scheduled:
             scheduled, self._engine.scheduled = self._engine.scheduled, []
             self._on_scheduled(scheduled)
         self._batch_after(self._seconds_until(due))
+
+    def _result(self, command: Command[Any]) -> Any:
+        """The result of a command, or the error that has undone it."""
+        try:
+            with self._engine.store.savepoint():
+                return command(self._engine, self._clock())
+        except sqlite3.OperationalError:
+            raise
+        except Exception as error:
+            return error
 
     def _turns(self) -> None:
         end = time.monotonic() + BATCH_SECONDS
@@ -101,6 +116,6 @@ class Pump:
         now = self._clock()
         if due is None:
             return LONGEST_WAIT
-        if due <= timestamp(now):
+        if due <= timestamp(now):  # or empty, which is at once
             return 0
         return min((from_timestamp(due) - now).total_seconds(), LONGEST_WAIT)

@@ -36,9 +36,10 @@ CREATE TABLE messages (
     target    TEXT NOT NULL,
     execution TEXT,                   -- set where only this execution may take it (a reply, a timer)
     timer     INTEGER,                -- the id of the timer, so that it can be cancelled
-    due       TEXT NOT NULL,          -- at the end of time while the target is suspended
+    due       TEXT NOT NULL,          -- empty: at once; the end of time: while the target is suspended
     body      TEXT NOT NULL           -- for an instance, comma-separated history events; for an entity, a request
 );
+-- Each entry ends with the seq: so this index has what is due in the order in which it is taken.
 CREATE INDEX messages_due ON messages (due);
 CREATE INDEX messages_target ON messages (target);
 

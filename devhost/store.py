@@ -70,11 +70,14 @@ class Query:
 
 @dataclass(slots=True)
 class Message:
-    """Something for an instance or an entity to take, not before it is due. `seq` is given by the store."""
+    """Something for an instance or an entity to take: at once, or if it has a `due`, not before that.
+
+    `seq` is given by the store.
+    """
 
     target: str
     body: str
-    due: str
+    due: str = ""
     execution: str | None = None
     timer: int | None = None
     seq: int = 0
@@ -123,6 +126,19 @@ class Store:
                 raise
         except sqlite3.Error as error:
             raise StoreError(f"the task hub cannot be written: {error}") from error
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Within a transaction: undo what is written in the block if it raises, and keep the rest."""
+        self._db.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK TO part")
+            raise
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("RELEASE part")
 
     def instance(self, id: str) -> Instance | None:
         """The instance, or None."""
@@ -215,15 +231,15 @@ class Store:
         )
 
     def due(self, now: str, limit: int) -> list[Message]:
-        """Messages due at `now`, in order of arrival, at most `limit`."""
+        """Messages to take at `now`, at most `limit`: first those for at once, in order of arrival, then by `due`."""
         rows = self._db.execute(
-            "SELECT target, body, due, execution, timer, seq FROM messages WHERE due <= ? ORDER BY seq LIMIT ?",
+            "SELECT target, body, due, execution, timer, seq FROM messages WHERE due <= ? ORDER BY due, seq LIMIT ?",
             (now, limit),
         )
         return [Message(*row) for row in rows]
 
     def next_due(self) -> str | None:
-        """When the earliest message is due, or None where there is none."""
+        """When the earliest message is due (empty: at once), or None where there is none."""
         due: str | None = self._db.execute("SELECT MIN(due) FROM messages").fetchone()[0]
         return due
 
@@ -238,9 +254,9 @@ class Store:
             [(m.seq, m.target, m.execution, m.timer, m.due, m.body) for m in messages],
         )
 
-    def release(self, target: str, now: str) -> None:
+    def release(self, target: str) -> None:
         """Make the messages of a target due that were put back for NEVER."""
-        self._db.execute("UPDATE messages SET due = ? WHERE target = ? AND due = ?", (now, target, NEVER))
+        self._db.execute("UPDATE messages SET due = '' WHERE target = ? AND due = ?", (target, NEVER))
 
     def cancel_timer(self, target: str, timer: int) -> None:
         """Remove the message of a timer that has not fired."""

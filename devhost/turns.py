@@ -22,6 +22,8 @@ RawFunction = Callable[[str], str]
 ENDED: set[RuntimeStatus] = {"Completed", "Failed", "Terminated"}
 STATE_IN_ERROR = "\n\n$OutOfProcData$:"
 """What the SDK puts between the message of a failed orchestrator and the actions that it asked for."""
+LONGEST_INSTANCE_ID = 100
+FORBIDDEN_IN_ID = set("/\\#?")
 LIMITS = {
     # Longer timers are cut into pieces by the SDK, as for Azure Storage (whose limit is that of a queue message).
     "maximumShortTimerDuration": "6.00:00:00",
@@ -40,10 +42,20 @@ class DurableFunctions:
 
 
 def event_message(
-    target: str, *events: Event, due: str, execution: str | None = None, timer: int | None = None, seq: int = 0
+    target: str, *events: Event, due: str = "", execution: str | None = None, timer: int | None = None, seq: int = 0
 ) -> Message:
     """A message of history events for an instance."""
     return Message(target, join(events), due, execution, timer, seq)
+
+
+def check_instance_id(id: str) -> None:
+    """Raise OrchestrationError for what may not be an instance id, as on the real host."""
+    if id.startswith("@"):
+        raise OrchestrationError("Orchestration instance ids must not start with @.")
+    if FORBIDDEN_IN_ID.intersection(id) or any(ord(character) < 32 for character in id):
+        raise OrchestrationError("Orchestration instance ids must not contain /, \\, #, ?, or control characters.")
+    if len(id) > LONGEST_INSTANCE_ID:
+        raise OrchestrationError(f"Instance ID lengths must not exceed {LONGEST_INSTANCE_ID} characters.")
 
 
 def join(events: tuple[Event, ...] | list[Event]) -> str:
@@ -67,7 +79,7 @@ def begin(store: Store, instance: Instance, version: str) -> None:
     }
     store.purge_instance(instance.id)
     store.save_instance(instance)
-    store.enqueue([event_message(instance.id, started, due=instance.created, execution=instance.execution)])
+    store.enqueue([event_message(instance.id, started, execution=instance.execution)])
 
 
 class EntityTurn:
@@ -82,13 +94,7 @@ class EntityTurn:
     def run(self, inbox: list[Message]) -> None:
         """Run the operations, save the state, and reply to those who wait."""
         requests = [json.loads(message.body) for message in inbox]
-        state = self._store.entity(self._id)
-        try:
-            after = self._ask(state, requests)
-        except Exception as error:
-            log.exception("entity %s failed; its state stays as it was", self._id)
-            failed = {"isError": True, "result": json.dumps(str(error))}
-            after = {"entityExists": state is not None, "entityState": state, "results": [failed] * len(requests)}
+        after = self._ask(self._store.entity(self._id), requests)
         exists = after["entityExists"]
         self._store.save_entity(self._id, after["entityState"] if exists else None, self._at)
         for request, result in zip(requests, after["results"], strict=True):
@@ -96,6 +102,14 @@ class EntityTurn:
                 log.error("entity %s failed at operation %s: %s", self._id, request["op"], result["result"])
             if "parent" in request:
                 self._reply(request, result)
+
+    def give_up(self, inbox: list[Message], error: Exception) -> None:
+        """Where the turn cannot be made: tell those who wait, and leave the state as it is."""
+        log.error("entity %s failed; its state stays as it was: %r", self._id, error)
+        for message in inbox:
+            request = json.loads(message.body)
+            if "parent" in request:
+                self._reply(request, {"isError": True, "result": json.dumps(str(error))})
 
     def _ask(self, state: str | None, requests: list[dict[str, Any]]) -> dict[str, Any]:
         _, name, key = self._id.split("@", 2)
@@ -112,9 +126,7 @@ class EntityTurn:
     def _reply(self, request: dict[str, Any], result: dict[str, Any]) -> None:
         response = {"result": result["result"]} | ({"exceptionType": "Error"} if result["isError"] else {})
         raised = {"EventType": int(EventType.EVENT_RAISED), "Name": request["id"], "Input": json.dumps(response)}
-        self._store.enqueue(
-            [event_message(request["parent"], raised, due=self._at, execution=request["parentExecution"])]
-        )
+        self._store.enqueue([event_message(request["parent"], raised, execution=request["parentExecution"])])
 
 
 class OrchestrationTurn:
@@ -144,14 +156,16 @@ class OrchestrationTurn:
             self._run_function(seq)
         self._store.save_instance(self._instance)
 
+    def give_up(self, error: Exception) -> None:
+        """Where the turn cannot be made: fail the instance."""
+        self._instance.updated = self._at
+        self._fail(str(error) if isinstance(error, OrchestrationError) else repr(error))
+        self._store.save_instance(self._instance)
+
     def _run_function(self, seq: int) -> None:
         self._instance.status = "Running"
-        try:
-            state = self._ask()
-            decisions = self._decide(state)
-        except Exception as error:  # whatever it is, it fails this instance and no other
-            self._fail(str(error) if isinstance(error, OrchestrationError) else repr(error))
-            return
+        state = self._ask()
+        decisions = self._decide(state)
         self._obey(decisions)
         if (status := state.get("customStatus")) is not None:
             self._instance.custom_status = json.dumps(status)
@@ -203,8 +217,10 @@ class OrchestrationTurn:
                     name != HTTP_ACTIVITY and name.casefold() not in self._functions.activities
                 ):
                     raise _unknown(name, "activity")
-                case EventType.SUB_ORCHESTRATION_CREATED if name.casefold() not in self._functions.orchestrators:
-                    raise _unknown(name, "orchestrator")
+                case EventType.SUB_ORCHESTRATION_CREATED:
+                    if name.casefold() not in self._functions.orchestrators:
+                        raise _unknown(name, "orchestrator")
+                    check_instance_id(event["InstanceId"])
         return decisions
 
     def _obey(self, decisions: Decisions) -> None:
@@ -261,7 +277,7 @@ class OrchestrationTurn:
         request = json.loads(event["Input"])
         if not request["signal"]:
             request |= {"parent": self._instance.id, "parentExecution": self._instance.execution}
-        self._store.enqueue([Message(event["InstanceId"], json.dumps(request), self._at)])
+        self._store.enqueue([Message(event["InstanceId"], json.dumps(request))])
 
     def _continue_as_new(self, input: str, unprocessed: list[Event], seq: int) -> None:
         instance = self._instance
@@ -280,7 +296,7 @@ class OrchestrationTurn:
             "Input": input,
         }
         kept = [{key: event[key] for key in ("EventType", "Name", "Input")} for event in unprocessed]
-        message = event_message(instance.id, started, *kept, due=self._at, execution=instance.execution, seq=seq)
+        message = event_message(instance.id, started, *kept, execution=instance.execution, seq=seq)
         self._store.put_back([message])
 
     def _fail(self, reason: str) -> None:
@@ -311,7 +327,7 @@ class OrchestrationTurn:
         }
 
     def _tell(self, target: str, execution: str | None, event: Event) -> None:
-        self._store.enqueue([event_message(target, event, due=self._at, execution=execution)])
+        self._store.enqueue([event_message(target, event, execution=execution)])
 
     def _append_history(self) -> None:
         for event in self._events:

@@ -6,6 +6,7 @@ https://learn.microsoft.com/azure/azure-functions/durable/durable-functions-http
 
 import base64
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,14 +15,12 @@ from urllib.parse import quote, unquote
 
 from devhost.engine import Engine
 from devhost.histories import shown_history
-from devhost.orchestration import timestamp
+from devhost.orchestration import OrchestrationError, timestamp
 from devhost.store import Instance, Query, RuntimeStatus
-from devhost.turns import ENDED
+from devhost.turns import ENDED, FORBIDDEN_IN_ID, check_instance_id
 
 PREFIX = "/runtime/webhooks/durabletask/"
 HUB = "taskHub=devhost&connection=Storage"
-LONGEST_INSTANCE_ID = 100
-FORBIDDEN_IN_ID = set("/\\#?")
 PAGE = 100
 """Instances or entities that a list shows at once, if the request names no other number."""
 CONTINUATION = "x-ms-continuation-token"
@@ -77,7 +76,7 @@ def handle(engine: Engine, call: Call, now: datetime) -> Reply:
                 return _read_entity(engine, name, key)
             case "POST" | "DELETE", ["entities", name, key]:
                 return _signal(engine, call, now, name, key)
-    except (ValueError, RecursionError) as error:  # a body that is not JSON, an id that may not be
+    except (ValueError, RecursionError, OrchestrationError) as error:  # a body that is not JSON, an id that may not be
         return _error(400, "One or more of the arguments submitted is incorrect", ExceptionMessage=str(error))
     return Reply(404)
 
@@ -125,7 +124,7 @@ def _create(engine: Engine, call: Call, now: datetime, name: str, input: str | N
     if name.casefold() not in engine.functions.orchestrators:
         raise ValueError(f"The function '{name}' doesn't exist, is disabled, or is not an orchestrator function.")
     if id is not None:
-        _check_instance_id(id)
+        check_instance_id(id)
         existing = engine.store.instance(id)
         if existing is not None and existing.status not in ENDED:
             message = f"An Orchestration instance with the status {existing.status} already exists."
@@ -137,9 +136,10 @@ def _create(engine: Engine, call: Call, now: datetime, name: str, input: str | N
 def patience(call: Call) -> tuple[float, float] | None:
     """For how many seconds a request wants to wait for the end of what it starts, looking how often; or not at all."""
     try:
-        return float(call.query["timeout"]), float(call.query["pollingInterval"])
+        wanted = float(call.query["timeout"]), float(call.query["pollingInterval"])
     except (KeyError, ValueError):
         return None
+    return wanted if all(map(math.isfinite, wanted)) else None
 
 
 def _check_status(call: Call, id: str) -> Reply:
@@ -149,15 +149,6 @@ def _check_status(call: Call, id: str) -> Reply:
     headers = {"Location": urls["statusQueryGetUri"], "Retry-After": "10"}
     shown = {name: url for name, url in urls.items() if name != "rewindPostUri"}
     return Reply(202, json.dumps(shown), headers, awaited=id if waits else None)
-
-
-def _check_instance_id(id: str) -> None:
-    if id.startswith("@"):
-        raise ValueError("Orchestration instance ids must not start with @.")
-    if FORBIDDEN_IN_ID.intersection(id) or any(ord(character) < 32 for character in id):
-        raise ValueError("Orchestration instance ids must not contain /, \\, #, ?, or control characters.")
-    if len(id) > LONGEST_INSTANCE_ID:
-        raise ValueError(f"Instance ID lengths must not exceed {LONGEST_INSTANCE_ID} characters.")
 
 
 def ended(engine: Engine, call: Call, id: str) -> Reply | None:
@@ -274,7 +265,7 @@ def _purge_by_filter(engine: Engine, call: Call, now: datetime, _: str) -> Reply
 def _raise_event(engine: Engine, call: Call, now: datetime, id: str, name: str) -> Reply:
     def send() -> None:
         json.loads(call.body)
-        engine.raise_event(id, name, call.body, now)
+        engine.raise_event(id, name, call.body)
 
     if not call.is_json:
         return _error(400, "Only application/json request content is supported")
@@ -282,15 +273,15 @@ def _raise_event(engine: Engine, call: Call, now: datetime, id: str, name: str) 
 
 
 def _terminate(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
-    return _to_running(engine, id, lambda: engine.terminate(id, call.query.get("reason", ""), now))
+    return _to_running(engine, id, lambda: engine.terminate(id, call.query.get("reason", "")))
 
 
 def _suspend(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
-    return _to_running(engine, id, lambda: engine.suspend(id, call.query.get("reason", ""), now))
+    return _to_running(engine, id, lambda: engine.suspend(id, call.query.get("reason", "")))
 
 
 def _resume(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
-    return _to_running(engine, id, lambda: engine.resume(id, call.query.get("reason", ""), now))
+    return _to_running(engine, id, lambda: engine.resume(id, call.query.get("reason", "")))
 
 
 def _to_running(engine: Engine, id: str, send: Callable[[], None]) -> Reply:
@@ -338,7 +329,7 @@ def _signal(engine: Engine, call: Call, now: datetime, name: str, key: str) -> R
     if name.casefold() not in engine.functions.entities:
         raise ValueError(f"The function '{name}' doesn't exist, is disabled, or is not an entity function.")
     operation = "delete" if call.method == "DELETE" else call.query.get("op", "")
-    engine.signal(_entity_id(name, key), operation, input, now)
+    engine.signal(_entity_id(name, key), operation, input)
     return Reply(202)
 
 

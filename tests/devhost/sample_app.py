@@ -61,6 +61,12 @@ def make_app(runs: list[str] | None = None) -> df.DFApp:
     fickle.runs = 0
 
     @app.orchestration_trigger(context_name="context")
+    def sends_what_cannot_be_stored(context):
+        yield context.create_timer(context.current_utc_datetime + timedelta(seconds=10))
+        context.signal_entity(df.EntityId("Counter", "\ud800"), "add", 1)
+        yield context.call_activity("square", 1)
+
+    @app.orchestration_trigger(context_name="context")
     def patient(context):
         retry = df.RetryOptions(first_retry_interval_in_milliseconds=5000, max_number_of_attempts=3)
         return (yield context.call_activity_with_retry("square", retry, context.get_input()))

@@ -48,10 +48,9 @@ def test_a_folder_without_an_app(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("import nothing_of_this_name", r"ModuleNotFoundError: No module named 'nothing_of_this_name' \(.*py:1\)"),
-        ("x = 1\ny = x / 0", r"ZeroDivisionError: division by zero \(.*function_app.py:2\)"),
+        ("import nothing_of_this_name", r"py:1: ModuleNotFoundError: No module named 'nothing_of_this_name'$"),
+        ("x = 1\ny = x / 0", r"function_app.py:2: ZeroDivisionError: division by zero$"),
         ("def f(:", "SyntaxError: invalid syntax"),
-        ("raise ValueError('one\\ntwo')", "ValueError: one two"),
     ],
 )
 def test_an_app_that_fails_to_import_is_one_line(tmp_path, code, message) -> None:

@@ -31,7 +31,7 @@ class SampleHost(VirtualHost):
     def complete(self, result: str | None = None, error: str | None = None) -> None:
         """Complete the oldest activity."""
         with self.store.transaction():
-            self.engine.complete(self.store.activities()[0], Outcome(result, error), self.clock.now)
+            self.engine.complete(self.store.activities()[0], Outcome(result, error))
         self.run()
 
     def status(self, id: str) -> tuple[str, object]:
@@ -72,7 +72,7 @@ def test_an_activity_counts_once(host) -> None:
     activity = host.store.activities()[0]
     for _ in range(2):
         with host.store.transaction():
-            host.engine.complete(activity, Outcome("4"), host.clock.now)
+            host.engine.complete(activity, Outcome("4"))
         host.run()
     assert host.status(id) == ("Running", None)
 
@@ -165,7 +165,7 @@ def test_a_reply_to_an_earlier_execution_is_not_taken(host) -> None:
     with host.store.transaction():
         host.engine.start("asks_twice", None, host.clock.now, "again")
         host.engine.turns(host.clock.now)
-        host.engine.terminate("again", "over", host.clock.now)
+        host.engine.terminate("again", "over")
         call, _ = host.store.due("9", 10)
         host.store.dequeue([call])
         host.engine.turns(host.clock.now)
@@ -255,7 +255,7 @@ def test_many_messages_are_taken_in_several_rounds(host) -> None:
     """In order, at most as many as asked for."""
     with host.store.transaction():
         for _ in range(5):
-            host.engine.signal("@counter@b", "add", json.dumps("1"), host.clock.now)
+            host.engine.signal("@counter@b", "add", json.dumps("1"))
         assert [host.engine.turns(host.clock.now, limit=2) for _ in range(4)] == [2, 2, 1, 0]
     assert host.store.entity("@counter@b") == "5"
 
@@ -273,8 +273,8 @@ def test_a_restart_goes_on_where_it_was(tmp_path) -> None:
         while engine.turns(later):
             pass
         square, third = store.activities()
-        engine.complete(square, Outcome("4"), later)
-        engine.complete(third, Outcome("9"), later)
+        engine.complete(square, Outcome("4"))
+        engine.complete(third, Outcome("9"))
         while engine.turns(later):
             pass
     assert json.loads(store.instance(working).output) == 4
@@ -282,10 +282,39 @@ def test_a_restart_goes_on_where_it_was(tmp_path) -> None:
     store.close()
 
 
+def test_a_turn_that_cannot_be_made_fails_its_instance_only(host, caplog) -> None:
+    """What it wrote is undone, and the others of the batch go on."""
+    bad, good = host.start("sends_what_cannot_be_stored"), host.start("raced_twice")
+    host.raise_event(good, "go")
+    host.advance(seconds=10)
+    assert host.status(bad)[0] == "Failed"
+    assert "UnicodeEncodeError" in host.status(bad)[1]
+    assert [each.instance for each in host.store.activities()] == [good]
+
+
+@pytest.mark.parametrize("id", ["@counter@a", "a/b", "x" * 101])
+def test_a_sub_orchestration_with_an_id_that_may_not_be_fails_its_parent(host, id) -> None:
+    """By the rules for a start."""
+    status, reason = host.status(host.start("parent", {"name": "child", "id": id}))
+    assert status == "Failed"
+    assert "nstance" in reason
+
+
+def test_a_message_after_the_end_changes_nothing(host) -> None:
+    """Whoever sent it did not know yet."""
+    id = host.start("unknown_activity")
+    before = (host.store.instance(id), host.store.history(id))
+    with host.store.transaction():
+        host.engine.raise_event(id, "go", "null")
+        host.engine.suspend(id, "late")
+    host.advance(seconds=1)
+    assert (host.store.instance(id), host.store.history(id)) == before
+
+
 def test_a_message_for_nobody_is_dropped(host) -> None:
     """No instance comes of it."""
     with host.store.transaction():
-        host.engine.raise_event("nobody", "go", "null", host.clock.now)
+        host.engine.raise_event("nobody", "go", "null")
     host.run()
     assert host.store.instance("nobody") is None
     assert host.store.next_due() is None

@@ -178,6 +178,8 @@ def test_a_start_that_waits_for_the_end() -> None:
         pending = await host.manage(Call("POST", "orchestrators/two_events", "http://test", impatient))
         assert pending.status == 202
         assert 0.1 <= time.monotonic() - began < 2
+        endless = {"timeout": "inf", "pollingInterval": "nan"}
+        assert (await host.manage(Call("POST", "orchestrators/two_events", "http://test", endless))).status == 202
         await host.stop()
 
     asyncio.run(scenario())
@@ -202,7 +204,12 @@ def test_local_settings_may_be_missing(tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{", "is not a settings file"), ("[]", "is not a settings file"), ('{"Values": {"A": 1}}', "value of A must be")],
+    [
+        ("{", "is not JSON"),
+        ("[]", "must be a JSON object whose Values is an object"),
+        ('{"Values": null}', "must be a JSON object whose Values is an object"),
+        ('{"Values": {"A": 1}}', "value of A must be"),
+    ],
 )
 def test_local_settings_of_another_form_are_refused(tmp_path, content, message) -> None:
     """The message names the file."""
@@ -221,4 +228,7 @@ def test_the_route_prefix_is_that_of_host_json(tmp_path) -> None:
     assert route_prefix(tmp_path) == ""
     file.write_text("{")
     with pytest.raises(ValueError, match=r"host\.json is not JSON"):
+        route_prefix(tmp_path)
+    file.write_text('{"extensions": null}')
+    with pytest.raises(ValueError, match=r"host\.json must be a JSON object whose extensions is an object"):
         route_prefix(tmp_path)

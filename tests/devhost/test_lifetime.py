@@ -69,7 +69,7 @@ def test_a_finish_that_comes_too_late_does_not_win(host) -> None:
     """Raised before the end, taken after it: the time-out has closed the registry, as everybody was shown."""
     id = host.open()
     with host.store.transaction():
-        host.engine.raise_event(id, "finish", "null", host.clock.now)
+        host.engine.raise_event(id, "finish", "null")
     host.clock.advance(minutes=6)
     assert host.get(f"/api/peek/{id}")["registry"]["closedBy"] == "timeout"
     host.run()
@@ -94,7 +94,7 @@ def test_a_signal_to_an_id_that_was_never_opened_leaves_nothing(host) -> None:
     """No state, no count."""
     assert host.add("f" * 32, "Bike").status_code == 404
     with host.store.transaction():
-        host.engine.signal("@registrylist@" + "f" * 32, "add", json.dumps('["k", "Bike"]'), host.clock.now)
+        host.engine.signal("@registrylist@" + "f" * 32, "add", json.dumps('["k", "Bike"]'))
     host.run()
     assert host.store.entity("@registrylist@" + "f" * 32) is None
     assert host.get("/api/stats")["registryCount"] == 0

@@ -5,6 +5,8 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,13 +14,22 @@ import requests
 
 ROOT = Path(__file__).parent.parent.parent
 APP = """
+    import asyncio
     import logging
+    import time
     import azure.functions as func
     app = func.FunctionApp()
     @app.route("hello")
     def hello(req: func.HttpRequest) -> str:
         logging.info("somebody came")
         return "hello"
+    @app.route("slow")
+    async def slow(req: func.HttpRequest) -> str:
+        await asyncio.sleep(1)
+        return "done"
+    @app.route("stuck")
+    def stuck(req: func.HttpRequest) -> None:
+        time.sleep(60)
 """
 
 
@@ -44,20 +55,77 @@ def fails(*options: object, **environment: str) -> str:
     return line
 
 
+class Running:
+    """A devhost that has printed that it is ready."""
+
+    def __init__(self, folder: Path, *options: object) -> None:
+        self.process = subprocess.Popen(
+            command("--app", folder, "--port", 0, *options),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+        )
+        self.printed = []
+        for line in self.process.stdout:
+            self.printed.append(line)
+            if ready := re.search(r"ready on (http://\S+),", line):
+                self.url = ready[1]
+                return
+        pytest.fail("".join(self.printed))
+
+    def stop(self, number: int = signal.SIGTERM) -> str:
+        """Stop it; returns what it printed since it was ready."""
+        self.process.send_signal(number)
+        return self.process.communicate(timeout=20)[0]
+
+
+def test_what_is_being_served_is_answered_before_the_end(folder) -> None:
+    """While nothing new is taken."""
+    running = Running(folder)
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(requests.get, f"{running.url}/api/slow")
+        time.sleep(0.3)
+        running.process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+        assert requests.get(f"{running.url}/api/hello").status_code == 503
+        assert slow.result().text == "done"
+    running.process.communicate(timeout=20)
+    assert running.process.returncode == 0
+
+
+def test_a_second_signal_ends_it_at_once(folder) -> None:
+    """Whatever a function is stuck in."""
+    running = Running(folder)
+    with ThreadPoolExecutor() as pool:
+        stuck = pool.submit(requests.get, f"{running.url}/api/stuck")
+        time.sleep(0.3)
+        running.process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        began = time.monotonic()
+        running.stop(signal.SIGINT)
+        assert time.monotonic() - began < 5
+        assert stuck.exception() is not None
+    assert running.process.returncode == 128 + signal.SIGINT
+
+
+@pytest.mark.parametrize(("host", "shown"), [("::1", "[::1]"), ("0.0.0.0", "127.0.0.1")])
+def test_another_address_to_listen_on(folder, host, shown) -> None:
+    """The URLs are such that this machine reaches them."""
+    running = Running(folder, "--host", host)
+    assert running.url.startswith(f"http://{shown}:")
+    assert requests.get(f"{running.url}/api/hello").text == "hello"
+    running.stop()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_it_is_told_to_stop(folder, number) -> None:
     """It prints its functions and then a line for each request, and Ctrl-C or SIGTERM ends it cleanly."""
-    process = subprocess.Popen(
-        command("--app", folder, "--port", 0), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
-    )
-    printed = []
-    while not (ready := re.search(r"ready on (http://127\.0\.0\.1:\d+)", printed[-1] if printed else "")):
-        printed.append(process.stdout.readline())
-    assert f"\thello: [GET,POST,DELETE,HEAD,PATCH,PUT,OPTIONS] {ready[1]}/api/hello\n" in printed
-    assert requests.get(f"{ready[1]}/api/hello").text == "hello"
-    process.send_signal(number)
-    rest, _ = process.communicate(timeout=10)
-    assert process.returncode == 0
+    running = Running(folder)
+    assert f"\thello: [GET,POST,DELETE,HEAD,PATCH,PUT,OPTIONS] {running.url}/api/hello\n" in running.printed
+    assert requests.get(f"{running.url}/api/hello").text == "hello"
+    rest = running.stop(number)
+    assert running.process.returncode == 0
     logged, request, stopping = rest.splitlines()
     assert re.fullmatch(r"\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\] somebody came", logged)
     assert re.fullmatch(r"\[.+Z\] GET /api/hello 200 \d+ ms", request)
@@ -86,8 +154,8 @@ def test_an_app_that_fails_to_import(folder) -> None:
     (folder / "function_app.py").write_text("x = 1 / 0")
     line = fails("--app", folder, "--port", 0)
     assert line == (
-        f"devhost: {folder}/function_app.py failed to import: "
-        f"ZeroDivisionError: division by zero ({folder}/function_app.py:1)"
+        f"devhost: {folder}/function_app.py failed to import at {folder}/function_app.py:1: "
+        f"ZeroDivisionError: division by zero"
     )
 
 
@@ -97,16 +165,27 @@ def test_a_setting_that_is_not_allowed() -> None:
     assert "REGISTRY_OPEN_SECONDS is 'soon', but must be a whole number from 1 to 86400" in line
 
 
+def test_several_settings_that_are_not_allowed() -> None:
+    """A line for each."""
+    done = subprocess.run(
+        command("--app", ROOT, "--port", 0),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=30,
+        env=os.environ | {"REGISTRY_OPEN_SECONDS": "soon", "REGISTRY_MAX_ITEMS": "0"},
+    )
+    first, second = done.stderr.splitlines()
+    assert "REGISTRY_OPEN_SECONDS is 'soon'" in first
+    assert second == "REGISTRY_MAX_ITEMS is '0', but must be a whole number from 1 to 2000"
+
+
 def test_a_second_devhost_on_the_same_data(folder) -> None:
     """One line for the second; the first goes on."""
-    process = subprocess.Popen(command("--app", folder, "--port", 0), stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    for printed in process.stdout:
-        if "ready on" in printed:
-            break
+    running = Running(folder)
     assert "taskhub.db is in use by another devhost" in fails("--app", folder, "--port", 0)
-    assert process.poll() is None
-    process.terminate()
-    process.communicate(timeout=10)
+    assert requests.get(f"{running.url}/api/hello").text == "hello"
+    running.stop()
 
 
 def test_it_explains_itself() -> None:

@@ -119,7 +119,7 @@ class RegistryMachine(RuleBasedStateMachine):
         with self.host.store.transaction():
             for item in self.models[id].items.items():
                 signal = json.dumps(json.dumps(item))
-                self.host.engine.signal(f"@registrylist@{id}", "add", signal, self.host.clock.now)
+                self.host.engine.signal(f"@registrylist@{id}", "add", signal)
         self.host.run()
         self.compare(id, self.models[id])
 

@@ -115,7 +115,7 @@ def test_continue_as_new_keeps_unprocessed_events_in_order(host) -> None:
     with host.store.transaction():
         id = host.engine.start("eternal", None, host.clock.now)
         for number in (1, 2, 3):
-            host.engine.raise_event(id, "go", json.dumps(str(number)), host.clock.now)
+            host.engine.raise_event(id, "go", json.dumps(str(number)))
     host.run()
     assert host.status(id) == ("Completed", ["1", "2", "3"])
 

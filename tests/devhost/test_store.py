@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from devhost.store import Activity, Instance, Message, Store, StoreError
+from devhost.store import NEVER, Activity, Instance, Message, Store, StoreError
 
 T1, T2, T3 = (f"2026-12-24T18:0{minute}:00.000000Z" for minute in (1, 2, 3))
 
@@ -73,13 +73,55 @@ def test_an_entity_is_saved_and_deleted(store) -> None:
 
 
 def test_messages_are_due_in_order_of_arrival(store) -> None:
-    """Not before their time, and not more than asked for."""
-    store.enqueue([Message("a", "1", T1), Message("b", "2", T3), Message("a", "3", T2, execution="e1", timer=4)])
-    assert [message.body for message in store.due(T2, 10)] == ["1", "3"]
-    assert [message.body for message in store.due(T3, 2)] == ["1", "2"]
-    assert store.next_due() == T1
-    last = store.due(T3, 10)[-1]
+    """Those for at once first, the others not before their time; and not more than asked for."""
+    store.enqueue([Message("b", "1", T3), Message("a", "2", T2, execution="e1", timer=4)])
+    assert store.next_due() == T2
+    store.enqueue([Message("a", "3"), Message("a", "4")])
+    assert store.next_due() == ""
+    assert [message.body for message in store.due(T1, 10)] == ["3", "4"]
+    assert [message.body for message in store.due(T2, 10)] == ["3", "4", "2"]
+    assert [message.body for message in store.due(T3, 3)] == ["3", "4", "2"]
+    last = store.due(T2, 10)[-1]
     assert (last.target, last.execution, last.timer, last.due) == ("a", "e1", 4, T2)
+
+
+def test_what_is_due_is_found_by_the_index_alone(store) -> None:
+    """However many timers there are, and however many of them are due: no search, no sort."""
+    plan = store._db.execute(
+        "EXPLAIN QUERY PLAN SELECT target FROM messages WHERE due <= ? ORDER BY due, seq LIMIT ?", (T1, 10)
+    ).fetchall()
+    assert [step[-1] for step in plan] == ["SEARCH messages USING INDEX messages_due (due<?)"]
+
+
+def test_messages_that_were_put_back_come_before_later_ones(store) -> None:
+    """Also when they were held for a time."""
+    store.enqueue([Message("a", "1"), Message("a", "2")])
+    taken = store.due(T1, 10)
+    store.dequeue(taken)
+    for message in taken:
+        message.due = NEVER
+    store.put_back(taken)
+    store.enqueue([Message("a", "3")])
+    assert [message.body for message in store.due(T3, 10)] == ["3"]
+    store.release("a")
+    assert [message.body for message in store.due(T1, 10)] == ["1", "2", "3"]
+
+
+def test_a_part_of_a_transaction_can_be_undone(store) -> None:
+    """And the rest is kept."""
+
+    def fail() -> None:
+        with store.savepoint():
+            store.save_entity("@e@a", "2", T1)
+            raise KeyError("stop")
+
+    with store.transaction():
+        store.save_entity("@e@a", "1", T1)
+        with pytest.raises(KeyError):
+            fail()
+        with store.savepoint():
+            store.save_entity("@e@b", "3", T1)
+    assert (store.entity("@e@a"), store.entity("@e@b")) == ("1", "3")
 
 
 def test_what_was_taken_is_gone(store) -> None:

@@ -1,5 +1,6 @@
 """A devhost in a process of its own, as `make run` starts it, on a free port."""
 
+import json
 import os
 import re
 import subprocess
@@ -15,7 +16,8 @@ class Devhost:
     def __init__(self, data: Path, port: int = 0, **settings: object) -> None:
         self._data = data
         self._port = port
-        self._environment = os.environ | {name: str(value) for name, value in settings.items()}
+        defaults = json.loads((ROOT / "local.settings.json.example").read_text())["Values"]
+        self._environment = os.environ | defaults | {name: str(value) for name, value in settings.items()}
         self.url = ""
 
     def start(self) -> "Devhost":
