@@ -14,6 +14,7 @@ from bench.servers import PORTS, Server
 from devhost.orchestration import from_timestamp
 from devhost.store import Query, Store
 from registry.times import from_text
+from tests.e2e.test_crash import kill_under_load
 from tests.virtual import VirtualHost
 
 REGISTRIES = 100
@@ -100,6 +101,13 @@ def close_many(count: int, open_seconds: int) -> None:
         print_lags(server.data / "taskhub.db", at)
 
 
+def kill_often(kills: int) -> None:
+    """SIGKILL under load: what is lost or doubled fails the bench."""
+    with tempfile.TemporaryDirectory() as folder:
+        items = kill_under_load(Path(folder), kills)
+    print(f"\n{kills} times SIGKILL under load: {items} items, none lost, none doubled, every registry closed")
+
+
 def opening_seconds(count: int, opening: Figures) -> float:
     """How long it took to open them."""
     return count / opening.per_second
@@ -134,10 +142,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5, help="length of each run of adds (default: 5)")
     parser.add_argument("--registries", type=int, default=10_000, help="how many are open at once (default: 10000)")
     parser.add_argument("--open-seconds", type=int, default=90, help="how long they live (default: 90)")
+    parser.add_argument("--kills", type=int, default=50, help="how often it is killed under load (default: 50)")
     options = parser.parse_args()
     measure_adds(options.seconds)
     count_messages()
     close_many(options.registries, options.open_seconds)
+    kill_often(options.kills)
 
 
 if __name__ == "__main__":

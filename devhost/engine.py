@@ -1,13 +1,12 @@
 """The engine: what clients ask of the task hub, and the turns that follow. The caller owns the transaction."""
 
 import json
-import sqlite3
 import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from devhost.orchestration import Event, EventType, timestamp
-from devhost.store import NEVER, Activity, Instance, Message, Store
+from devhost.store import NEVER, Activity, Instance, Message, Store, concerns_the_file
 from devhost.turns import ENDED, DurableFunctions, EntityTurn, OrchestrationTurn, begin, event_message, join, split
 
 CONTROL = {EventType.EXECUTION_SUSPENDED, EventType.EXECUTION_RESUMED}
@@ -102,8 +101,8 @@ class Engine:
     def turns(self, now: datetime, limit: int = 32) -> int:
         """Take at most `limit` due messages, and run a turn for each of their targets; returns how many it took.
 
-        A turn that cannot be made, whatever the reason, fails its instance and no other. Raises
-        sqlite3.OperationalError when the store cannot be written: then nothing of the transaction should be kept.
+        A turn that cannot be made, whatever the reason, fails its instance and no other; only what concerns the file
+        of the store is raised, and then nothing of the transaction should be kept.
         """
         at = timestamp(now)
         messages = self.store.due(at, limit)
@@ -126,9 +125,9 @@ class Engine:
         try:
             with self.store.savepoint():
                 turn.run(inbox)
-        except sqlite3.OperationalError:
-            raise
         except Exception as error:
+            if concerns_the_file(error):
+                raise
             turn.give_up(inbox, error)
 
     def _orchestration_turn(self, id: str, inbox: list[Message], at: str) -> None:
@@ -150,9 +149,9 @@ class Engine:
                 turn = OrchestrationTurn(self.store, self.functions, replace(instance), at)
                 turn.run(arrived, inbox[0].seq)
             self.scheduled += turn.scheduled
-        except sqlite3.OperationalError:
-            raise
         except Exception as error:
+            if concerns_the_file(error):
+                raise
             OrchestrationTurn(self.store, self.functions, instance, at).give_up(error)
 
     def _control(self, instance: Instance, inbox: list[Message], at: str) -> None:

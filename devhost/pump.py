@@ -7,7 +7,6 @@ entities run on the loop too, which is the fastest for functions that do not blo
 
 import asyncio
 import logging
-import sqlite3
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -15,7 +14,7 @@ from typing import Any, TypeVar
 
 from devhost.engine import Engine
 from devhost.orchestration import from_timestamp, timestamp
-from devhost.store import Activity, StoreError
+from devhost.store import Activity, StoreError, concerns_the_file
 
 log = logging.getLogger("devhost")
 
@@ -102,9 +101,9 @@ class Pump:
         try:
             with self._engine.store.savepoint():
                 return command(self._engine, self._clock())
-        except sqlite3.OperationalError:
-            raise
         except Exception as error:
+            if concerns_the_file(error):
+                raise
             return error
 
     def _turns(self) -> None:

@@ -294,6 +294,11 @@ class Store:
         return self._db.execute("DELETE FROM activities WHERE seq = ?", (activity.seq,)).rowcount == 1
 
 
+def concerns_the_file(error: Exception) -> bool:
+    """Whether an error is about the file as a whole (disk full, damaged), and not about what was to be written."""
+    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
+
+
 def _connect(path: Path | None) -> sqlite3.Connection:
     db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=0)
     db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect in a file that is still empty
@@ -322,6 +327,8 @@ def _prepare(db: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError("it is a database of another program")
     elif version != SCHEMA_VERSION:
         raise sqlite3.DatabaseError(f"it was made by another version of devhost (schema {version})")
+    elif (check := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+        raise sqlite3.DatabaseError(f"it is damaged: {' '.join(check.split())}")
 
 
 def _explain(error: sqlite3.Error, path: Path | None) -> str:

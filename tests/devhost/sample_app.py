@@ -146,6 +146,11 @@ def make_app(runs: list[str] | None = None) -> df.DFApp:
         return (yield context.call_activity("square", 3))
 
     @app.orchestration_trigger(context_name="context")
+    def sleeps(context):
+        yield context.create_timer(context.current_utc_datetime + timedelta(days=context.get_input()))
+        return context.current_utc_datetime.isoformat()
+
+    @app.orchestration_trigger(context_name="context")
     def cancels(context):
         timer = context.create_timer(context.current_utc_datetime + timedelta(seconds=10))
         yield context.task_any([timer, context.wait_for_external_event("go")])

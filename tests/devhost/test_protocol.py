@@ -1,6 +1,7 @@
 """What orchestrators can ask for, through the real SDK, in virtual time."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -118,6 +119,19 @@ def test_continue_as_new_keeps_unprocessed_events_in_order(host) -> None:
             host.engine.raise_event(id, "go", json.dumps(str(number)))
     host.run()
     assert host.status(id) == ("Completed", ["1", "2", "3"])
+
+
+@pytest.mark.parametrize("days", [1, 6, 7, 20])
+def test_a_timer_of_any_length(host, days) -> None:
+    """The SDK cuts long ones into pieces, as for a queue."""
+    id = host.start("sleeps", days)
+    end = host.clock.now + timedelta(days=days)
+    for _ in range(days * 4 - 1):
+        host.advance(hours=6)
+    host.advance(hours=5, minutes=59)
+    assert host.status(id) == ("Running", None)
+    host.advance(minutes=1)
+    assert host.status(id) == ("Completed", end.isoformat())
 
 
 def test_uuids_and_time_are_the_same_in_each_replay(host) -> None:

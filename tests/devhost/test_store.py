@@ -207,6 +207,30 @@ def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path) -> None:
     assert garbage.read_bytes() == b"not a database " * 100
 
 
+@pytest.mark.parametrize("damage", ["middle", "truncated", "empty"])
+def test_a_damaged_task_hub_is_refused(tmp_path, damage) -> None:
+    """Before anything is read from it; an empty file is a new task hub."""
+    path = tmp_path / "hub.db"
+    store = Store(path)
+    for number in range(200):
+        store.save_entity(f"@e@{number}", "x" * 1000, T1)
+    store.close()
+    content = path.read_bytes()
+    middle = len(content) // 2
+    damaged = {
+        "middle": content[:middle] + b"\xff" * 20_000 + content[middle + 20_000 :],
+        "truncated": content[:middle],
+        "empty": b"",
+    }
+    path.write_bytes(damaged[damage])
+    if damage == "empty":
+        Store(path).close()
+    else:
+        with pytest.raises(StoreError, match=r"hub.db cannot be used as a task hub: .*(damaged|malformed)") as error:
+            Store(path)
+        assert len(str(error.value).splitlines()) == 1
+
+
 def test_a_task_hub_of_another_version_is_refused(tmp_path) -> None:
     """The message tells the versions apart."""
     path = tmp_path / "hub.db"

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,14 @@ class Devhost:
         self._process.terminate()
         assert self._process.wait(20) == 0
         self._log.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def limit_files(self, size: int) -> None:
+        """Let it write files of at most so many bytes: to it the disk is full then."""
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     def kill(self) -> None:
         """End it without any warning."""

@@ -1,15 +1,16 @@
 """SIGKILL at any instant: what was acknowledged stays, once, and every registry still closes."""
 
 import random
+import resource
 import threading
 import time
 import uuid
+from pathlib import Path
 
 import requests
 
 from tests.e2e.process import Devhost
 
-KILLS = 8
 REGISTRIES = 10
 CLIENTS = 4
 
@@ -58,17 +59,21 @@ class Load:
 
 def test_a_kill_under_load_loses_and_doubles_nothing(tmp_path) -> None:
     """The host is killed again and again; each registry then closes with what was acknowledged, once."""
-    host = Devhost(tmp_path / "data", REGISTRY_OPEN_SECONDS=3600).start()
+    assert kill_under_load(tmp_path, kills=8) > 8
+
+
+def kill_under_load(folder: Path, kills: int) -> int:
+    """Kill a host so many times while clients add, and check every registry; returns how many items they have."""
+    host = Devhost(folder / "data", REGISTRY_OPEN_SECONDS=3600, REGISTRY_MAX_ITEMS=2000).start()
     ids = [requests.post(f"{host.url}/api/open").json()["id"] for _ in range(REGISTRIES)]
     with Load(host, ids) as load:
-        for _ in range(KILLS):
+        for _ in range(kills):
             time.sleep(random.uniform(0.05, 0.5))
             host.kill()
             host.start()
         time.sleep(0.5)
 
     assert load.unexpected == []
-    assert sum(map(len, load.acknowledged.values())) > KILLS
     count = 0
     for id in ids:
         finished = requests.post(f"{host.url}/api/finish/{id}").json()
@@ -83,6 +88,32 @@ def test_a_kill_under_load_loses_and_doubles_nothing(tmp_path) -> None:
         "openCount": 0,
         "closedCount": REGISTRIES,
     }
+    host.stop()
+    return count
+
+
+def test_a_full_disk_loses_nothing(tmp_path) -> None:
+    """What does not fit is not acknowledged, and when there is room again everything goes on."""
+    host = Devhost(tmp_path / "data").start()
+    id = requests.post(f"{host.url}/api/open").json()["id"]
+    used = sum(file.stat().st_size for file in (tmp_path / "data").iterdir())
+    host.limit_files(used + 300_000)
+    answers: dict[str, int] = {}
+    for number in range(200):
+        key = f"key-{number}"
+        url = f"{host.url}/api/add/{id}"
+        answer = requests.post(url, json={"item": f"{number} " + "x" * 1000}, headers={"Idempotency-Key": key})
+        answers[key] = answer.status_code
+        if answer.status_code != 200:
+            break
+    assert answers.pop(key) in (202, 503)
+    assert set(answers.values()) == {200}
+    assert requests.get(f"{host.url}/api/peek/{id}").json()["status"] == "Open"
+    host.limit_files(resource.RLIM_INFINITY)
+    again = requests.post(url, json={"item": f"{number} " + "x" * 1000}, headers={"Idempotency-Key": key})
+    assert again.status_code == 200
+    items = requests.post(f"{host.url}/api/finish/{id}").json()["registry"]["items"]
+    assert [int(item.split()[0]) for item in items] == list(range(len(answers) + 1))
     host.stop()
 
 
