@@ -98,7 +98,7 @@ class Engine:
             event |= {"EventType": int(EventType.TASK_FAILED), "Reason": reason, "Details": outcome.error}
         self._send(activity.instance, event, activity.execution)
 
-    def turns(self, now: datetime, limit: int = 32) -> int:
+    def turns(self, now: datetime, limit: int = 8) -> int:
         """Take at most `limit` due messages, and run a turn for each of their targets; returns how many it took.
 
         A turn that cannot be made, whatever the reason, fails its instance and no other; only what concerns the file
