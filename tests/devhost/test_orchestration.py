@@ -198,6 +198,19 @@ def test_a_failed_entity_call_fails_a_task_all() -> None:
     assert scheduled(history, actions) == [(1, "TASK_SCHEDULED")]
 
 
+def test_an_event_wakes_the_youngest_of_several_waits() -> None:
+    """As in the SDK."""
+    actions = [any_of(all_of(wait("go"), activity()), wait("go")), activity("then")]
+    assert scheduled([*STARTED, past(0), raised("go")], actions) == [(1, "TASK_SCHEDULED")]
+
+
+def test_an_event_that_was_taken_is_not_kept() -> None:
+    """Also when it came before its wait."""
+    again = {"actionType": 4, "input": "7"}
+    history = [*STARTED, past(0), raised("go"), completed(0)]
+    assert decide(history, [activity(), wait("go"), again], "execution").unprocessed == []
+
+
 def test_continue_as_new_keeps_what_nobody_waited_for() -> None:
     """The next execution gets it."""
     again = {"actionType": 4, "input": "7"}

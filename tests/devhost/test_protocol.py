@@ -121,6 +121,17 @@ def test_continue_as_new_keeps_unprocessed_events_in_order(host) -> None:
     assert host.status(id) == ("Completed", ["1", "2", "3"])
 
 
+def test_continue_as_new_keeps_events_that_it_has_not_taken_yet(host) -> None:
+    """They come after the start of the next execution."""
+    with host.store.transaction():
+        id = host.engine.start("eternal", None, host.clock.now)
+        for number in (1, 2, 3):
+            host.engine.raise_event(id, "go", json.dumps(str(number)))
+        while host.engine.turns(host.clock.now, limit=2):
+            pass
+    assert host.status(id) == ("Completed", ["1", "2", "3"])
+
+
 @pytest.mark.parametrize("days", [1, 6, 7, 20])
 def test_a_timer_of_any_length(host, days) -> None:
     """The SDK cuts long ones into pieces, as for a queue."""
