@@ -200,8 +200,10 @@ def test_a_failed_entity_call_fails_a_task_all() -> None:
 
 def test_an_event_wakes_the_youngest_of_several_waits() -> None:
     """As in the SDK."""
-    actions = [any_of(all_of(wait("go"), activity()), wait("go")), activity("then")]
-    assert scheduled([*STARTED, past(0), raised("go")], actions) == [(1, "TASK_SCHEDULED")]
+    retried = RETRIED | {"retryOptions": EVERY_SECOND}
+    actions = [any_of(all_of(wait("go"), retried), wait("go")), activity("then")]
+    history = [*STARTED, past(0), raised("go"), completed(0, failed=True)]
+    assert scheduled(history, actions) == [(1, "TASK_SCHEDULED"), (2, "TIMER_CREATED")]
 
 
 def test_an_event_that_was_taken_is_not_kept() -> None:
