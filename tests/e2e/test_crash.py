@@ -119,11 +119,11 @@ def test_a_full_disk_loses_nothing(tmp_path) -> None:
 
 def test_a_timer_that_fell_due_while_the_host_was_down_fires_at_the_start(tmp_path) -> None:
     """And the registry is closed as of its deadline."""
-    host = Devhost(tmp_path / "data", REGISTRY_OPEN_SECONDS=1).start()
+    host = Devhost(tmp_path / "data", REGISTRY_OPEN_SECONDS=2).start()
     opened = requests.post(f"{host.url}/api/open").json()
     requests.post(f"{host.url}/api/add/{opened['id']}", params={"item": "Bike"})
     host.kill()
-    time.sleep(1.1)
+    time.sleep(2.1)
     host.start()
     shown = requests.get(f"{host.url}/api/peek/{opened['id']}").json()
     assert shown["registry"]["closedAt"] == opened["closesAt"]

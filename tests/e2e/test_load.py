@@ -25,8 +25,9 @@ def wait_until_closed(host: Devhost, count: int) -> None:
 def test_many_registries_time_out_while_others_peek(tmp_path) -> None:
     """Each closes by itself, with what is in it, and the host stays small."""
     host = Devhost(tmp_path / "data", REGISTRY_OPEN_SECONDS=4).start()
-    ids, _ = opens(host.url, 8, REGISTRIES)
-    adds(host.url, 4, ids[:1], 0.2)
+    ids, _ = opens(host.url, 1, 1)
+    adds(host.url, 4, ids, 0.2)
+    ids += opens(host.url, 8, REGISTRIES - 1)[0]
     assert peeks(host.url, ids, per_second=50, seconds=4).per_second > 0
     wait_until_closed(host, REGISTRIES)
     items = 0
