@@ -7,7 +7,17 @@ from datetime import datetime
 
 from devhost.orchestration import Event, EventType, timestamp
 from devhost.store import NEVER, Activity, Instance, Message, Store, concerns_the_file
-from devhost.turns import ENDED, DurableFunctions, EntityTurn, OrchestrationTurn, begin, event_message, join, split
+from devhost.turns import (
+    ENDED,
+    DurableFunctions,
+    EntityTurn,
+    OneAtATime,
+    OrchestrationTurn,
+    begin,
+    event_message,
+    join,
+    split,
+)
 
 CONTROL = {EventType.EXECUTION_SUSPENDED, EventType.EXECUTION_RESUMED}
 REWOUND = {
@@ -144,11 +154,14 @@ class Engine:
         ):
             self._control(instance, inbox, at)
             return
+        turn = OrchestrationTurn(self.store, self.functions, replace(instance), at)
         try:
             with self.store.savepoint():
-                turn = OrchestrationTurn(self.store, self.functions, replace(instance), at)
-                turn.run(arrived, inbox[0].seq)
+                turn.run(arrived, inbox[0].seq, alone=len(inbox) == 1)
             self.scheduled += turn.scheduled
+        except OneAtATime:
+            self.store.put_back(inbox[1:])
+            self._orchestration_turn(id, inbox[:1], at)
         except Exception as error:
             if concerns_the_file(error):
                 raise

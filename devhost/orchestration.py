@@ -111,6 +111,12 @@ class Decisions:
     """External events that no wait has taken; the next execution gets them."""
 
 
+def retries(actions: list[Action]) -> bool:
+    """Whether any of the actions is one with retry: these take ids when they fail, between those of other actions."""
+    kinds = {ActionType.CALL_ACTIVITY_WITH_RETRY, ActionType.CALL_SUB_ORCHESTRATOR_WITH_RETRY}
+    return any(each["actionType"] in kinds or retries(each.get("compoundActions", [])) for each in actions)
+
+
 def decide(history: Iterable[Event], actions: list[Action], execution: str) -> Decisions:
     """Walk history and actions, and return what the actions ask for beyond the history.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from devhost.orchestration import HTTP_ACTIVITY, Decisions, Event, EventType, OrchestrationError, decide
+from devhost.orchestration import HTTP_ACTIVITY, Decisions, Event, EventType, OrchestrationError, decide, retries
 from devhost.store import Activity, Instance, Message, RuntimeStatus, Store
 
 log = logging.getLogger("devhost")
@@ -129,6 +129,14 @@ class EntityTurn:
         self._store.enqueue([event_message(request["parent"], raised, execution=request["parentExecution"])])
 
 
+class OneAtATime(Exception):
+    """A turn has to take one message only; it has written nothing yet.
+
+    An orchestrator with retries may go on where the walk over its actions sees no reason to. What it then asks for is
+    known at the end of the turn, so that nothing else may take an id meanwhile.
+    """
+
+
 class OrchestrationTurn:
     """One turn of an orchestration."""
 
@@ -139,14 +147,17 @@ class OrchestrationTurn:
         self._functions = functions
         self._instance = instance
         self._at = at
+        self._alone = False
         self._chunks = store.history(instance.id)
         self._events = [self._event(EventType.ORCHESTRATOR_STARTED)]
 
-    def run(self, arrived: list[Event], seq: int) -> None:
+    def run(self, arrived: list[Event], seq: int, alone: bool) -> None:
         """Run the orchestrator over history and arrivals, and do what it asks for.
 
-        `seq` is that of the first message taken: what is put back comes before all that arrive later.
+        `seq` is that of the first message taken: what is put back comes before all that arrive later. Raises
+        OneAtATime where they may not be taken together, unless it is `alone`, one message.
         """
+        self._alone = alone
         self._events += [self._event(EventType(event["EventType"])) | event for event in arrived]
         self._instance.updated = self._at
         terminated = [event for event in arrived if event["EventType"] == EventType.EXECUTION_TERMINATED]
@@ -165,6 +176,8 @@ class OrchestrationTurn:
     def _run_function(self, seq: int) -> None:
         self._instance.status = "Running"
         state = self._ask()
+        if len(self._events) > 2 and not self._alone and retries(*state["actions"]):
+            raise OneAtATime
         decisions = self._decide(state)
         self._obey(decisions)
         if (status := state.get("customStatus")) is not None:
