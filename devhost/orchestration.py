@@ -44,7 +44,6 @@ class EventType(IntEnum):
     ORCHESTRATOR_COMPLETED = 13
     EVENT_SENT = 14
     EVENT_RAISED = 15
-    CONTINUE_AS_NEW = 16
     GENERIC = 17
     EXECUTION_SUSPENDED = 19
     EXECUTION_RESUMED = 20
@@ -240,6 +239,20 @@ class _Walk:
         self._open: dict[int, _Task] = {}
         self._waits: dict[str, list[_Task]] = defaultdict(list)
         self._requests: set[str] = set()
+        self._performers: dict[int, Callable[[Action], _Task]] = {
+            ActionType.CALL_ACTIVITY: self._activity,
+            ActionType.CALL_ACTIVITY_WITH_RETRY: partial(self._retried, self._activity),
+            ActionType.CALL_SUB_ORCHESTRATOR: self._sub_orchestration,
+            ActionType.CALL_SUB_ORCHESTRATOR_WITH_RETRY: partial(self._retried, self._sub_orchestration),
+            ActionType.CONTINUE_AS_NEW: self._continue_as_new,
+            ActionType.CREATE_TIMER: self._timer,
+            ActionType.WAIT_FOR_EXTERNAL_EVENT: self._wait,
+            ActionType.CALL_ENTITY: partial(self._entity, is_signal=False),
+            ActionType.CALL_HTTP: self._http,
+            ActionType.SIGNAL_ENTITY: partial(self._entity, is_signal=True),
+            ActionType.WHEN_ANY: partial(self._compound, _any),
+            ActionType.WHEN_ALL: partial(self._compound, _all),
+        }
 
     def take(self, event: Event) -> None:
         kind = event["EventType"]
@@ -285,24 +298,10 @@ class _Walk:
             self.unawaited.append(event)
 
     def _perform(self, action: Action) -> _Task:
-        perform: dict[int, Callable[[Action], _Task]] = {
-            ActionType.CALL_ACTIVITY: self._activity,
-            ActionType.CALL_ACTIVITY_WITH_RETRY: partial(self._retried, self._activity),
-            ActionType.CALL_SUB_ORCHESTRATOR: self._sub_orchestration,
-            ActionType.CALL_SUB_ORCHESTRATOR_WITH_RETRY: partial(self._retried, self._sub_orchestration),
-            ActionType.CONTINUE_AS_NEW: self._continue_as_new,
-            ActionType.CREATE_TIMER: self._timer,
-            ActionType.WAIT_FOR_EXTERNAL_EVENT: self._wait,
-            ActionType.CALL_ENTITY: partial(self._entity, is_signal=False),
-            ActionType.CALL_HTTP: self._http,
-            ActionType.SIGNAL_ENTITY: partial(self._entity, is_signal=True),
-            ActionType.WHEN_ANY: partial(self._compound, _any),
-            ActionType.WHEN_ALL: partial(self._compound, _all),
-        }
         kind = action["actionType"]
-        if kind not in perform:
+        if kind not in self._performers:
             raise OrchestrationError(f"devhost does not support orchestrator actions of type {kind}")
-        return perform[kind](action)
+        return self._performers[kind](action)
 
     def _schedule(self, kind: EventType, **details: Any) -> _Task:
         id = self._next_id

@@ -48,14 +48,32 @@ def event_message(
     return Message(target, join(events), due, execution, timer, seq)
 
 
+def has_forbidden(text: str) -> bool:
+    """Whether there is a character that neither an instance id nor an entity key may have."""
+    return bool(FORBIDDEN_IN_ID.intersection(text)) or any(ord(character) < 32 for character in text)
+
+
 def check_instance_id(id: str) -> None:
     """Raise OrchestrationError for what may not be an instance id, as on the real host."""
     if id.startswith("@"):
         raise OrchestrationError("Orchestration instance ids must not start with @.")
-    if FORBIDDEN_IN_ID.intersection(id) or any(ord(character) < 32 for character in id):
+    if has_forbidden(id):
         raise OrchestrationError("Orchestration instance ids must not contain /, \\, #, ?, or control characters.")
     if len(id) > LONGEST_INSTANCE_ID:
         raise OrchestrationError(f"Instance ID lengths must not exceed {LONGEST_INSTANCE_ID} characters.")
+
+
+def in_use(store: Store, id: str) -> str | None:
+    """Why an instance cannot be started under this id, or None where it can."""
+    existing = store.instance(id)
+    if existing is None or existing.status in ENDED:
+        return None
+    return f"An Orchestration instance with the status {existing.status} already exists."
+
+
+def unknown_function(name: str, kind: str) -> OrchestrationError:
+    """What is raised for a function that the app does not have, in the words of the real host."""
+    return OrchestrationError(f"The function '{name}' doesn't exist, is disabled, or is not an {kind} function.")
 
 
 def join(events: tuple[Event, ...] | list[Event]) -> str:
@@ -71,15 +89,18 @@ def split(*chunks: str) -> list[Event]:
 
 def begin(store: Store, instance: Instance, version: str) -> None:
     """Save a pending instance, in place of an ended one with its id, and send it its ExecutionStarted."""
-    started: Event = {
+    store.purge_instance(instance.id)
+    store.save_instance(instance)
+    store.enqueue([event_message(instance.id, _started(instance, version), execution=instance.execution)])
+
+
+def _started(instance: Instance, version: str) -> Event:
+    return {
         "EventType": int(EventType.EXECUTION_STARTED),
         "Name": instance.name,
         "Version": version,
         "Input": instance.input,
     }
-    store.purge_instance(instance.id)
-    store.save_instance(instance)
-    store.enqueue([event_message(instance.id, started, execution=instance.execution)])
 
 
 class EntityTurn:
@@ -115,7 +136,7 @@ class EntityTurn:
         _, name, key = self._id.split("@", 2)
         function = self._functions.entities.get(name)
         if function is None:
-            raise LookupError(f"The function '{name}' doesn't exist, is disabled, or is not an entity function.")
+            raise unknown_function(name, "entity")
         batch = [{"name": each["op"], "input": each["input"], "isSignal": each["signal"]} for each in requests]
         context = {"self": {"name": name, "key": key}, "exists": state is not None, "state": state, "batch": batch}
         after: dict[str, Any] = json.loads(function(json.dumps(context)))
@@ -147,7 +168,6 @@ class OrchestrationTurn:
         self._functions = functions
         self._instance = instance
         self._at = at
-        self._alone = False
         self._chunks = store.history(instance.id)
         self._events = [self._event(EventType.ORCHESTRATOR_STARTED)]
 
@@ -157,14 +177,13 @@ class OrchestrationTurn:
         `seq` is that of the first message taken: what is put back comes before all that arrive later. Raises
         OneAtATime where they may not be taken together, unless it is `alone`, one message.
         """
-        self._alone = alone
         self._events += [self._event(EventType(event["EventType"])) | event for event in arrived]
         self._instance.updated = self._at
         terminated = [event for event in arrived if event["EventType"] == EventType.EXECUTION_TERMINATED]
         if terminated:
             self._end("Terminated", json.dumps(terminated[0]["Input"]))
         else:
-            self._run_function(seq)
+            self._run_function(seq, alone)
         self._store.save_instance(self._instance)
 
     def give_up(self, error: Exception) -> None:
@@ -173,10 +192,10 @@ class OrchestrationTurn:
         self._fail(str(error) if isinstance(error, OrchestrationError) else repr(error))
         self._store.save_instance(self._instance)
 
-    def _run_function(self, seq: int) -> None:
+    def _run_function(self, seq: int, alone: bool) -> None:
         self._instance.status = "Running"
         state = self._ask()
-        if len(self._events) > 2 and not self._alone and retries(*state["actions"]):
+        if not alone and retries(*state["actions"]):
             raise OneAtATime
         decisions = self._decide(state)
         self._obey(decisions)
@@ -199,7 +218,7 @@ class OrchestrationTurn:
         instance = self._instance
         function = self._functions.orchestrators.get(instance.name.casefold())
         if function is None:
-            raise _unknown(instance.name, "orchestrator")
+            raise unknown_function(instance.name, "orchestrator")
         context = {
             "instanceId": instance.id,
             "isReplaying": bool(self._chunks),
@@ -229,10 +248,10 @@ class OrchestrationTurn:
                 case EventType.TASK_SCHEDULED if (
                     name != HTTP_ACTIVITY and name.casefold() not in self._functions.activities
                 ):
-                    raise _unknown(name, "activity")
+                    raise unknown_function(name, "activity")
                 case EventType.SUB_ORCHESTRATION_CREATED:
                     if name.casefold() not in self._functions.orchestrators:
-                        raise _unknown(name, "orchestrator")
+                        raise unknown_function(name, "orchestrator")
                     check_instance_id(event["InstanceId"])
         return decisions
 
@@ -259,9 +278,7 @@ class OrchestrationTurn:
 
     def _start_sub_orchestration(self, event: Event) -> None:
         parent, task = self._instance, event["EventId"]
-        existing = self._store.instance(event["InstanceId"])
-        if existing is not None and existing.status not in ENDED:
-            reason = f"An Orchestration instance with the status {existing.status} already exists."
+        if reason := in_use(self._store, event["InstanceId"]):
             self._tell(parent.id, parent.execution, self._failure(task, reason))
             return
         child = Instance(
@@ -298,16 +315,11 @@ class OrchestrationTurn:
         self._store.delete_history(instance.id)
         version = next(
             event["Version"]
-            for event in chain(split(*self._chunks), self._events)
+            for event in chain(split(*self._chunks[:1]), self._events)
             if event["EventType"] == EventType.EXECUTION_STARTED
         )
         instance.execution, instance.input = uuid.uuid4().hex, input
-        started: Event = {
-            "EventType": int(EventType.EXECUTION_STARTED),
-            "Name": instance.name,
-            "Version": version,
-            "Input": input,
-        }
+        started = _started(instance, version)
         kept = [{key: event[key] for key in ("EventType", "Name", "Input")} for event in unprocessed]
         message = event_message(instance.id, started, *kept, execution=instance.execution, seq=seq)
         self._store.put_back([message])
@@ -323,13 +335,14 @@ class OrchestrationTurn:
         self._append_history()
         self._store.discard_work(instance.id)
         if instance.parent is not None and instance.parent_task is not None:
-            done: Event = {
+            outcome: Event = {
                 "EventType": int(EventType.SUB_ORCHESTRATION_COMPLETED),
                 "TaskScheduledId": instance.parent_task,
                 "Result": output,
             }
-            failed = self._failure(instance.parent_task, json.loads(output)) if status != "Completed" else None
-            self._tell(instance.parent, instance.parent_execution, failed or done)
+            if status != "Completed":
+                outcome = self._failure(instance.parent_task, json.loads(output))
+            self._tell(instance.parent, instance.parent_execution, outcome)
 
     def _failure(self, task: int, reason: str) -> Event:
         return {
@@ -346,7 +359,3 @@ class OrchestrationTurn:
         for event in self._events:
             event["IsPlayed"] = True
         self._store.append_history(self._instance.id, len(self._chunks), join(self._events))
-
-
-def _unknown(name: str, kind: str) -> OrchestrationError:
-    return OrchestrationError(f"The function '{name}' doesn't exist, is disabled, or is not an {kind} function.")

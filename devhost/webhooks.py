@@ -17,7 +17,7 @@ from devhost.engine import Engine
 from devhost.histories import shown_history
 from devhost.orchestration import OrchestrationError, timestamp
 from devhost.store import Instance, Query, RuntimeStatus
-from devhost.turns import ENDED, FORBIDDEN_IN_ID, check_instance_id
+from devhost.turns import ENDED, check_instance_id, has_forbidden, in_use, unknown_function
 
 PREFIX = "/runtime/webhooks/durabletask/"
 HUB = "taskHub=devhost&connection=Storage"
@@ -48,7 +48,7 @@ class Reply:
     body: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     awaited: str | None = None
-    """An instance for whose end the request wants to wait; if it comes in time, `ended` has the reply."""
+    """The instance that was started: a request with `patience` waits for its end, of which `ended` has the reply."""
 
 
 Handler = Callable[[Engine, Call, datetime, str], Reply]
@@ -122,13 +122,11 @@ def _start(engine: Engine, call: Call, now: datetime, name: str, id: str | None)
 
 def _create(engine: Engine, call: Call, now: datetime, name: str, input: str | None, id: str | None) -> Reply:
     if name.casefold() not in engine.functions.orchestrators:
-        raise ValueError(f"The function '{name}' doesn't exist, is disabled, or is not an orchestrator function.")
+        raise unknown_function(name, "orchestrator")
     if id is not None:
         check_instance_id(id)
-        existing = engine.store.instance(id)
-        if existing is not None and existing.status not in ENDED:
-            message = f"An Orchestration instance with the status {existing.status} already exists."
-            return _error(500, "Something went wrong while processing your request", ExceptionMessage=message)
+        if reason := in_use(engine.store, id):
+            return _error(500, "Something went wrong while processing your request", ExceptionMessage=reason)
     id = engine.start(name, input, now, id, call.query.get("version", ""))
     return _check_status(call, id)
 
@@ -145,10 +143,9 @@ def patience(call: Call) -> tuple[float, float] | None:
 def _check_status(call: Call, id: str) -> Reply:
     """Where to look after an instance."""
     urls = _management_urls(call.origin, id)
-    waits = patience(call) is not None
     headers = {"Location": urls["statusQueryGetUri"], "Retry-After": "10"}
     shown = {name: url for name, url in urls.items() if name != "rewindPostUri"}
-    return Reply(202, json.dumps(shown), headers, awaited=id if waits else None)
+    return Reply(202, json.dumps(shown), headers, awaited=id)
 
 
 def ended(engine: Engine, call: Call, id: str) -> Reply | None:
@@ -272,16 +269,13 @@ def _raise_event(engine: Engine, call: Call, now: datetime, id: str, name: str) 
     return _to_running(engine, id, send)
 
 
-def _terminate(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
-    return _to_running(engine, id, lambda: engine.terminate(id, call.query.get("reason", "")))
+def _with_reason(operation: Callable[[Engine, str, str], None]) -> Handler:
+    """A handler for an operation on an instance that has not ended, which takes a reason."""
 
+    def handler(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
+        return _to_running(engine, id, lambda: operation(engine, id, call.query.get("reason", "")))
 
-def _suspend(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
-    return _to_running(engine, id, lambda: engine.suspend(id, call.query.get("reason", "")))
-
-
-def _resume(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
-    return _to_running(engine, id, lambda: engine.resume(id, call.query.get("reason", "")))
+    return handler
 
 
 def _to_running(engine: Engine, id: str, send: Callable[[], None]) -> Reply:
@@ -327,14 +321,14 @@ def _signal(engine: Engine, call: Call, now: datetime, name: str, key: str) -> R
         else:
             input = json.dumps(input)
     if name.casefold() not in engine.functions.entities:
-        raise ValueError(f"The function '{name}' doesn't exist, is disabled, or is not an entity function.")
+        raise unknown_function(name, "entity")
     operation = "delete" if call.method == "DELETE" else call.query.get("op", "")
     engine.signal(_entity_id(name, key), operation, input)
     return Reply(202)
 
 
 def _entity_id(name: str, key: str) -> str:
-    if FORBIDDEN_IN_ID.intersection(key) or any(ord(character) < 32 for character in key):
+    if has_forbidden(key):
         raise ValueError("Entity keys must not contain /, \\, #, ?, or control characters.")
     return f"@{name.lower()}@{key}"
 
@@ -368,9 +362,9 @@ def _error(status: int, message: str, **details: str) -> Reply:
 INSTANCES: dict[str, Handler] = {"GET": _list_instances, "DELETE": _purge_by_filter}
 INSTANCE: dict[str, Handler] = {"GET": lambda engine, call, now, id: _status(engine, call, id), "DELETE": _purge}
 OPERATIONS: dict[str, Handler] = {
-    "terminate": _terminate,
-    "suspend": _suspend,
-    "resume": _resume,
+    "terminate": _with_reason(Engine.terminate),
+    "suspend": _with_reason(Engine.suspend),
+    "resume": _with_reason(Engine.resume),
     "rewind": _rewind,
     "restart": _restart,
 }
