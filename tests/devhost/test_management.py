@@ -5,23 +5,12 @@ import json
 from datetime import timedelta
 
 import pytest
-from azure.durable_functions import DurableOrchestrationClient, OrchestrationRuntimeStatus
+from azure.durable_functions import OrchestrationRuntimeStatus
 
-from devhost.webhooks import CONTINUATION, Call, client_binding
+from devhost.webhooks import CONTINUATION, Call
 from tests.clock import START
-from tests.devhost.test_engine import SampleHost
+from tests.devhost.sample_host import SampleHost
 from tests.virtual import ORIGIN
-
-
-@pytest.fixture
-def host():
-    with SampleHost() as host:
-        yield host
-
-
-@pytest.fixture
-def client(host) -> DurableOrchestrationClient:
-    return DurableOrchestrationClient(client_binding(ORIGIN))
 
 
 def call(host, method: str, path: str, continuation: str = "", **query: str):

@@ -6,14 +6,7 @@ from datetime import timedelta
 import pytest
 
 from devhost.webhooks import Call
-from tests.devhost.test_engine import SampleHost
 from tests.virtual import ORIGIN
-
-
-@pytest.fixture
-def host():
-    with SampleHost() as host:
-        yield host
 
 
 def control(host, id: str, operation: str, **query: str) -> int:
@@ -111,23 +104,14 @@ def test_continue_as_new_starts_over_with_its_input(host) -> None:
     assert host.status(id) == ("Completed", ["1", "2", "3"])
 
 
-def test_continue_as_new_keeps_unprocessed_events_in_order(host) -> None:
-    """Of the same turn and of those to come."""
+@pytest.mark.parametrize("limit", [2, 8])
+def test_continue_as_new_keeps_unprocessed_events_in_order(host, limit) -> None:
+    """Of the same turn, and those that it has not taken yet: they come after the start of the next execution."""
     with host.store.transaction():
         id = host.engine.start("eternal", None, host.clock.now)
         for number in (1, 2, 3):
             host.engine.raise_event(id, "go", json.dumps(str(number)))
-    host.run()
-    assert host.status(id) == ("Completed", ["1", "2", "3"])
-
-
-def test_continue_as_new_keeps_events_that_it_has_not_taken_yet(host) -> None:
-    """They come after the start of the next execution."""
-    with host.store.transaction():
-        id = host.engine.start("eternal", None, host.clock.now)
-        for number in (1, 2, 3):
-            host.engine.raise_event(id, "go", json.dumps(str(number)))
-        while host.engine.turns(host.clock.now, limit=2):
+        while host.engine.turns(host.clock.now, limit):
             pass
     assert host.status(id) == ("Completed", ["1", "2", "3"])
 

@@ -3,23 +3,10 @@ import json
 from urllib.parse import urlsplit
 
 import pytest
-from azure.durable_functions import DurableOrchestrationClient, EntityId, OrchestrationRuntimeStatus
+from azure.durable_functions import EntityId, OrchestrationRuntimeStatus
 
-from devhost.webhooks import PREFIX, Call, client_binding
-from tests.devhost.test_engine import SampleHost
+from devhost.webhooks import PREFIX, Call
 from tests.virtual import ORIGIN
-
-
-@pytest.fixture
-def host():
-    with SampleHost() as host:
-        yield host
-
-
-@pytest.fixture
-def client(host) -> DurableOrchestrationClient:
-    """The SDK's own client, as a function gets it."""
-    return DurableOrchestrationClient(client_binding(ORIGIN))
 
 
 def call(host, method: str, path: str, **details):
