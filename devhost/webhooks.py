@@ -236,9 +236,10 @@ def _page(call: Call, found: list[tuple[str, dict[str, Any]]]) -> Reply:
 
 
 def _purge(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
-    if engine.store.instance(id) is None:
+    if engine.store.instance(id) is None and engine.store.entity(id) is None:
         return Reply(404)
     engine.store.purge_instance(id)
+    engine.store.save_entity(id, None, timestamp(now))
     engine.store.reclaim_space()
     return Reply(200, json.dumps({"instancesDeleted": 1}))
 

@@ -218,6 +218,10 @@ def make_app(runs: list[str] | None = None) -> df.DFApp:
     def some_bytes(req: func.HttpRequest) -> func.HttpResponse:
         return func.HttpResponse(bytes(range(256)), mimetype="application/octet-stream")
 
+    @app.route("trace")
+    def trace(req: func.HttpRequest, context: func.Context) -> str:
+        return f"{context.trace_context.trace_parent} {context.trace_context.trace_state}"
+
     @app.route("fail")
     def fail(req: func.HttpRequest) -> str:
         raise RuntimeError("secret of the stack trace")

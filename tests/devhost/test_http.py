@@ -34,6 +34,26 @@ def test_a_function_gets_decoded_parameters(origin) -> None:
     assert "{'word': 'Bär'} {'q': '🎁', 'bad': '\ufffd'}" in response.text
 
 
+@pytest.mark.parametrize(
+    ("traceparent", "continued"),
+    [
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", True),
+        ("00-00000000000000000000000000000000-00f067aa0ba902b7-01", False),
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-01", False),
+        ("", False),
+    ],
+)
+def test_a_function_is_in_the_trace_of_its_caller(origin, traceparent, continued) -> None:
+    """As a span of its own; what is no traceparent begins a new trace."""
+    response = requests.get(f"{origin}/api/trace", headers={"traceparent": traceparent, "tracestate": "a=b"})
+    parent, state = response.text.split(" ")
+    version, trace, span, flags = parent.split("-")
+    assert (version, len(trace), len(span)) == ("00", 32, 16)
+    assert span != "00f067aa0ba902b7"
+    assert (trace == "4bf92f3577b34da6a3ce929d0e0e4736") is continued
+    assert (flags, state) == (("01", "a=b") if continued else ("00", ""))
+
+
 def test_an_encoded_slash_separates_nothing(origin) -> None:
     """It stays encoded, as on the real host."""
     assert "{'word': '..%2Fa'}" in requests.get(f"{origin}/api/echo/..%2fa").text

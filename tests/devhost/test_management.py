@@ -4,6 +4,7 @@ import asyncio
 import json
 from datetime import timedelta
 
+import azure.durable_functions as df
 import pytest
 from azure.durable_functions import OrchestrationRuntimeStatus
 
@@ -94,6 +95,16 @@ def test_a_purge_by_filters_leaves_what_has_not_ended(host, five) -> None:
     reply = call(host, "DELETE", "instances", createdTimeFrom="2026-01-01T00:00:00Z")
     assert (reply.status, json.loads(reply.body)) == (200, {"instancesDeleted": 3})
     assert ids(call(host, "GET", "instances")) == ["d", "e"]
+
+
+def test_an_entity_is_purged_like_an_instance(host, client) -> None:
+    """With the operations that it has not taken; and then it is not there."""
+    entity = df.EntityId("counter", "a")
+    asyncio.run(client.signal_entity(entity, "add", 3))
+    scheduler = df.EntityId.get_scheduler_id(entity)
+    assert asyncio.run(client.purge_instance_history(scheduler)).instances_deleted == 1
+    assert not asyncio.run(client.read_entity_state(entity)).entity_exists
+    assert asyncio.run(client.purge_instance_history(scheduler)).instances_deleted == 0
 
 
 def test_a_history_for_people(host) -> None:
