@@ -1,0 +1,34 @@
+"""What operators see: one line for each change of a registry's state.
+
+A line is `event=added registry=8e3b2f1c items=2 trace=4bf92f3577b34da6a3ce929d0e0e4736`: names and values that any log
+search takes apart. An id is a capability, so only its first 8 digits are shown; items and settings never are.
+"""
+
+import logging
+import re
+
+from azure.functions import Context
+
+log = logging.getLogger(__name__)
+
+TRACE_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
+
+
+def record(event: str, id: str, trace: str = "", **values: object) -> None:
+    """Log that something happened to the registry `id`, and in the trace of which caller."""
+    fields = {"event": event, "registry": id[:8], **values, "trace": trace or "-"}
+    log.info(" ".join(f"{name}={value}" for name, value in fields.items()))
+
+
+def trace_of(context: Context) -> str:
+    """The trace id of the caller, as W3C Trace Context has it: https://www.w3.org/TR/trace-context/#traceparent-header.
+
+    The host continues the caller's trace, or begins one.
+    """
+    return trace_in(context.trace_context.trace_parent if context.trace_context else None)
+
+
+def trace_in(value: object) -> str:
+    """The trace id in a traceparent, or in whatever else a message carries; empty where there is none."""
+    found = TRACE_ID.search(str(value))
+    return found[0] if found else ""

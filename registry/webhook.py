@@ -1,0 +1,65 @@
+"""Deliveries as the Standard Webhooks specification has them.
+
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from http import HTTPStatus
+from typing import Literal
+
+import requests
+import standardwebhooks
+
+Verdict = Literal["delivered", "failed", "again"]
+
+TRY_AGAIN = {
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.TOO_EARLY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+}
+"""Client errors that pass; any other one means that the receiver will never take this delivery."""
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """Where deliveries go."""
+
+    url: str = field(repr=False)
+    secret: str = field(repr=False)
+    """`whsec_` and the key in base64."""
+    timeout: int
+    """Seconds to connect in, and seconds between two parts of the answer."""
+
+    def post(self, id: str, body: str, now: datetime) -> tuple[Verdict, str]:
+        """Deliver a JSON body under an id by which the receiver tells repeats; returns what came of it, and why.
+
+        Redirects are not followed, and of the answer nothing but the status is read. Raises nothing: a receiver that
+        cannot be reached is one to try again.
+        """
+        headers = {
+            "Content-Type": "application/json",
+            "webhook-id": id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": standardwebhooks.Webhook(self.secret).sign(id, now, body),
+        }
+        try:
+            with requests.post(
+                self.url,
+                data=body.encode(),
+                headers=headers,
+                timeout=(self.timeout, self.timeout),
+                allow_redirects=False,
+                stream=True,
+            ) as answer:
+                return verdict(answer.status_code), str(answer.status_code)
+        except (requests.RequestException, OSError, ValueError) as error:
+            return "again", type(error).__name__  # without its message, which names the URL
+
+
+def verdict(status: int) -> Verdict:
+    """What a status means for a delivery."""
+    if 200 <= status < 300:
+        return "delivered"
+    return "failed" if 400 <= status < 500 and status not in TRY_AGAIN else "again"
