@@ -2,8 +2,8 @@
 
 import azure.durable_functions as df
 
-from registry import api, entities, orchestrator, settings
+from registry import api, entities, forgetting, orchestrator, processing, settings
 
 app = df.DFApp(http_auth_level=settings.current().auth_level.upper())
-for blueprint in (api.blueprint, orchestrator.blueprint, entities.blueprint):
-    app.register_functions(blueprint)
+for module in (api, orchestrator, entities, processing, forgetting):
+    app.register_functions(module.blueprint)

@@ -1,6 +1,5 @@
 """The HTTP triggers: what a request asks for goes to the Hub, what comes of it goes back as an answer."""
 
-import functools
 import uuid
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -8,10 +7,10 @@ from typing import Any
 from urllib.parse import urljoin
 
 import azure.durable_functions as df
-from azure.functions import HttpMethod, HttpRequest, HttpResponse
+from azure.functions import AuthLevel, Context, HttpMethod, HttpRequest, HttpResponse
 
-from registry import clock, settings
-from registry.http import Problem, answer, plain, problem, registry_id, requested_item, wants_plain_text
+from registry import __version__, clock, settings
+from registry.http import Problem, answer, plain, problem, registry_id, requested_item, shown, wants_plain_text
 from registry.hub import (
     Hub,
     HubUnavailable,
@@ -20,9 +19,11 @@ from registry.hub import (
     RegistryClosed,
     RegistryError,
     RegistryFull,
+    RegistryOpen,
     UnknownRegistry,
 )
-from registry.model import Registry
+from registry.model import Processing, Registry
+from registry.telemetry import trace_of
 from registry.times import to_text
 
 blueprint = df.Blueprint()
@@ -31,6 +32,7 @@ CHANGES = [HttpMethod.GET, HttpMethod.POST]
 """Methods of the routes that change state: POST is recommended, GET is what the original offers."""
 STATUS = {
     UnknownRegistry: HTTPStatus.NOT_FOUND,
+    RegistryOpen: HTTPStatus.CONFLICT,
     RegistryClosed: HTTPStatus.CONFLICT,
     RegistryFull: HTTPStatus.CONFLICT,
     KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -38,21 +40,24 @@ STATUS = {
 }
 RETRY = {"Retry-After": "1"}
 
-Trigger = Callable[[HttpRequest, df.DurableOrchestrationClient], Awaitable[HttpResponse]]
+Trigger = Callable[[HttpRequest, Hub], Awaitable[HttpResponse]]
 
 
-def answering(trigger: Trigger) -> Trigger:
-    """Turn what a trigger raises into its answer."""
+def answering(trigger: Trigger) -> Callable[..., Awaitable[HttpResponse]]:
+    """Make a trigger of what a request does with the Hub: errors become answers, and the Hub knows the caller's trace.
 
-    @functools.wraps(trigger)
-    async def answered(req: HttpRequest, client: df.DurableOrchestrationClient) -> HttpResponse:
+    The host looks for bindings in the parameters, so these are those of the trigger, and not of what it wraps.
+    """
+
+    async def answered(req: HttpRequest, client: df.DurableOrchestrationClient, context: Context) -> HttpResponse:
         try:
-            return await trigger(req, client)
+            return await trigger(req, Hub(client, trace_of(context)))
         except Problem as error:
             return problem(error.status, error.detail)
         except RegistryError as error:
             return _refusal(error)
 
+    answered.__doc__ = trigger.__doc__
     return answered
 
 
@@ -67,12 +72,13 @@ def _refusal(error: RegistryError, **members: Any) -> HttpResponse:
 @blueprint.route("open", methods=CHANGES)
 @blueprint.durable_client_input(client_name="client")
 @answering
-async def open_registry(req: HttpRequest, client: df.DurableOrchestrationClient) -> HttpResponse:
+async def open_registry(req: HttpRequest, hub: Hub) -> HttpResponse:
     """Open a new registry."""
     id = uuid.uuid4().hex
     now, chosen = clock.utc_now(), settings.current()
-    registry = Registry(now, now + chosen.open_for, chosen.max_items)
-    await Hub(client).open(id, registry)
+    processing: Processing = "pending" if chosen.webhook else "off"
+    registry = Registry(now, now + chosen.open_for, chosen.max_items, processing=processing)
+    await hub.open(id, registry, chosen.backoff)
 
     here = req.url.partition("?")[0].rstrip("/")
     links = {name: urljoin(here, f"{name}/{id}") for name in ("add", "finish", "peek")}
@@ -93,13 +99,13 @@ async def open_registry(req: HttpRequest, client: df.DurableOrchestrationClient)
 @blueprint.route("add/{id}", methods=CHANGES)
 @blueprint.durable_client_input(client_name="client")
 @answering
-async def add_item(req: HttpRequest, client: df.DurableOrchestrationClient) -> HttpResponse:
+async def add_item(req: HttpRequest, hub: Hub) -> HttpResponse:
     """Add an item: 200 means that it is in the registry and will be there when it closes."""
     id = registry_id(req)
     item = requested_item(req, settings.current().max_item_length)
     added = {"id": id, "item": item.text, "itemKey": item.key}
     try:
-        count = await Hub(client).add(id, item)
+        count = await hub.add(id, item)
     except (OutcomeUnknown, HubUnavailable) as error:
         return _refusal(error, **added)  # the caller needs the key to retry
     return answer(HTTPStatus.OK, added | {"itemsCount": count})
@@ -109,45 +115,64 @@ async def add_item(req: HttpRequest, client: df.DurableOrchestrationClient) -> H
 @blueprint.route("finish/{id}", methods=CHANGES)
 @blueprint.durable_client_input(client_name="client")
 @answering
-async def finish_registry(req: HttpRequest, client: df.DurableOrchestrationClient) -> HttpResponse:
+async def finish_registry(req: HttpRequest, hub: Hub) -> HttpResponse:
     """Close a registry and show it."""
     id = registry_id(req)
-    return answer(HTTPStatus.OK, _shown(id, await Hub(client).finish(id)))
+    return answer(HTTPStatus.OK, shown(id, await hub.finish(id)))
+
+
+@blueprint.function_name("process")
+@blueprint.route("process/{id}", methods=[HttpMethod.POST])
+@blueprint.durable_client_input(client_name="client")
+@answering
+async def process_registry(req: HttpRequest, hub: Hub) -> HttpResponse:
+    """Send a closed registry to the processing webhook again."""
+    id, chosen = registry_id(req), settings.current()
+    if chosen.webhook is None:
+        raise Problem(HTTPStatus.CONFLICT, "Nothing is sent for processing here: PROCESSING_WEBHOOK_URL is not set.")
+    return answer(HTTPStatus.ACCEPTED, shown(id, await hub.process(id, chosen.backoff)))
 
 
 @blueprint.function_name("peek")
 @blueprint.route("peek/{id}", methods=[HttpMethod.GET])
 @blueprint.durable_client_input(client_name="client")
 @answering
-async def peek_registry(req: HttpRequest, client: df.DurableOrchestrationClient) -> HttpResponse:
+async def peek_registry(req: HttpRequest, hub: Hub) -> HttpResponse:
     """Show a registry."""
     id = registry_id(req)
-    return answer(HTTPStatus.OK, _shown(id, await Hub(client).peek(id)))
+    return answer(HTTPStatus.OK, shown(id, await hub.peek(id)))
 
 
 @blueprint.function_name("stats")
 @blueprint.route("stats", methods=[HttpMethod.GET])
 @blueprint.durable_client_input(client_name="client")
 @answering
-async def global_stats(req: HttpRequest, client: df.DurableOrchestrationClient) -> HttpResponse:
+async def global_stats(req: HttpRequest, hub: Hub) -> HttpResponse:
     """Count registries and items."""
-    stats = await Hub(client).stats()
+    stats = await hub.stats()
     counts = {
         "registryCount": stats.registries,
         "itemsCount": stats.closed_items + sum(stats.open.values()),
         "openCount": len(stats.open),
         "closedCount": stats.registries - len(stats.open),
+        "processing": {
+            "off": stats.processing["off"],
+            "pending": len(stats.pending),
+            "delivered": stats.processing["delivered"],
+            "failed": stats.processing["failed"],
+        },
     }
     return answer(HTTPStatus.OK, counts)
 
 
-def _shown(id: str, registry: Registry) -> dict[str, Any]:
-    shown = {
-        "id": id,
-        "items": [item.text for item in registry.items],
-        "openedAt": to_text(registry.opened_at),
-        "closesAt": to_text(registry.closes_at),
-        "closedAt": registry.closed_at and to_text(registry.closed_at),
-        "closedBy": registry.closed_by,
-    }
-    return {"status": "Closed" if registry.is_closed else "Open", "registry": shown}
+@blueprint.function_name("health")
+@blueprint.route("health", methods=[HttpMethod.GET], auth_level=AuthLevel.ANONYMOUS)
+@blueprint.durable_client_input(client_name="client")
+@answering
+async def health(req: HttpRequest, hub: Hub) -> HttpResponse:
+    """Say whether the app can work; a probe needs no key."""
+    try:
+        await hub.ping()
+    except HubUnavailable as error:
+        return _refusal(error, version=__version__)
+    return answer(HTTPStatus.OK, {"status": "Healthy", "version": __version__})

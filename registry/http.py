@@ -12,7 +12,8 @@ from azure.functions import HttpRequest, HttpResponse
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header, parse_options_header
 
-from registry.model import Item
+from registry.model import Item, Registry
+from registry.times import to_text
 
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
 REGISTRY_ID = re.compile(r"[0-9a-f]{32}")
@@ -57,6 +58,20 @@ def wants_plain_text(request: HttpRequest) -> bool:
     """Whether the request prefers text/plain to JSON."""
     accepted = parse_accept_header(request.headers.get("Accept"), MIMEAccept)
     return accepted.best_match(["application/json", "text/plain"]) == "text/plain"
+
+
+def shown(id: str, registry: Registry) -> dict[str, Any]:
+    """A registry as people and the processing webhook see it."""
+    members = {
+        "id": id,
+        "items": [item.text for item in registry.items],
+        "openedAt": to_text(registry.opened_at),
+        "closesAt": to_text(registry.closes_at),
+        "closedAt": registry.closed_at and to_text(registry.closed_at),
+        "closedBy": registry.closed_by,
+        "processing": registry.processing,
+    }
+    return {"status": "Closed" if registry.is_closed else "Open", "registry": members}
 
 
 def answer(status: HTTPStatus, body: Any, headers: Mapping[str, str] | None = None) -> HttpResponse:

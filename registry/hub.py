@@ -17,10 +17,10 @@ from typing import Any, NoReturn
 import azure.durable_functions as df
 from azure.durable_functions import OrchestrationRuntimeStatus as Status
 
-from registry import clock
+from registry import clock, telemetry
 from registry.entities import list_entity, stats_entities, stats_entity
-from registry.model import Item, Registry, State, Stats, Verdict
-from registry.orchestrator import FINISH_EVENT, ORCHESTRATION
+from registry.model import Backoff, Item, Registry, State, Stats, Verdict
+from registry.orchestrator import FINISH_EVENT, ORCHESTRATION, PROCESSING, processing_instance
 from registry.times import to_text
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,15 @@ LONGEST_DELAY = 0.5
 """Seconds between reads; the delay doubles from the first to the longest."""
 RAISE_AGAIN = 1.0
 """Seconds after which a finish that had no effect is raised again: a backend may drop an early event."""
+PING_PATIENCE = 3.0
+"""Seconds in which a healthy task hub answers."""
+PAGE = 100
+"""Instances that a query shows at most: the Durable extension's page, which the SDK gives no way to turn."""
+ALIVE = (Status.Pending, Status.Running, Status.Suspended, Status.ContinuedAsNew)
+ENDED = [Status.Completed, Status.Failed, Status.Terminated, Status.Canceled]
+
+
+UNKNOWN = "There is no registry with this id."
 
 
 class RegistryError(Exception):
@@ -42,6 +51,10 @@ class RegistryError(Exception):
 
 class UnknownRegistry(RegistryError):
     """There is no registry with this id."""
+
+
+class RegistryOpen(RegistryError):
+    """The registry is not closed yet."""
 
 
 class RegistryClosed(RegistryError):
@@ -71,13 +84,15 @@ class Hub:
     read: whoever is told "closed" has been shown all that is in it.
     """
 
-    def __init__(self, client: df.DurableOrchestrationClient) -> None:
+    def __init__(self, client: df.DurableOrchestrationClient, trace: str = "") -> None:
+        """`trace` is the caller's, for the log lines of what the request causes."""
         self._client = client
+        self._trace = trace
         self._deadline = clock.monotonic() + PATIENCE
 
-    async def open(self, id: str, registry: Registry) -> None:
+    async def open(self, id: str, registry: Registry, backoff: Backoff) -> None:
         """Start the life of a new registry under an id that nobody has used."""
-        await self._answer(self._client.start_new(ORCHESTRATION, id, registry.to_state()))
+        await self.start(ORCHESTRATION, id, registry.to_state() | {"backoff": backoff, "trace": self._trace})
 
     async def peek(self, id: str) -> Registry:
         """The registry as it stands now. Raises UnknownRegistry."""
@@ -93,7 +108,7 @@ class Hub:
         """
         registry = await self._opened(id)
         if registry.judge(item) == "added":
-            await self._answer(self._client.signal_entity(list_entity(id), "add", list(item)))
+            await self._answer(self._client.signal_entity(list_entity(id), "add", [*item, self._trace]))
             # From here on only what is recorded counts: the list may still take the item although its time is up.
             async for _, registry in self._reads(id, self._deadline):
                 if registry.judge(item) != "added":
@@ -119,6 +134,72 @@ class Hub:
         if not registry.is_closed:
             raise OutcomeUnknown("The registry is being closed. Finish it again to see the outcome.")
         return registry
+
+    async def process(self, id: str, backoff: Backoff) -> Registry:
+        """Have a closed registry sent again, unless it is being sent already; returns it as it stands then.
+
+        Raises UnknownRegistry, RegistryOpen or OutcomeUnknown.
+        """
+        registry = await self.peek(id)
+        if not registry.is_closed:
+            raise RegistryOpen(f"The registry is open until {to_text(registry.closes_at)}, and is sent when it closes.")
+        if registry.processing == "pending" and await self._is_being_sent(id):
+            return registry
+        again = processing_instance(id)
+        await self.start(PROCESSING, again, {"id": id, "backoff": backoff, "trace": self._trace})
+        async for _, registry in self._reads(id, self._deadline):
+            if registry.processing == "pending":
+                return registry
+            if not await self.is_running(again):
+                return await self.peek(id)
+        raise OutcomeUnknown("The registry is about to be sent. Peek at it to see the outcome.")
+
+    async def recorded(self, id: str) -> Registry:
+        """A registry whose close is recorded. Raises UnknownRegistry or RegistryOpen."""
+        registry = await self._read(id)
+        if registry is None:
+            raise UnknownRegistry(UNKNOWN)
+        if not registry.is_closed:
+            raise RegistryOpen("The close is not recorded yet.")
+        return registry
+
+    async def ended(self, start: datetime, end: datetime) -> tuple[list[str], bool]:
+        """Registries that were created in a span of time and have ended: their ids as far as the first page of the
+        query goes, and whether that page is full.
+        """
+        page = await self._answer(self._client.get_status_by(start, end, ENDED))
+        return [status.instance_id for status in page if status.name == ORCHESTRATION], len(page) >= PAGE
+
+    async def forget(self, id: str, closed_before: datetime) -> bool:
+        """Delete all that is kept of a registry which has ended; False where it has to stay.
+
+        It stays if it closed later than that, or is being sent again. Where this was interrupted it can be repeated:
+        the instance, by which `ended` finds it, goes last. An entity is an instance too (`@name@key`).
+        """
+        registry = await self._read(id)
+        if registry is not None:
+            closed_at = registry.at(clock.utc_now()).closed_at
+            if closed_at is None or closed_at > closed_before:
+                return False
+            if registry.processing == "pending" and await self.is_running(processing_instance(id)):
+                return False
+        for instance in (df.EntityId.get_scheduler_id(list_entity(id)), processing_instance(id), id):
+            await self._answer(self._client.purge_instance_history(instance))
+        telemetry.record("purged", id)
+        return True
+
+    async def start(self, orchestration: str, instance: str, input: Any) -> None:
+        """Start an orchestration under an id that is not in use."""
+        await self._answer(self._client.start_new(orchestration, instance, input))
+
+    async def is_running(self, instance: str) -> bool:
+        """Whether there is an instance with this id that has not ended."""
+        status = await self._answer(self._client.get_status(instance))
+        return bool(status) and status.runtime_status in ALIVE
+
+    async def ping(self) -> None:
+        """See whether the task hub answers."""
+        await self._answer(self._client.read_entity_state(stats_entities()[0]), PING_PATIENCE)
 
     async def stats(self) -> Stats:
         """The counts over all registries."""
@@ -149,13 +230,16 @@ class Hub:
         """The registry as its orchestration was told to open it. Raises UnknownRegistry."""
         status = await self._answer(self._client.get_status(id, show_input=True))
         if not status or status.name != ORCHESTRATION:
-            raise UnknownRegistry("There is no registry with this id.")
+            raise UnknownRegistry(UNKNOWN)
         announced = Registry.from_state(json.loads(status.input_))
-        if status.runtime_status not in (Status.Pending, Status.Running, Status.Suspended):
-            # It ended since the list was read, or was ended by an operator before the list was opened.
-            ended = Registry(announced.opened_at, announced.closes_at, 0, closed_at=status.last_updated_time)
-            return await self._read(id) or ended
-        return announced
+        if status.runtime_status in ALIVE:
+            return announced
+        # It ended since the list was read, is being forgotten, or was ended by an operator before the list was opened.
+        if registry := await self._read(id):
+            return registry
+        if status.runtime_status == Status.Completed:
+            raise UnknownRegistry(UNKNOWN)
+        return Registry(announced.opened_at, announced.closes_at, 0, closed_at=status.last_updated_time)
 
     async def _reads(self, id: str, deadline: float) -> AsyncIterator[tuple[datetime, Registry]]:
         """The registry and when it was read, again and again with growing delays until the deadline.
@@ -186,9 +270,12 @@ class Hub:
             return registry.at(now)
         raise OutcomeUnknown("The registry is still being opened. Try again.")
 
+    async def _is_being_sent(self, id: str) -> bool:
+        return await self.is_running(id) or await self.is_running(processing_instance(id))
+
     async def _raise_finish(self, id: str) -> None:
         try:
-            await self._answer(self._client.raise_event(id, FINISH_EVENT))
+            await self._answer(self._client.raise_event(id, FINISH_EVENT, self._trace))
         except HubUnavailable as error:
             # The SDK tells "gone", which means that the timer won, from other failures by its message only;
             # whether the registry is closed is read afterwards in any case.

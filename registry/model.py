@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from registry.times import from_text, to_text
 
 ClosedBy = Literal["user", "timeout"]
+Processing = Literal["off", "pending", "delivered", "failed"]
+"""What becomes of a registry when it has closed: nothing, yet to be delivered, delivered, given up."""
 Verdict = Literal["added", "known", "reused", "closed", "full"]
 State = dict[str, Any]
 """What an entity stores: JSON, and of the shape that `to_state` of its class writes."""
@@ -31,6 +34,7 @@ class Registry:
     items: list[Item] = field(default_factory=list)
     closed_at: datetime | None = None
     closed_by: ClosedBy | None = None
+    processing: Processing = "off"
 
     @property
     def is_closed(self) -> bool:
@@ -69,6 +73,19 @@ class Registry:
             self.closed_by = "timeout" if timed_out else "user"
             self.closed_at = self.closes_at if timed_out else now
 
+    def send_again(self, now: datetime) -> Processing | None:
+        """Have a closed registry delivered once more; returns what had become of it, or None while it is open."""
+        if not self.at(now).is_closed:
+            return None
+        self.close("timeout", now)
+        before, self.processing = self.processing, "pending"
+        return before
+
+    def processed(self, outcome: Processing) -> None:
+        """Record what came of a delivery."""
+        if self.processing == "pending":
+            self.processing = outcome
+
     def to_state(self) -> State:
         """The registry as JSON. Items are pairs, which are shorter and faster to read than objects."""
         return {
@@ -78,6 +95,7 @@ class Registry:
             "items": [list(item) for item in self.items],
             "closedAt": self.closed_at and to_text(self.closed_at),
             "closedBy": self.closed_by,
+            "processing": self.processing,
         }
 
     @classmethod
@@ -91,7 +109,24 @@ class Registry:
             items=[Item(*pair) for pair in state.get("items", [])],
             closed_at=closed_at and from_text(closed_at),
             closed_by=state.get("closedBy"),
+            processing=state.get("processing", "off"),
         )
+
+
+class Backoff(NamedTuple):
+    """When a delivery that failed is tried again: spans in seconds."""
+
+    first: int
+    longest: int
+    total: int
+
+    def pause(self, failures: int, elapsed: timedelta) -> timedelta | None:
+        """The pause after so many failures: the first one doubled each time, up to the longest.
+
+        None where it would end later than the total after the first attempt, which was `elapsed` ago.
+        """
+        pause = timedelta(seconds=min(self.first * 2 ** (failures - 1), self.longest))
+        return pause if elapsed + pause <= timedelta(seconds=self.total) else None
 
 
 @dataclass
@@ -102,6 +137,10 @@ class Stats:
     closed_items: int = 0
     open: dict[str, int] = field(default_factory=dict)
     """The number of items last observed in each open registry, by id."""
+    pending: set[str] = field(default_factory=set)
+    """Closed registries that are yet to be delivered, by id."""
+    processing: Counter[Processing] = field(default_factory=Counter)
+    """How many of the other closed registries came to each end."""
 
     def opened(self, id: str) -> None:
         """Count a registry, once."""
@@ -114,10 +153,25 @@ class Stats:
         if id in self.open:
             self.open[id] = max(self.open[id], count)
 
-    def closed(self, id: str, count: int) -> None:
+    def closed(self, id: str, count: int, processing: Processing) -> None:
         """Move a registry's final count over, once."""
         if self.open.pop(id, None) is not None:
             self.closed_items += count
+            self.pending.add(id)
+            if processing != "pending":
+                self.processed(id, processing)
+
+    def sent_again(self, id: str, before: Processing) -> None:
+        """Count a closed registry as pending, and no longer as what had become of it before."""
+        if id not in self.pending:
+            self.pending.add(id)
+            self.processing[before] -= 1
+
+    def processed(self, id: str, outcome: Processing) -> None:
+        """Count what came of a delivery, once."""
+        if id in self.pending:
+            self.pending.remove(id)
+            self.processing[outcome] += 1
 
     def __add__(self, other: Stats) -> Stats:
         """The counts of two shards together; a registry is in only one of them."""
@@ -125,13 +179,27 @@ class Stats:
             self.registries + other.registries,
             self.closed_items + other.closed_items,
             self.open | other.open,
+            self.pending | other.pending,
+            self.processing + other.processing,
         )
 
     def to_state(self) -> State:
         """The counts as JSON."""
-        return {"registries": self.registries, "closedItems": self.closed_items, "open": self.open}
+        return {
+            "registries": self.registries,
+            "closedItems": self.closed_items,
+            "open": self.open,
+            "pending": sorted(self.pending),
+            "processing": dict(self.processing),
+        }
 
     @classmethod
     def from_state(cls, state: State) -> Stats:
         """Read what `to_state` wrote."""
-        return cls(state["registries"], state["closedItems"], dict(state["open"]))
+        return cls(
+            state["registries"],
+            state["closedItems"],
+            dict(state["open"]),
+            set(state.get("pending", [])),
+            Counter(state.get("processing", {})),
+        )

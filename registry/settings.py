@@ -1,13 +1,26 @@
 """App settings, from the environment (as Azure Functions gives them), checked when the app starts."""
 
+import base64
+import binascii
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from typing import Literal, get_args
+from urllib.parse import urlsplit
+
+from registry.model import Backoff
+from registry.webhook import Webhook
 
 AuthLevel = Literal["anonymous", "function"]
+
+SCHEDULE = re.compile(r"[-\w*/,]+( [-\w*/,]+){5}", re.ASCII)
+SECRET_BYTES = range(24, 65)
+"""The length of a key: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md"""
+
+BACKOFF = Backoff(first=5, longest=3600, total=24 * 3600)
 
 
 class SettingsError(Exception):
@@ -22,39 +35,96 @@ class Settings:
     max_items: int = 500
     max_item_length: int = 1024
     auth_level: AuthLevel = "anonymous"
+    webhook: Webhook | None = None
+    backoff: Backoff = BACKOFF
+    retention: timedelta = timedelta(days=30)
+    """Zero is for ever."""
+    forget_schedule: str = "0 0 3 * * *"
 
 
 def read(environment: Mapping[str, str]) -> Settings:
     """Read the settings; one that is missing or empty has its default.
 
-    Raises SettingsError, with a line for each mistake that names the setting, its value and what is allowed.
+    Raises SettingsError, with a line for each mistake that names the setting, its value (unless it is secret) and what
+    is allowed.
     """
-    mistakes: list[str] = []
+    given = _Given(environment)
+    settings = Settings(
+        open_for=timedelta(seconds=given.number("REGISTRY_OPEN_SECONDS", 300, 1, 86_400)),
+        max_items=given.number("REGISTRY_MAX_ITEMS", 500, 1, 2_000),
+        max_item_length=given.number("REGISTRY_MAX_ITEM_LENGTH", 1024, 1, 4_096),
+        auth_level=given.auth_level("REGISTRY_AUTH_LEVEL"),
+        webhook=given.webhook("PROCESSING_WEBHOOK_URL", "PROCESSING_WEBHOOK_SECRET", "PROCESSING_TIMEOUT_SECONDS"),
+        backoff=Backoff(
+            first=given.number("PROCESSING_FIRST_RETRY_SECONDS", 5, 1, 3_600),
+            longest=given.number("PROCESSING_LONGEST_RETRY_SECONDS", 3_600, 600, 86_400),
+            total=given.number("PROCESSING_RETRY_HOURS", 24, 0, 168) * 3_600,
+        ),
+        retention=timedelta(days=given.number("REGISTRY_RETENTION_DAYS", 30, 0, 3_650)),
+        forget_schedule=given.schedule("REGISTRY_FORGET_SCHEDULE", "0 0 3 * * *"),
+    )
+    if given.mistakes:
+        raise SettingsError("\n".join(given.mistakes))
+    return settings
 
-    def number(name: str, default: int, lowest: int, highest: int) -> int:
-        value = environment.get(name, "").strip() or str(default)
+
+class _Given:
+    """The environment, and the mistakes found in it so far."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.mistakes: list[str] = []
+
+    def text(self, name: str) -> str:
+        return self._environment.get(name, "").strip()
+
+    def number(self, name: str, default: int, lowest: int, highest: int) -> int:
+        value = self.text(name) or str(default)
         if value.isascii() and value.isdigit() and len(value) < 10 and lowest <= int(value) <= highest:
             return int(value)
-        mistakes.append(f"{name} is {value!r}, but must be a whole number from {lowest} to {highest}")
+        self.mistakes.append(f"{name} is {value!r}, but must be a whole number from {lowest} to {highest}")
         return default
 
-    def auth_level(name: str) -> AuthLevel:
-        value = environment.get(name, "").strip().lower() or "anonymous"
+    def auth_level(self, name: str) -> AuthLevel:
+        value = self.text(name).lower() or "anonymous"
         for allowed in get_args(AuthLevel):
             if value == allowed:
                 return allowed  # type: ignore[no-any-return]  # get_args is not typed
-        mistakes.append(f"{name} is {value!r}, but must be one of: {', '.join(get_args(AuthLevel))}")
+        self.mistakes.append(f"{name} is {value!r}, but must be one of: {', '.join(get_args(AuthLevel))}")
         return "anonymous"
 
-    settings = Settings(
-        open_for=timedelta(seconds=number("REGISTRY_OPEN_SECONDS", 300, 1, 86_400)),
-        max_items=number("REGISTRY_MAX_ITEMS", 500, 1, 2_000),
-        max_item_length=number("REGISTRY_MAX_ITEM_LENGTH", 1024, 1, 4_096),
-        auth_level=auth_level("REGISTRY_AUTH_LEVEL"),
-    )
-    if mistakes:
-        raise SettingsError("\n".join(mistakes))
-    return settings
+    def schedule(self, name: str, default: str) -> str:
+        value = " ".join(self.text(name).split()) or default
+        if not SCHEDULE.fullmatch(value):
+            self.mistakes.append(f"{name} is {value!r}, but must be an NCRONTAB expression of six fields")
+        return value
+
+    def webhook(self, url_name: str, secret_name: str, timeout_name: str) -> Webhook | None:
+        url, secret, timeout = self.text(url_name), self.text(secret_name), self.number(timeout_name, 10, 1, 60)
+        if url and not _is_url(url):
+            self.mistakes.append(f"{url_name} must be a URL that begins with https:// or http://")
+        if secret and not _is_secret(secret):
+            self.mistakes.append(f"{secret_name} must be whsec_ and 24 to 64 random bytes in base64")
+        if url and not secret:
+            self.mistakes.append(f"{secret_name} is missing: what is sent to {url_name} is signed with it")
+        return Webhook(url, secret, timeout) if url else None
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        is_clean = text.isprintable() and " " not in text
+        return is_clean and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or an IPv6 address that is none
+        return False
+
+
+def _is_secret(text: str) -> bool:
+    prefix, separator, key = text.partition("_")
+    try:
+        return prefix + separator == "whsec_" and len(base64.b64decode(key, validate=True)) in SECRET_BYTES
+    except binascii.Error:
+        return False
 
 
 @cache

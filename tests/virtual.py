@@ -6,6 +6,7 @@ import random
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -17,9 +18,11 @@ from azure.functions import HttpRequest, HttpResponse
 import function_app
 from devhost import app as apps
 from devhost.app import App
-from devhost.engine import Engine
+from devhost.engine import Engine, Outcome
 from devhost.http import routes
-from devhost.store import Store
+from devhost.orchestration import from_timestamp, timestamp
+from devhost.schedule import Schedule
+from devhost.store import Activity, Store
 from devhost.webhooks import PREFIX, Call, Reply, client_binding, handle
 from registry import settings
 from tests.clock import FakeClock
@@ -48,6 +51,7 @@ class VirtualHost:
         self.clock.on_sleep = self.deliver_held
         self._settings = settings.Settings(**chosen)
         self.app = app or registry_app()
+        self.runs_activities = True
         self.store = Store(path)
         self.engine = Engine(self.store, self.app.durable)
         self._routes = routes(self.app.http, "api")
@@ -68,10 +72,46 @@ class VirtualHost:
         self._patches.close()
         self.store.close()
 
+    def choose(self, **chosen: Any) -> None:
+        """Change settings of the app, as a restart with other ones does."""
+        self._settings = settings.Settings(**chosen)
+
     def advance(self, **span: float) -> None:
-        """Let time pass, and whatever is due happen."""
-        self.clock.advance(**span)
+        """Let time pass, and whatever is due happen at its time."""
+        end = self.clock.now + timedelta(**span)
+        while (due := self.store.next_due()) is not None and due <= timestamp(end):
+            self.clock.now = max(self.clock.now, from_timestamp(due) if due else self.clock.now)
+            self.settle()
+        self.clock.now = end
+        self.settle()
+
+    def settle(self) -> None:
+        """Run turns, and the activities that they schedule, until nothing is due. Not within a request."""
         self.run()
+        while self.runs_activities and (scheduled := self.store.activities()):
+            for activity in scheduled:
+                outcome = asyncio.run(self._outcome(activity))
+                with self.store.transaction():
+                    self.engine.complete(activity, outcome)
+                self.run()
+
+    async def _outcome(self, activity: Activity) -> Outcome:
+        function = self.app.activities[activity.name.casefold()]
+        try:
+            argument = apps.convert_in("activityTrigger", activity.input, "json")
+            result = await function.invoke(argument, client_binding(ORIGIN))
+            return Outcome(result=apps.convert_out("activityTrigger", result).value)
+        except Exception as error:
+            return Outcome(error=f"{type(error).__name__}: {error}")
+
+    def fire(self, name: str) -> None:
+        """Run a timer-triggered function, and what follows."""
+        (function,) = [each for each in self.app.timers if each.name == name]
+        schedule = Schedule(name, function.trigger["schedule"])
+        request = json.dumps(schedule.request(self.clock.now, past_due=False))
+        argument = apps.convert_in("timerTrigger", request, "json")
+        asyncio.run(function.invoke(argument, client_binding(ORIGIN)))
+        self.settle()
 
     def run(self) -> None:
         """Run turns until nothing is due."""
@@ -108,7 +148,9 @@ class VirtualHost:
                     route_params=match.groupdict(),
                     body=body,
                 )
-                return asyncio.run(route.function.invoke(request, client_binding(ORIGIN)))
+                response = asyncio.run(route.function.invoke(request, client_binding(ORIGIN), request.headers))
+                self.settle()
+                return response
         raise LookupError(url)
 
     def get(self, url: str) -> Any:

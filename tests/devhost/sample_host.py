@@ -14,6 +14,7 @@ class SampleHost(VirtualHost):
 
     def __init__(self, path=None) -> None:
         super().__init__(path, apps.index(make_app()))
+        self.runs_activities = False
 
     def start(self, name: str, input=None, id: str | None = None) -> str:
         body = json.dumps(json.dumps(input))

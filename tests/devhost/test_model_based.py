@@ -63,6 +63,7 @@ class RegistryMachine(RuleBasedStateMachine):
             "itemsCount": sum(len(model.items) for model in self.models.values()),
             "openCount": 0,
             "closedCount": len(self.models),
+            "processing": {"off": len(self.models), "pending": 0, "delivered": 0, "failed": 0},
         }
         self.host.__exit__()
 
@@ -118,7 +119,7 @@ class RegistryMachine(RuleBasedStateMachine):
         """Signals of calls long past may arrive once more."""
         with self.host.store.transaction():
             for item in self.models[id].items.items():
-                signal = json.dumps(json.dumps(item))
+                signal = json.dumps(json.dumps([*item, ""]))
                 self.host.engine.signal(f"@registrylist@{id}", "add", signal)
         self.host.run()
         self.compare(id, self.models[id])

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import requests
 
+from registry import __version__
 from tests.e2e.conftest import MAX_ITEM_LENGTH, MAX_ITEMS
 
 UNKNOWN = "0" * 32
@@ -200,7 +201,7 @@ def test_peek_right_after_open(base_url) -> None:
         id = open_registry(base_url)
         shown = ok(requests.get(f"{base_url}/peek/{id}"))
         assert shown["status"] == "Open"
-        assert set(shown["registry"]) == {"id", "items", "openedAt", "closesAt", "closedAt", "closedBy"}
+        assert set(shown["registry"]) == {"id", "items", "openedAt", "closesAt", "closedAt", "closedBy", "processing"}
         assert (shown["registry"]["items"], shown["registry"]["closedAt"]) == ([], None)
         assert ok(requests.post(f"{base_url}/add/{open_registry(base_url)}", params={"item": "Bike"}))
 
@@ -211,7 +212,7 @@ def test_routes_match_in_any_letter_case(base_url, id) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "call"), [("PUT", "add"), ("DELETE", "finish"), ("POST", "peek"), ("POST", "stats")]
+    ("method", "call"), [("PUT", "add"), ("DELETE", "finish"), ("GET", "process"), ("POST", "peek"), ("POST", "stats")]
 )
 def test_other_methods_are_not_found(base_url, id, method, call) -> None:
     """As the real host answers for a method that no function takes."""
@@ -219,10 +220,26 @@ def test_other_methods_are_not_found(base_url, id, method, call) -> None:
     assert requests.request(method, f"{base_url}/{path}", params={"item": "x"}).status_code == 404
 
 
+def counted(stats: dict) -> dict:
+    """Without what becomes of the closed ones, which depends on the host."""
+    return {name: count for name, count in stats.items() if name != "processing"}
+
+
+def test_health(base_url) -> None:
+    """The host is well, and says which version it has."""
+    assert ok(requests.get(f"{base_url}/health")) == {"status": "Healthy", "version": __version__}
+
+
+@pytest.mark.parametrize("id", [UNKNOWN, "A" * 32, "..%2Finstances"])
+def test_process_of_an_unknown_id(base_url, id) -> None:
+    """404, or 409 where nothing is sent at all."""
+    assert requests.post(f"{base_url}/process/{id}").status_code in (404, 409)
+
+
 def test_stats(base_url) -> None:
     """They grow by what is opened and added here, and are exact once it has closed."""
     before = ok(requests.get(f"{base_url}/stats"))
-    assert set(before) == {"registryCount", "itemsCount", "openCount", "closedCount"}
+    assert set(before) == {"registryCount", "itemsCount", "openCount", "closedCount", "processing"}
     id = open_registry(base_url)
     for item in ("Bike", "Book"):
         ok(requests.post(f"{base_url}/add/{id}", params={"item": item}))
@@ -235,10 +252,11 @@ def test_stats(base_url) -> None:
     }
     for _ in range(100):
         after = ok(requests.get(f"{base_url}/stats"))
-        if after == expected:
+        if counted(after) == expected:
             break
         time.sleep(0.1)  # the stats are told after the close
-    assert after == expected
+    assert counted(after) == expected
+    assert sum(after["processing"].values()) == after["closedCount"]
 
 
 def test_nobody_finishes_it(hasty_url) -> None:

@@ -87,6 +87,7 @@ def kill_under_load(folder: Path, kills: int) -> int:
         "itemsCount": count,
         "openCount": 0,
         "closedCount": REGISTRIES,
+        "processing": {"off": REGISTRIES, "pending": 0, "delivered": 0, "failed": 0},
     }
     host.stop()
     return count
@@ -128,5 +129,6 @@ def test_a_timer_that_fell_due_while_the_host_was_down_fires_at_the_start(tmp_pa
     shown = requests.get(f"{host.url}/api/peek/{opened['id']}").json()
     assert shown["registry"]["closedAt"] == opened["closesAt"]
     stats = requests.get(f"{host.url}/api/stats").json()
-    assert stats == {"registryCount": 1, "itemsCount": 1, "openCount": 0, "closedCount": 1}
+    processing = {"off": 1, "pending": 0, "delivered": 0, "failed": 0}
+    assert stats == {"registryCount": 1, "itemsCount": 1, "openCount": 0, "closedCount": 1, "processing": processing}
     host.stop()

@@ -1,15 +1,17 @@
 """What the README shows is what happens."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from registry.settings import Settings
+from registry.settings import Settings, read
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
@@ -28,17 +30,39 @@ def normalised(printed: str) -> str:
     return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "TIME", printed)
 
 
+def code(language: str) -> list[str]:
+    """The blocks of code in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
 @pytest.fixture
-def address(tmp_path) -> str:
-    """The app, started by `make run` on a free port with an empty task hub."""
+def receiver(tmp_path) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The receiver of the README on a free port: its URL, and the process."""
+    (program,) = code("python")
+    program = program.replace('HTTPServer(("127.0.0.1", 8080)', 'server = HTTPServer(("127.0.0.1", 0)')
+    program = program.replace("Receiver).serve_forever()", "Receiver)\nprint(server.server_port, flush=True)")
+    (tmp_path / "receiver.py").write_text(program + "server.serve_forever()\n")
+    command = [sys.executable, str(tmp_path / "receiver.py")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    yield f"http://127.0.0.1:{process.stdout.readline().strip()}/", process
+    process.kill()
+    process.communicate()
+
+
+@pytest.fixture
+def address(tmp_path, receiver) -> Iterator[str]:
+    """The app, started by `make run` on a free port with an empty task hub, and with the README's settings."""
     venv = Path(sys.prefix)
     command = ["make", "--no-print-directory", "run", "PORT=0", f"DATA={tmp_path / 'data'}", f"VENV={venv}"]
+    settings = dict(re.findall(r"^export (\w+)=(.*)$", "".join(code("sh")), re.MULTILINE))
+    assert settings["PROCESSING_WEBHOOK_URL"] == "http://127.0.0.1:8080/"
+    settings["PROCESSING_WEBHOOK_URL"] = receiver[0]
     process = subprocess.Popen(
         command,
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        env=os.environ | settings | {"PYTHONUNBUFFERED": "1"},
         start_new_session=True,
     )
     for line in process.stdout:
@@ -49,28 +73,28 @@ def address(tmp_path) -> str:
     process.communicate(timeout=20)
 
 
-def test_the_walk_through(address) -> None:
-    """Command by command, with the output that it shows."""
+def test_the_walk_through(address, receiver) -> None:
+    """Command by command, with the output that it shows, and with the delivery."""
     expected = steps()
-    assert len(expected) == 6
+    assert len(expected) == 7
     script = "".join(f"{command}\necho; echo ==\n" for command, _ in expected)
     done = subprocess.run(
         ["bash", "-e"], input=script.replace("127.0.0.1:7071", address), capture_output=True, text=True, timeout=60
     )
     printed = [part.strip() for part in done.stdout.split("==\n")[:-1]]
     assert list(map(normalised, printed)) == [normalised(shown) for _, shown in expected]
+    wrapped = receiver[1].stdout.readline().strip()
+    assert f"The receiver prints `{wrapped}`." in README
 
 
 def test_the_settings() -> None:
     """Every setting, with its default."""
-    rows = dict(re.findall(r"^\| `(REGISTRY_\w+)` \| (\S+) \|", README, re.MULTILINE))
-    defaults = Settings()
-    assert rows == {
-        "REGISTRY_OPEN_SECONDS": str(int(defaults.open_for.total_seconds())),
-        "REGISTRY_MAX_ITEMS": str(defaults.max_items),
-        "REGISTRY_MAX_ITEM_LENGTH": str(defaults.max_item_length),
-        "REGISTRY_AUTH_LEVEL": defaults.auth_level,
-    }
+    rows = dict(re.findall(r"^\| `((?:REGISTRY|PROCESSING)_\w+)` \| (.*?) ?\|", README, re.MULTILINE))
+    example = json.loads((ROOT / "local.settings.json.example").read_text())["Values"]
+    defaults = {name: value for name, value in example.items() if name in rows}
+    assert len(rows) == 12
+    assert {name: value.strip("`") for name, value in rows.items()} == defaults
+    assert read(defaults) == Settings()
 
 
 def test_only_the_app_is_deployed() -> None:

@@ -53,7 +53,7 @@ class FakeClient:
 
     async def _signal(self, entity: Any, operation: str, given: Any) -> None:
         if operation == "add":
-            self.on_add(Item(*given))
+            self.on_add(Item(*given[:2]))
 
     def takes_adds(self, clock: FakeClock) -> None:
         """From now on an add is in effect when its signal was sent."""

@@ -1,16 +1,22 @@
 import asyncio
 import json
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
+from azure.durable_functions import OrchestrationRuntimeStatus
 from azure.functions import HttpRequest, HttpResponse
 
-from registry import api
+from registry import __version__, api
 from registry.model import Item, Registry
-from registry.settings import Settings
+from registry.settings import BACKOFF, Settings
+from registry.webhook import Webhook
 from tests.clock import START
-from tests.unit.fake_client import ID, FakeClient
+from tests.unit.fake_client import ID, FakeClient, Status
 
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+CONTEXT = SimpleNamespace(trace_context=SimpleNamespace(trace_parent=f"00-{TRACE}-00f067aa0ba902b7-01"))
+SETTINGS = Settings(max_items=3, max_item_length=20, webhook=Webhook("http://127.0.0.1:9", "", 1))
 URL = "https://gifts.example/api/"
 END = START + timedelta(minutes=5)
 
@@ -18,7 +24,7 @@ END = START + timedelta(minutes=5)
 @pytest.fixture
 def client(clock, monkeypatch) -> FakeClient:
     """A client of an open, empty registry that takes adds at once."""
-    monkeypatch.setattr("registry.settings.current", lambda: Settings(max_items=3, max_item_length=20))
+    monkeypatch.setattr("registry.settings.current", lambda: SETTINGS)
     client = FakeClient()
     client.registry = Registry(START, END, 3)
     client.takes_adds(clock)
@@ -36,7 +42,7 @@ def call(function, client, *, id=ID, body=b"", params=None, **headers) -> HttpRe
         route_params={"id": id},
         body=body,
     )
-    return asyncio.run(trigger(function)(request, client.mock))
+    return asyncio.run(trigger(function)(request, client.mock, CONTEXT))
 
 
 def trigger(function):
@@ -78,14 +84,18 @@ def test_open_answers_with_the_new_registry(client) -> None:
     }
     assert response.headers["Location"] == f"{URL}peek/{id}"
     started = client.mock.start_new.await_args.args
-    assert started == ("RegistryOrchestration", id, Registry(START, END, 3).to_state())
+    assert started == (
+        "RegistryOrchestration",
+        id,
+        Registry(START, END, 3, processing="pending").to_state() | {"backoff": BACKOFF, "trace": TRACE},
+    )
 
 
 @pytest.mark.parametrize("path", ["open/", "open?x=1", "OPEN/?x=/y"])
 def test_open_by_another_spelling_has_the_same_links(client, path) -> None:
     """A slash at the end and a query do not get into them."""
     request = HttpRequest("POST", URL + path, body=b"")
-    opened = document(asyncio.run(trigger(api.open_registry)(request, client.mock)), 201)
+    opened = document(asyncio.run(trigger(api.open_registry)(request, client.mock, CONTEXT)), 201)
     assert opened["links"]["peek"] == f"{URL}peek/{opened['id']}"
 
 
@@ -237,7 +247,7 @@ def test_add_without_a_task_hub(client) -> None:
     assert response.headers["Retry-After"] == "1"
 
 
-@pytest.mark.parametrize("function", [api.add_item, api.finish_registry, api.peek_registry])
+@pytest.mark.parametrize("function", [api.add_item, api.finish_registry, api.peek_registry, api.process_registry])
 @pytest.mark.parametrize(
     "id",
     [
@@ -260,7 +270,7 @@ def test_an_id_of_another_form_is_404_before_any_call(client, function, id) -> N
     assert client.mock.mock_calls == []
 
 
-@pytest.mark.parametrize("function", [api.add_item, api.finish_registry, api.peek_registry])
+@pytest.mark.parametrize("function", [api.add_item, api.finish_registry, api.peek_registry, api.process_registry])
 def test_an_unknown_id_is_404(client, function) -> None:
     """Of the right form, but never opened."""
     client.registry = None
@@ -280,6 +290,7 @@ def test_peek_shows_an_open_registry(client) -> None:
             "closesAt": "2026-12-24T18:05:00.000Z",
             "closedAt": None,
             "closedBy": None,
+            "processing": "off",
         },
     }
 
@@ -311,12 +322,21 @@ def test_finish_whose_outcome_is_not_known(client) -> None:
 
 def test_stats_count_registries_and_items(client) -> None:
     """Open and closed ones."""
-    client.shards = {"3": {"registries": 3, "closedItems": 5, "open": {"a": 1, "b": 2}}}
+    client.shards = {
+        "3": {
+            "registries": 6,
+            "closedItems": 5,
+            "open": {"a": 1, "b": 2},
+            "pending": ["c"],
+            "processing": {"off": 1, "delivered": 1, "failed": 1},
+        }
+    }
     assert document(call(api.global_stats, client), 200) == {
-        "registryCount": 3,
+        "registryCount": 6,
         "itemsCount": 8,
         "openCount": 2,
-        "closedCount": 1,
+        "closedCount": 4,
+        "processing": {"off": 1, "pending": 1, "delivered": 1, "failed": 1},
     }
 
 
@@ -329,3 +349,28 @@ def test_without_a_task_hub_every_call_is_503(client, function) -> None:
     assert "Try again later" in document(response, 503)["detail"]
     assert "refused" not in response.get_body().decode()
     assert response.headers["Retry-After"] == "1"
+
+
+def test_health(client) -> None:
+    """200 with the version while the task hub answers."""
+    assert document(call(api.health, client), 200) == {"status": "Healthy", "version": __version__}
+
+
+def test_health_without_a_task_hub(client) -> None:
+    """503, with the version too."""
+    client.mock.read_entity_state.side_effect = Exception("connection refused")
+    assert document(call(api.health, client), 503)["version"] == __version__
+
+
+def test_process_that_is_accepted_and_not_begun_in_time(client, clock) -> None:
+    """202, and peek shows what comes of it."""
+    client.registry.close("user", clock.now)
+    client.mock.get_status.return_value = Status(runtime_status=OrchestrationRuntimeStatus.Pending)
+    assert "Peek at it" in document(call(api.process_registry, client), 202)["detail"]
+
+
+def test_process_that_is_over_at_once(client, clock) -> None:
+    """202 with what came of it."""
+    client.registry.close("user", clock.now)
+    client.registry.processing = "failed"
+    assert document(call(api.process_registry, client), 202)["registry"]["processing"] == "failed"

@@ -20,9 +20,11 @@ from registry.hub import (
     UnknownRegistry,
 )
 from registry.model import Item, Registry, Stats
+from registry.settings import BACKOFF
 from tests.clock import START
 from tests.unit.fake_client import ID, FakeClient, Status
 
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 BIKE = Item("k1", "Bike")
 
 
@@ -44,20 +46,22 @@ def announced(runtime_status=Runtime.Running, **changes) -> Status:
 
 
 def add(client, item=BIKE) -> int:
-    return asyncio.run(Hub(client.mock).add(ID, item))
+    return asyncio.run(Hub(client.mock, TRACE).add(ID, item))
 
 
 def test_open_starts_the_orchestration_under_the_id(client) -> None:
     """The input is the new registry's state."""
-    asyncio.run(Hub(client.mock).open(ID, new_registry()))
-    client.mock.start_new.assert_awaited_once_with("RegistryOrchestration", ID, new_registry().to_state())
+    asyncio.run(Hub(client.mock, TRACE).open(ID, new_registry(), BACKOFF))
+    client.mock.start_new.assert_awaited_once_with(
+        "RegistryOrchestration", ID, new_registry().to_state() | {"backoff": BACKOFF, "trace": TRACE}
+    )
 
 
 def test_add_is_sent_once_and_read_back(client) -> None:
     """The common way: read, signal, read, tell the stats."""
     assert add(client) == 1
     assert client.reads == 2
-    assert client.signals() == [("add", ["k1", "Bike"]), ("observe", [ID, 1])]
+    assert client.signals() == [("add", ["k1", "Bike", TRACE]), ("observe", [ID, 1])]
 
 
 def test_a_known_add_is_not_sent_again(client, clock) -> None:
@@ -118,11 +122,23 @@ def test_an_unknown_id(client, status) -> None:
     """An id that was not opened, or that is another orchestration's, is unknown; nothing is sent."""
     client.registry = None
     client.mock.get_status.return_value = status
-    for call in (Hub(client.mock).add(ID, BIKE), Hub(client.mock).finish(ID), Hub(client.mock).peek(ID)):
+    for call in (
+        Hub(client.mock, TRACE).add(ID, BIKE),
+        Hub(client.mock, TRACE).finish(ID),
+        Hub(client.mock, TRACE).peek(ID),
+    ):
         with pytest.raises(UnknownRegistry):
             asyncio.run(call)
     assert client.signals() == []
     client.mock.raise_event.assert_not_called()
+
+
+def test_a_registry_that_is_being_forgotten_is_unknown(client) -> None:
+    """Where it completed and its list is gone, the rest is about to go."""
+    client.registry = None
+    client.mock.get_status.return_value = announced(Runtime.Completed)
+    with pytest.raises(UnknownRegistry):
+        asyncio.run(Hub(client.mock).peek(ID))
 
 
 @pytest.mark.parametrize("status", [Runtime.Terminated, Runtime.Failed])
@@ -130,7 +146,7 @@ def test_a_registry_that_ended_before_it_opened_is_closed(client, status) -> Non
     """Where an operator ended it early, nobody has closed it, and it takes nothing."""
     client.registry = None
     client.mock.get_status.return_value = announced(status)
-    shown = asyncio.run(Hub(client.mock).peek(ID))
+    shown = asyncio.run(Hub(client.mock, TRACE).peek(ID))
     assert (shown.is_closed, shown.closed_by, shown.items) == (True, None, [])
     with pytest.raises(RegistryClosed):
         add(client)
@@ -143,7 +159,7 @@ def test_a_registry_that_opens_and_ends_between_two_reads_is_read_again(client, 
     registry.close("user", clock.now)
     client.mock.get_status.return_value = announced(Runtime.Completed)
     client.on_read = lambda reads: setattr(client, "registry", registry) if reads == 2 else None
-    assert asyncio.run(Hub(client.mock).peek(ID)).items == [BIKE]
+    assert asyncio.run(Hub(client.mock, TRACE).peek(ID)).items == [BIKE]
 
 
 def test_add_after_the_close_is_refused_without_a_signal(client, clock) -> None:
@@ -200,7 +216,7 @@ def test_a_lost_observation_does_not_fail_the_add(client, clock, caplog) -> None
     async def signal(entity, operation, given) -> None:
         if operation == "observe":
             raise aiohttp.ClientConnectionError("refused")
-        client.registry.add(Item(*given), clock.now)
+        client.registry.add(Item(*given[:2]), clock.now)
 
     client.mock.signal_entity.side_effect = signal
     assert add(client) == 1
@@ -211,27 +227,27 @@ def test_peek_right_after_open_shows_an_open_empty_registry(client) -> None:
     """While the orchestration is pending, its input tells."""
     client.registry = None
     client.mock.get_status.return_value = announced(Runtime.Pending)
-    assert asyncio.run(Hub(client.mock).peek(ID)) == new_registry()
+    assert asyncio.run(Hub(client.mock, TRACE).peek(ID)) == new_registry()
 
 
 def test_peek_shows_the_close_on_time(client, clock) -> None:
     """Even if the timer is late."""
     clock.advance(minutes=5)
-    shown = asyncio.run(Hub(client.mock).peek(ID))
+    shown = asyncio.run(Hub(client.mock, TRACE).peek(ID))
     assert (shown.closed_by, shown.closed_at) == ("timeout", START + timedelta(minutes=5))
 
 
 def test_finish_raises_the_event_and_reads_the_close_back(client, clock) -> None:
     """One event, and the registry as it was closed."""
     client.mock.raise_event.side_effect = lambda *args: client.registry.close("user", clock.now)
-    assert asyncio.run(Hub(client.mock).finish(ID)).closed_by == "user"
-    client.mock.raise_event.assert_awaited_once_with(ID, "finish")
+    assert asyncio.run(Hub(client.mock, TRACE).finish(ID)).closed_by == "user"
+    client.mock.raise_event.assert_awaited_once_with(ID, "finish", TRACE)
 
 
 def test_finish_twice_is_the_same(client, clock) -> None:
     """A closed registry is returned as it is, without an event."""
     client.registry.close("user", clock.now)
-    assert asyncio.run(Hub(client.mock).finish(ID)) == client.registry
+    assert asyncio.run(Hub(client.mock, TRACE).finish(ID)) == client.registry
     client.mock.raise_event.assert_not_called()
 
 
@@ -243,7 +259,7 @@ def test_finish_raises_again_what_the_backend_dropped(client, clock) -> None:
             client.registry.close("user", clock.now)
 
     client.mock.raise_event.side_effect = raised
-    assert asyncio.run(Hub(client.mock).finish(ID)).closed_by == "user"
+    assert asyncio.run(Hub(client.mock, TRACE).finish(ID)).closed_by == "user"
     assert client.mock.raise_event.await_count == 3
     assert sum(clock.slept) == pytest.approx(2.0)
 
@@ -256,20 +272,20 @@ def test_finish_succeeds_where_the_timer_wins(client, clock) -> None:
         raise Exception("Instance with ID is gone: either completed or failed")
 
     client.mock.raise_event.side_effect = gone
-    assert asyncio.run(Hub(client.mock).finish(ID)).closed_by == "timeout"
+    assert asyncio.run(Hub(client.mock, TRACE).finish(ID)).closed_by == "timeout"
 
 
 def test_finish_shows_the_close_by_the_clock(client, clock) -> None:
     """When the deadline passes while the finish is under way, that closed the registry."""
     clock.advance(minutes=4, seconds=59)
-    shown = asyncio.run(Hub(client.mock).finish(ID))
+    shown = asyncio.run(Hub(client.mock, TRACE).finish(ID))
     assert shown.closed_by == "timeout"
 
 
 def test_finish_gives_up_after_its_patience(client, clock) -> None:
     """The outcome is then unknown."""
     with pytest.raises(OutcomeUnknown):
-        asyncio.run(Hub(client.mock).finish(ID))
+        asyncio.run(Hub(client.mock, TRACE).finish(ID))
     assert sum(clock.slept) == pytest.approx(PATIENCE)
     assert client.mock.raise_event.await_count == PATIENCE
 
@@ -278,7 +294,7 @@ def test_finish_gives_up_in_the_middle_of_a_second(client, clock, monkeypatch) -
     """At the end of its patience, not at the end of a round."""
     monkeypatch.setattr("registry.hub.PATIENCE", 2.5)
     with pytest.raises(OutcomeUnknown):
-        asyncio.run(Hub(client.mock).finish(ID))
+        asyncio.run(Hub(client.mock, TRACE).finish(ID))
     assert sum(clock.slept) == pytest.approx(2.5)
 
 
@@ -288,7 +304,7 @@ def test_stats_add_up_the_shards(client) -> None:
         "0": {"registries": 2, "closedItems": 5, "open": {"a": 1}},
         "15": {"registries": 1, "closedItems": 0, "open": {"b": 3}},
     }
-    assert asyncio.run(Hub(client.mock).stats()) == Stats(3, 5, {"a": 1, "b": 3})
+    assert asyncio.run(Hub(client.mock, TRACE).stats()) == Stats(3, 5, {"a": 1, "b": 3})
 
 
 @pytest.mark.parametrize("error", [aiohttp.ClientConnectionError("refused"), TimeoutError(), Exception("status 500")])
@@ -296,8 +312,8 @@ def test_a_task_hub_that_does_not_answer(client, error) -> None:
     """Whatever the SDK raises becomes HubUnavailable."""
     client.mock.read_entity_state.side_effect = error
     client.mock.start_new.side_effect = error
-    hub = Hub(client.mock)
-    for call in (hub.open(ID, new_registry()), hub.peek(ID), hub.add(ID, BIKE), hub.finish(ID), hub.stats()):
+    hub = Hub(client.mock, TRACE)
+    for call in (hub.open(ID, new_registry(), BACKOFF), hub.peek(ID), hub.add(ID, BIKE), hub.finish(ID), hub.stats()):
         with pytest.raises(HubUnavailable, match="does not answer"):
             asyncio.run(call)
 
@@ -347,7 +363,7 @@ def test_closed_is_what_was_read_after_the_close(client, clock, call) -> None:
     clock.advance(minutes=4, seconds=59, milliseconds=999)
     client.registry.add(Item("k0", "Ball"), clock.now)
     client.on_read = lambda reads: clock.advance(milliseconds=1) if reads == 1 else None
-    hub = Hub(client.mock)
+    hub = Hub(client.mock, TRACE)
     if call == "peek":
         assert not asyncio.run(hub.peek(ID)).is_closed
     elif call == "add":
@@ -364,15 +380,15 @@ def test_an_entity_without_state_is_none(client) -> None:
     client.mock.get_status.return_value = status
     client.mock.read_entity_state.side_effect = None
     client.mock.read_entity_state.return_value = SimpleNamespace(entity_exists=True, entity_state="")
-    assert asyncio.run(Hub(client.mock).peek(ID)) == new_registry()
-    assert asyncio.run(Hub(client.mock).stats()) == Stats()
+    assert asyncio.run(Hub(client.mock, TRACE).peek(ID)) == new_registry()
+    assert asyncio.run(Hub(client.mock, TRACE).stats()) == Stats()
 
 
 def test_a_suspended_registry_is_still_open(client) -> None:
     """An operator may suspend it before its list was opened."""
     client.registry = None
     client.mock.get_status.return_value = announced(Runtime.Suspended)
-    assert not asyncio.run(Hub(client.mock).peek(ID)).is_closed
+    assert not asyncio.run(Hub(client.mock, TRACE).peek(ID)).is_closed
 
 
 def test_a_call_that_hangs_is_given_up(client, monkeypatch) -> None:
@@ -384,4 +400,4 @@ def test_a_call_that_hangs_is_given_up(client, monkeypatch) -> None:
 
     client.mock.read_entity_state.side_effect = hang
     with pytest.raises(HubUnavailable):
-        asyncio.run(Hub(client.mock).peek(ID))
+        asyncio.run(Hub(client.mock, TRACE).peek(ID))

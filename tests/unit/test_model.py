@@ -1,12 +1,14 @@
 import ast
 import json
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 import registry.model
-from registry.model import Item, Registry, Stats
+from registry.model import Backoff, Item, Registry, Stats
+from registry.settings import BACKOFF
 from tests.clock import START
 
 END = START + timedelta(minutes=5)
@@ -146,9 +148,9 @@ def test_an_observation_of_an_unknown_registry_is_ignored() -> None:
     stats = Stats()
     stats.observe("a", 1)
     stats.opened("b")
-    stats.closed("b", 4)
+    stats.closed("b", 4, "off")
     stats.observe("b", 4)
-    assert stats == Stats(registries=1, closed_items=4)
+    assert stats == Stats(registries=1, closed_items=4, processing=Counter(off=1))
 
 
 def test_closed_moves_the_final_count_once() -> None:
@@ -156,26 +158,94 @@ def test_closed_moves_the_final_count_once() -> None:
     stats = Stats()
     stats.opened("a")
     stats.observe("a", 2)
-    stats.closed("a", 3)
-    stats.closed("a", 3)
-    assert stats == Stats(registries=1, closed_items=3)
+    stats.closed("a", 3, "off")
+    stats.closed("a", 3, "off")
+    assert stats == Stats(registries=1, closed_items=3, processing=Counter(off=1))
+
+
+def test_each_delivery_counts_once() -> None:
+    """Pending, then what came of it; repeated news change nothing."""
+    stats = Stats()
+    stats.opened("a")
+    stats.closed("a", 3, "pending")
+    stats.closed("a", 3, "pending")
+    assert (stats.pending, stats.processing) == ({"a"}, Counter())
+    stats.processed("a", "failed")
+    stats.processed("a", "failed")
+    assert (stats.pending, stats.processing) == (set(), Counter(failed=1))
+
+
+def test_sent_again_is_pending_again() -> None:
+    """And no longer counts as what it was before."""
+    stats = Stats(registries=2, processing=Counter(failed=1, off=1))
+    for _ in range(2):
+        stats.sent_again("a", "failed")
+    assert (stats.pending, stats.processing) == ({"a"}, Counter(off=1))
+    stats.processed("a", "delivered")
+    assert (stats.pending, stats.processing) == (set(), Counter(off=1, delivered=1))
+
+
+def test_a_closed_registry_can_be_sent_again() -> None:
+    """An open one cannot; what had become of it before is told."""
+    registry = opened(BIKE)
+    assert registry.send_again(LAST_MOMENT) is None
+    registry.close("user", START)
+    assert registry.send_again(END) == "off"
+    assert registry.processing == "pending"
+    registry.processed("failed")
+    assert registry.send_again(END) == "failed"
+
+
+def test_sending_again_records_the_close_by_the_clock() -> None:
+    """Where an operator ended the orchestration before its timer, nobody else does."""
+    registry = opened()
+    assert registry.send_again(END) == "off"
+    assert (registry.closed_at, registry.closed_by) == (END, "timeout")
+
+
+def test_an_outcome_is_recorded_once() -> None:
+    """Late news of an earlier delivery change nothing."""
+    registry = opened()
+    registry.processing = "pending"
+    registry.processed("delivered")
+    registry.processed("failed")
+    assert registry.processing == "delivered"
+
+
+def test_pauses_double_up_to_the_longest() -> None:
+    """By default 5 s, 10 s, ... to an hour, for a day; the last attempt comes before its end."""
+    pauses, elapsed = [], timedelta()
+    while (pause := BACKOFF.pause(len(pauses) + 1, elapsed)) is not None:
+        pauses.append(pause.total_seconds())
+        elapsed += pause
+    assert pauses[:10] == [5 * 2**failures for failures in range(10)]
+    assert set(pauses[10:]) == {3600}
+    assert timedelta(hours=23) < elapsed <= timedelta(hours=24)
+
+
+def test_no_retries_at_all() -> None:
+    """A total of nothing is one attempt."""
+    assert Backoff(5, 3600, 0).pause(1, timedelta()) is None
 
 
 def test_shards_add_up() -> None:
     """The sum of shards counts everything once."""
-    assert Stats(1, 5, {}) + Stats(2, 1, {"a": 1}) == Stats(3, 6, {"a": 1})
+    one = Stats(1, 5, {}, {"b"}, Counter(off=1))
+    assert one + Stats(2, 1, {"a": 1}, {"c"}, Counter(off=1, failed=1)) == Stats(
+        3, 6, {"a": 1}, {"b", "c"}, Counter(off=2, failed=1)
+    )
 
 
 def test_stats_leave_the_state_that_they_were_read_from_alone() -> None:
     """So that an operation that fails has changed nothing."""
     state = {"registries": 1, "closedItems": 0, "open": {"a": 1}}
-    Stats.from_state(state).closed("a", 1)
+    Stats.from_state(state).closed("a", 1, "off")
     assert state == {"registries": 1, "closedItems": 0, "open": {"a": 1}}
 
 
 def test_stats_state_is_json_and_reads_back() -> None:
     """State survives JSON."""
-    stats = Stats(2, 5, {"a": 1})
+    stats = Stats(2, 5, {"a": 1}, {"b"}, Counter(failed=1))
     assert Stats.from_state(json.loads(json.dumps(stats.to_state()))) == stats
 
 
@@ -184,4 +254,4 @@ def test_the_rules_are_pure() -> None:
     tree = ast.parse(Path(registry.model.__file__).read_text())
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert imported == {"__future__", "dataclasses", "datetime", "typing", "registry.times"}
+    assert imported == {"__future__", "collections", "dataclasses", "datetime", "typing", "registry.times"}

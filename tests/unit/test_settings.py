@@ -1,10 +1,15 @@
+import base64
 import json
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from registry.model import Backoff
 from registry.settings import Settings, SettingsError, current, read
+from registry.webhook import Webhook
+
+SECRET = "whsec_" + base64.b64encode(bytes(range(24))).decode()
 
 
 def test_defaults() -> None:
@@ -19,8 +24,25 @@ def test_each_setting_is_read() -> None:
         "REGISTRY_MAX_ITEMS": "3",
         "REGISTRY_MAX_ITEM_LENGTH": "10",
         "REGISTRY_AUTH_LEVEL": "Function",
+        "REGISTRY_RETENTION_DAYS": "7",
+        "REGISTRY_FORGET_SCHEDULE": " 0  30 4 * * MON-FRI ",
+        "PROCESSING_WEBHOOK_URL": "https://example.org:8443/hook?for=gifts",
+        "PROCESSING_WEBHOOK_SECRET": SECRET,
+        "PROCESSING_TIMEOUT_SECONDS": "3",
+        "PROCESSING_FIRST_RETRY_SECONDS": "1",
+        "PROCESSING_LONGEST_RETRY_SECONDS": "600",
+        "PROCESSING_RETRY_HOURS": "2",
     }
-    assert read(environment) == Settings(timedelta(minutes=1), 3, 10, "function")
+    assert read(environment) == Settings(
+        open_for=timedelta(minutes=1),
+        max_items=3,
+        max_item_length=10,
+        auth_level="function",
+        webhook=Webhook("https://example.org:8443/hook?for=gifts", SECRET, 3),
+        backoff=Backoff(1, 600, 7200),
+        retention=timedelta(days=7),
+        forget_schedule="0 30 4 * * MON-FRI",
+    )
 
 
 def test_an_empty_setting_has_its_default() -> None:
@@ -53,6 +75,46 @@ def test_one_line_for_each_mistake() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "url", ["ftp://x/", "example.org", "https://", "https://x:99999/", "https://[x/", "http://a b/\n"]
+)
+def test_a_webhook_url_that_is_none_is_refused(url) -> None:
+    """Without showing it: a URL may hold a token."""
+    with pytest.raises(SettingsError) as error:
+        read({"PROCESSING_WEBHOOK_URL": url, "PROCESSING_WEBHOOK_SECRET": SECRET})
+    assert str(error.value) == "PROCESSING_WEBHOOK_URL must be a URL that begins with https:// or http://"
+
+
+@pytest.mark.parametrize(
+    "secret", ["hunter2", SECRET[6:], "whsec_", "whsec_c2hvcnQ=", "whsec_" + "A" * 92, SECRET + "!"]
+)
+def test_a_secret_that_is_none_is_refused(secret) -> None:
+    """Without showing it."""
+    with pytest.raises(SettingsError) as error:
+        read({"PROCESSING_WEBHOOK_URL": "https://example.org", "PROCESSING_WEBHOOK_SECRET": secret})
+    assert str(error.value) == "PROCESSING_WEBHOOK_SECRET must be whsec_ and 24 to 64 random bytes in base64"
+
+
+def test_a_webhook_needs_a_secret() -> None:
+    """Nothing is sent unsigned."""
+    with pytest.raises(SettingsError, match="PROCESSING_WEBHOOK_SECRET is missing"):
+        read({"PROCESSING_WEBHOOK_URL": "https://example.org"})
+
+
+def test_neither_url_nor_secret_is_shown() -> None:
+    """Not even where somebody logs the settings."""
+    settings = read({"PROCESSING_WEBHOOK_URL": "https://example.org/token", "PROCESSING_WEBHOOK_SECRET": SECRET})
+    assert "token" not in repr(settings)
+    assert SECRET not in repr(settings)
+
+
+@pytest.mark.parametrize("schedule", ["daily", "0 3 * * *", "0 0 3 * * * *", "0 0 3 * * ?;"])
+def test_a_schedule_that_is_none_is_refused(schedule) -> None:
+    """Six fields: the first is for seconds."""
+    with pytest.raises(SettingsError, match="NCRONTAB expression of six fields"):
+        read({"REGISTRY_FORGET_SCHEDULE": schedule})
+
+
 def test_current_reads_the_environment_once(monkeypatch) -> None:
     """What is set later does not change a running app."""
     current.cache_clear()
@@ -66,6 +128,6 @@ def test_current_reads_the_environment_once(monkeypatch) -> None:
 def test_the_example_settings_are_the_defaults() -> None:
     """local.settings.json.example shows every setting with its default."""
     values = json.loads(Path("local.settings.json.example").read_text())["Values"]
-    own = {name: value for name, value in values.items() if name.startswith("REGISTRY_")}
-    assert len(own) == 4
+    own = {name: value for name, value in values.items() if name.startswith(("REGISTRY_", "PROCESSING_"))}
+    assert len(own) == 12
     assert read(own) == Settings()

@@ -1,0 +1,81 @@
+"""Sender and receiver are killed in the middle of deliveries: each registry gets there, and repeats can be told."""
+
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+
+import requests
+
+from tests.e2e.process import Devhost
+from tests.receiver import SECRET, Receiver
+
+REGISTRIES = 10
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for it, half a minute at most."""
+    for _ in range(600):
+        if holds():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not come to that")
+
+
+def delivered(host: Devhost) -> int:
+    return requests.get(f"{host.url}/api/stats").json()["processing"]["delivered"]
+
+
+def finished(host: Devhost) -> dict[str, str]:
+    """Registries that were just finished, each with an item of its own: by id."""
+    items = {}
+    for number in range(REGISTRIES):
+        links = requests.post(f"{host.url}/api/open").json()["links"]
+        requests.post(links["add"], params={"item": f"Gift {number}"})
+        registry = requests.post(links["finish"]).json()["registry"]
+        items[registry["id"]] = f"Gift {number}"
+    return items
+
+
+def sender(tmp_path, receiver: Receiver) -> Devhost:
+    return Devhost(
+        tmp_path / "data",
+        PROCESSING_WEBHOOK_URL=receiver.url,
+        PROCESSING_WEBHOOK_SECRET=SECRET,
+        PROCESSING_FIRST_RETRY_SECONDS=1,
+    ).start()
+
+
+def test_a_receiver_that_dies_with_deliveries_in_its_hands(tmp_path) -> None:
+    """It had them, gave no answer, and was away: when it is back it gets them again, under the same ids."""
+    with Receiver() as receiver:
+        answers = receiver.answer
+        receiver.answer = lambda request: request.connection.close()
+        host = sender(tmp_path, receiver)
+        items = finished(host)
+        until(lambda: set(receiver.ids) == set(items))
+        receiver.stop()
+        assert delivered(host) == 0
+        time.sleep(1.5)  # attempts fail meanwhile
+        receiver.answer = answers
+        receiver.start()
+        until(lambda: delivered(host) == REGISTRIES)
+        assert len(receiver.ids) >= 2 * REGISTRIES
+        taken = {delivery.id: delivery.body for delivery in receiver.deliveries}
+        assert {id: body["registry"]["items"] for id, body in taken.items()} == {id: [it] for id, it in items.items()}
+        host.stop()
+
+
+def test_a_sender_that_dies_with_deliveries_in_its_hands(tmp_path) -> None:
+    """Killed before it had an answer, it sends them again after its start."""
+    with Receiver() as receiver:
+        held: list[BaseHTTPRequestHandler] = []
+        answers, receiver.answer = receiver.answer, lambda request: held.append(request) or time.sleep(1)
+        host = sender(tmp_path, receiver)
+        items = finished(host)
+        until(lambda: len(held) >= REGISTRIES)
+        host.kill()
+        receiver.answer = answers
+        host.start()
+        until(lambda: delivered(host) == REGISTRIES)
+        assert set(receiver.ids) == set(items)
+        host.stop()
