@@ -9,8 +9,8 @@ from urllib.parse import urljoin
 import azure.durable_functions as df
 from azure.functions import AuthLevel, Context, HttpMethod, HttpRequest, HttpResponse
 
-from registry import __version__, clock, settings
-from registry.http import Problem, answer, plain, problem, registry_id, requested_item, shown, wants_plain_text
+from registry import __version__, clock, openapi, page, problems, settings
+from registry.http import answer, plain, problem, registry_id, requested_item, shown, wants_plain_text
 from registry.hub import (
     Hub,
     HubUnavailable,
@@ -23,6 +23,7 @@ from registry.hub import (
     UnknownRegistry,
 )
 from registry.model import Processing, Registry
+from registry.problems import Problem
 from registry.telemetry import trace_of
 from registry.times import to_text
 
@@ -30,13 +31,13 @@ blueprint = df.Blueprint()
 
 CHANGES = [HttpMethod.GET, HttpMethod.POST]
 """Methods of the routes that change state: POST is recommended, GET is what the original offers."""
-STATUS = {
-    UnknownRegistry: HTTPStatus.NOT_FOUND,
-    RegistryOpen: HTTPStatus.CONFLICT,
-    RegistryClosed: HTTPStatus.CONFLICT,
-    RegistryFull: HTTPStatus.CONFLICT,
-    KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
-    HubUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+KINDS = {
+    UnknownRegistry: problems.UNKNOWN_REGISTRY,
+    RegistryOpen: problems.REGISTRY_OPEN,
+    RegistryClosed: problems.REGISTRY_CLOSED,
+    RegistryFull: problems.REGISTRY_FULL,
+    KeyReused: problems.KEY_REUSED,
+    HubUnavailable: problems.HUB_UNAVAILABLE,
 }
 RETRY = {"Retry-After": "1"}
 
@@ -53,7 +54,7 @@ def answering(trigger: Trigger) -> Callable[..., Awaitable[HttpResponse]]:
         try:
             return await trigger(req, Hub(client, trace_of(context)))
         except Problem as error:
-            return problem(error.status, error.detail)
+            return problem(error.kind, error.detail)
         except RegistryError as error:
             return _refusal(error)
 
@@ -65,7 +66,7 @@ def _refusal(error: RegistryError, **members: Any) -> HttpResponse:
     if isinstance(error, OutcomeUnknown):
         return answer(HTTPStatus.ACCEPTED, members | {"detail": str(error)}, RETRY)
     headers = RETRY if isinstance(error, HubUnavailable) else {}
-    return problem(STATUS[type(error)], str(error), headers, **members)
+    return problem(KINDS[type(error)], str(error), headers, **members)
 
 
 @blueprint.function_name("open")
@@ -129,7 +130,7 @@ async def process_registry(req: HttpRequest, hub: Hub) -> HttpResponse:
     """Send a closed registry to the processing webhook again."""
     id, chosen = registry_id(req), settings.current()
     if chosen.webhook is None:
-        raise Problem(HTTPStatus.CONFLICT, "Nothing is sent for processing here: PROCESSING_WEBHOOK_URL is not set.")
+        raise Problem(problems.PROCESSING_OFF, "Nothing is sent for processing here.")
     return answer(HTTPStatus.ACCEPTED, shown(id, await hub.process(id, chosen.backoff)))
 
 
@@ -176,3 +177,17 @@ async def health(req: HttpRequest, hub: Hub) -> HttpResponse:
     except HubUnavailable as error:
         return _refusal(error, version=__version__)
     return answer(HTTPStatus.OK, {"status": "Healthy", "version": __version__})
+
+
+@blueprint.function_name("describe")
+@blueprint.route("openapi.json", methods=[HttpMethod.GET], auth_level=AuthLevel.ANONYMOUS)
+async def describe(req: HttpRequest) -> HttpResponse:
+    """The API's description of itself."""
+    return answer(HTTPStatus.OK, openapi.describe(settings.current()))
+
+
+@blueprint.function_name("home")
+@blueprint.route("home", methods=[HttpMethod.GET], auth_level=AuthLevel.ANONYMOUS)
+async def home(req: HttpRequest) -> HttpResponse:
+    """The page for people; where calls need a key, it is opened with ?code=, and passes that on."""
+    return HttpResponse(page.PAGE, headers=page.HEADERS)

@@ -13,6 +13,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header, parse_options_header
 
 from registry.model import Item, Registry
+from registry.problems import INVALID_ITEM, INVALID_KEY, ITEM_TOO_LONG, UNKNOWN_REGISTRY, Problem, ProblemType
 from registry.times import to_text
 
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
@@ -23,20 +24,11 @@ LONGEST_CHARACTER = 12
 """Bytes that one character of an item can take in a body: as JSON, two escapes like \\ud83c\\udf81."""
 
 
-class Problem(Exception):
-    """A request that cannot be served: the status, and in words what is wrong."""
-
-    def __init__(self, status: HTTPStatus, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
-
-
 def registry_id(request: HttpRequest) -> str:
     """The id in the path. Anything but 32 lower-case hex digits is a 404, before it gets into any URL."""
     id: str = request.route_params.get("id", "")
     if not REGISTRY_ID.fullmatch(id):
-        raise Problem(HTTPStatus.NOT_FOUND, "There is no registry with this id: an id is 32 lower-case hex digits.")
+        raise Problem(UNKNOWN_REGISTRY, "There is no registry with this id: an id is 32 lower-case hex digits.")
     return id
 
 
@@ -46,11 +38,11 @@ def requested_item(request: HttpRequest, max_length: int) -> Item:
     if text is None:
         text = _item_in_body(request, max_length)
     if not text.strip():
-        raise Problem(HTTPStatus.BAD_REQUEST, "The item is blank. Name a gift.")
+        raise Problem(INVALID_ITEM, "The item is blank.")
     if len(text) > max_length:
         raise _too_long(max_length)
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise Problem(HTTPStatus.BAD_REQUEST, "The item is not text: it has half of a surrogate pair.")
+        raise Problem(INVALID_ITEM, "The item is not text: it has half of a surrogate pair.")
     return Item(_idempotency_key(request), text)
 
 
@@ -84,10 +76,15 @@ def plain(status: HTTPStatus, text: str, headers: Mapping[str, str] | None = Non
     return _response(status, text, "text/plain; charset=utf-8", headers)
 
 
-def problem(status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None, **members: Any) -> HttpResponse:
-    """An error, as RFC 9457 has it; `members` are added to the standard ones."""
-    body = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail} | members
-    return _response(status, json.dumps(body, ensure_ascii=False), "application/problem+json", headers)
+def problem_body(kind: ProblemType, detail: str) -> dict[str, Any]:
+    """An error as RFC 9457 has it; its detail ends with what to do next."""
+    return {"type": kind.uri, "title": kind.title, "status": kind.status.value, "detail": f"{detail} {kind.advice}"}
+
+
+def problem(kind: ProblemType, detail: str, headers: Mapping[str, str] | None = None, **members: Any) -> HttpResponse:
+    """An error as an answer; `members` are added to the standard ones."""
+    body = problem_body(kind, detail) | members
+    return _response(kind.status, json.dumps(body, ensure_ascii=False), "application/problem+json", headers)
 
 
 def _response(status: HTTPStatus, body: str, content_type: str, headers: Mapping[str, str] | None) -> HttpResponse:
@@ -98,10 +95,7 @@ def _response(status: HTTPStatus, body: str, content_type: str, headers: Mapping
 def _item_in_body(request: HttpRequest, max_length: int) -> str:
     body = request.get_body()
     if not body:
-        raise Problem(
-            HTTPStatus.BAD_REQUEST,
-            'The item is missing. Send it as ?item=..., as JSON {"item": "..."} or as a text/plain body.',
-        )
+        raise Problem(INVALID_ITEM, "The item is missing.")
     if len(body) > LONGEST_CHARACTER * max_length + 1024:
         raise _too_long(max_length)
     content_type, parameters = parse_options_header(request.headers.get("Content-Type"))
@@ -110,11 +104,7 @@ def _item_in_body(request: HttpRequest, max_length: int) -> str:
             return _item_in_json(_decode(body, parameters))
         case "text/plain":
             return _decode(body, parameters)
-    raise Problem(
-        HTTPStatus.BAD_REQUEST,
-        "The Content-Type of the body must be application/json or text/plain. "
-        'Send the item as ?item=..., as JSON {"item": "..."} or as a text/plain body.',
-    )
+    raise Problem(INVALID_ITEM, "The Content-Type of the body must be application/json or text/plain.")
 
 
 def _decode(body: bytes, parameters: Mapping[str, str]) -> str:
@@ -125,7 +115,7 @@ def _decode(body: bytes, parameters: Mapping[str, str]) -> str:
         return body.decode(codec.name)
     except (ValueError, LookupError) as error:  # not in that charset, or no such charset
         raise Problem(
-            HTTPStatus.BAD_REQUEST, "The body is not text in the charset of its Content-Type (UTF-8 if it names none)."
+            INVALID_ITEM, "The body is not text in the charset of its Content-Type (UTF-8 if it names none)."
         ) from error
 
 
@@ -133,10 +123,10 @@ def _item_in_json(text: str) -> str:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Problem(HTTPStatus.BAD_REQUEST, "The body is not valid JSON.") from error
+        raise Problem(INVALID_ITEM, "The body is not valid JSON.") from error
     item = document.get("item") if isinstance(document, dict) else None
     if not isinstance(item, str):
-        raise Problem(HTTPStatus.BAD_REQUEST, 'The body must be a JSON object whose "item" is a string.')
+        raise Problem(INVALID_ITEM, 'The body must be a JSON object whose "item" is a string.')
     return item
 
 
@@ -145,11 +135,9 @@ def _idempotency_key(request: HttpRequest) -> str:
     if key is None:
         return uuid.uuid4().hex
     if not IDEMPOTENCY_KEY.fullmatch(key):
-        raise Problem(HTTPStatus.BAD_REQUEST, "The Idempotency-Key must be 1 to 128 visible ASCII characters.")
+        raise Problem(INVALID_KEY, "The Idempotency-Key must be 1 to 128 visible ASCII characters.")
     return key
 
 
 def _too_long(max_length: int) -> Problem:
-    return Problem(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The item is too long: an item has at most {max_length} characters."
-    )
+    return Problem(ITEM_TOO_LONG, f"The item is too long: an item has at most {max_length} characters.")

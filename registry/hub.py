@@ -213,7 +213,7 @@ class Hub:
             async with asyncio.timeout(min(patience, self._deadline - clock.monotonic())):
                 return await call
         except Exception as error:  # the SDK raises bare Exception for each answer it does not expect
-            raise HubUnavailable("The task hub does not answer. Try again later.") from error
+            raise HubUnavailable("The task hub does not answer.") from error
 
     async def _state(self, entity: df.EntityId) -> State | None:
         """The state of an entity, or None where it has none (some backends then say that it exists nevertheless)."""
@@ -291,9 +291,7 @@ class Hub:
 def _refuse(verdict: Verdict, registry: Registry) -> NoReturn:
     match verdict:
         case "reused":
-            raise KeyReused(
-                "The Idempotency-Key stands for another item in this registry. Use a new key for a new item."
-            )
+            raise KeyReused("The Idempotency-Key stands for another item in this registry.")
         case "closed":
             closed_at = to_text(registry.closed_at or registry.closes_at)
             raise RegistryClosed(f"The registry closed at {closed_at} and takes no more items.")

@@ -193,7 +193,7 @@ def test_what_cannot_be_sent(host, receiver) -> None:
     host.choose(webhook=None)
     answer = host.post(f"/api/process/{id}")
     assert answer.status_code == 409
-    assert "PROCESSING_WEBHOOK_URL is not set" in answer.get_body().decode()
+    assert "set PROCESSING_WEBHOOK_URL" in answer.get_body().decode()
 
 
 def test_a_webhook_that_is_taken_away_ends_the_sending(host, receiver) -> None:

@@ -18,6 +18,8 @@ def test_the_functions_of_the_app() -> None:
         "peek",
         "stats",
         "health",
+        "describe",
+        "home",
         "registry_orchestration",
         "processing_orchestration",
         "registry_list",
@@ -42,6 +44,8 @@ def test_routes_and_methods() -> None:
         "peek": ("peek/{id}", ["GET"]),
         "stats": ("stats", ["GET"]),
         "health": ("health", ["GET"]),
+        "describe": ("openapi.json", ["GET"]),
+        "home": ("home", ["GET"]),
     }
 
 
@@ -53,7 +57,8 @@ def test_the_auth_level_of_every_call_is_that_of_the_settings(level) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     bindings = [binding for line in done.stdout.splitlines() for binding in json.loads(line)["bindings"]]
     levels = {binding["route"]: binding["authLevel"] for binding in bindings if binding["type"] == "httpTrigger"}
-    assert levels.pop("health") == "ANONYMOUS"  # probes have no keys
+    free = {"health", "openapi.json", "home"}  # neither probes nor browsers have a key for these
+    assert {levels.pop(route) for route in free} == {"ANONYMOUS"}
     assert levels == dict.fromkeys(
         ["open", "add/{id}", "finish/{id}", "process/{id}", "peek/{id}", "stats"], level.upper()
     )

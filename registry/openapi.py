@@ -1,0 +1,320 @@
+"""The API's description of itself, as OpenAPI 3.1: limits are those of the settings, problems those of `problems`.
+
+https://spec.openapis.org/oas/v3.1.1.html
+"""
+
+from typing import Any, get_args
+
+from registry import __version__, problems
+from registry.http import IDEMPOTENCY_KEY, REGISTRY_ID, problem_body
+from registry.model import Processing
+from registry.problems import ProblemType
+from registry.settings import Settings
+
+Node = dict[str, Any]
+
+PROCESSING = get_args(Processing)
+
+ID = "8e3b2f1c5d7a4b069f21c3d4e5f60718"
+OPENED_AT, CLOSES_AT, CLOSED_AT = (f"2026-12-24T18:{moment}.000Z" for moment in ("00:00", "05:00", "00:30"))
+PROBLEMS = {
+    problems.INVALID_ITEM: "The item is blank.",
+    problems.INVALID_KEY: "The Idempotency-Key must be 1 to 128 visible ASCII characters.",
+    problems.UNKNOWN_REGISTRY: "There is no registry with this id.",
+    problems.REGISTRY_CLOSED: f"The registry closed at {CLOSED_AT} and takes no more items.",
+    problems.REGISTRY_FULL: "The registry is full: it has 500 items, the most it takes.",
+    problems.REGISTRY_OPEN: f"The registry is open until {CLOSES_AT}, and is sent when it closes.",
+    problems.PROCESSING_OFF: "Nothing is sent for processing here.",
+    problems.ITEM_TOO_LONG: "The item is too long: an item has at most 1024 characters.",
+    problems.KEY_REUSED: "The Idempotency-Key stands for another item in this registry.",
+    problems.HUB_UNAVAILABLE: "The task hub does not answer.",
+}
+"""Every kind of problem, with what is said of one."""
+
+
+def describe(settings: Settings) -> Node:
+    """The OpenAPI document of an app with these settings."""
+    document = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Holiday Registry",
+            "version": __version__,
+            "description": "A gift registry that lives "
+            f"{settings.open_for.total_seconds():.0f} seconds: open one, add gifts, peek, finish it. If nobody "
+            "finishes it, it closes by itself. Then it is sent for processing.",
+        },
+        "servers": [{"url": "/api"}],
+        "paths": _paths(settings),
+        "components": {
+            "schemas": _schemas(settings),
+            "parameters": _parameters(settings),
+            "headers": _headers(),
+            "examples": {
+                kind.name: {"summary": kind.title, "description": kind.advice, "value": problem_body(kind, detail)}
+                for kind, detail in PROBLEMS.items()
+            },
+            "securitySchemes": {
+                "keyInHeader": {"type": "apiKey", "in": "header", "name": "x-functions-key"},
+                "keyInQuery": {"type": "apiKey", "in": "query", "name": "code"},
+            },
+        },
+    }
+    if settings.auth_level == "function":
+        document["security"] = [{"keyInHeader": []}, {"keyInQuery": []}]
+    return document
+
+
+def _paths(settings: Settings) -> Node:
+    registry = [_ref("parameters/id")]
+    item = [_ref("parameters/item"), _ref("parameters/idempotencyKey")]
+    required = _parameters(settings)["item"] | {"required": True}  # a GET has no body that could hold it
+    hub = problems.HUB_UNAVAILABLE
+    unknown = problems.UNKNOWN_REGISTRY
+    opened = _json("The registry is open.", "Opened", _opened(), headers=["Location"])
+    opened["content"]["text/plain"] = {"schema": _ref("schemas/Id"), "example": ID}
+    add = {
+        "200": _json("The item is in the registry, and will be there when it closes.", "Added", _added()),
+        "202": _unknown("The outcome is not known yet: repeat with the itemKey as Idempotency-Key.", "Unconfirmed"),
+        **_refused(
+            problems.INVALID_ITEM,
+            problems.INVALID_KEY,
+            unknown,
+            problems.REGISTRY_CLOSED,
+            problems.REGISTRY_FULL,
+            problems.ITEM_TOO_LONG,
+            problems.KEY_REUSED,
+            hub,
+        ),
+    }
+    finish = {
+        "200": _json("The registry is closed.", "Shown", _shown(closed=True)),
+        "202": _unknown("The outcome is not known yet: repeat.", "Unknown"),
+        **_refused(unknown, hub),
+    }
+    process = {
+        "202": _json("It is being sent again: peek shows what comes of it.", "Processed", _shown(closed=True)),
+        **_refused(unknown, problems.REGISTRY_OPEN, problems.PROCESSING_OFF, hub),
+    }
+    paths = {
+        "/open": _change("Open a registry", [], {"201": opened, **_refused(hub)}, "open"),
+        "/add/{id}": _change("Add an item to a registry", registry + item, add, "add", _item_body()),
+        "/finish/{id}": _change("Close a registry", registry, finish, "finish"),
+        "/process/{id}": {"post": _operation("Send a closed registry again", registry, process, "process")},
+        "/peek/{id}": _show("Show a registry", registry, "Shown", _shown(), "peek", unknown, hub),
+        "/stats": _show("Count registries and items", [], "Stats", _stats(), "stats", hub),
+        "/health": _show("Say whether the app can work", [], "Health", _health(), "health", hub),
+        "/openapi.json": _show("Describe this API", [], "Description", None, "describe"),
+        "/home": {
+            "get": _operation(
+                "The page for people",
+                [],
+                {"200": {"description": "A page.", "content": {"text/html": {"schema": {"type": "string"}}}}},
+                "home",
+            )
+        },
+    }
+    paths["/add/{id}"]["get"]["parameters"] = [*registry, required, _ref("parameters/idempotencyKey")]
+    for path in ("/health", "/openapi.json", "/home"):
+        paths[path]["get"]["security"] = []
+    return paths
+
+
+def _operation(summary: str, parameters: list[Node], responses: Node, name: str, body: Node | None = None) -> Node:
+    operation = {"summary": summary, "operationId": name, "parameters": parameters, "responses": responses}
+    return operation | ({"requestBody": body} if body else {})
+
+
+def _change(summary: str, parameters: list[Node], responses: Node, name: str, body: Node | None = None) -> Node:
+    """What changes state takes POST, and GET as the original does."""
+    return {
+        "post": _operation(summary, parameters, responses, name, body),
+        "get": _operation(f"{summary} (POST is recommended)", parameters, responses, f"{name}ByGet"),
+    }
+
+
+def _show(summary: str, parameters: list[Node], schema: str, example: Any, name: str, *kinds: ProblemType) -> Node:
+    responses = {"200": _json(f"{summary}.", schema, example), **_refused(*kinds)}
+    return {"get": _operation(summary, parameters, responses, name)}
+
+
+def _json(description: str, schema: str, example: Any, headers: list[str] | None = None) -> Node:
+    media: Node = {"schema": _ref(f"schemas/{schema}")}
+    if example is not None:
+        media["example"] = example
+    names = ["Cache-Control", *(headers or [])]
+    shown = {name: _ref(f"headers/{name}") for name in names}
+    return {"description": description, "headers": shown, "content": {"application/json": media}}
+
+
+def _unknown(description: str, schema: str) -> Node:
+    return _json(description, schema, None, headers=["Retry-After"])
+
+
+def _refused(*kinds: ProblemType) -> Node:
+    """The answers for kinds of problems: one for each status."""
+    answers: Node = {}
+    for kind in kinds:
+        same = [each for each in kinds if each.status == kind.status]
+        headers = {"Cache-Control": _ref("headers/Cache-Control")}
+        if kind is problems.HUB_UNAVAILABLE:
+            headers["Retry-After"] = _ref("headers/Retry-After")
+        answers[str(kind.status.value)] = {
+            "description": " or ".join(each.title for each in same) + ".",
+            "headers": headers,
+            "content": {
+                "application/problem+json": {
+                    "schema": _ref("schemas/Problem"),
+                    "examples": {each.name: _ref(f"examples/{each.name}") for each in same},
+                }
+            },
+        }
+    return answers
+
+
+def _item_body() -> Node:
+    return {
+        "description": "The item, unless it is in the query.",
+        "content": {
+            "application/json": {
+                "schema": _object({"item": _ref("schemas/Item")}),
+                "example": {"item": "Commodore 64"},
+            },
+            "text/plain": {"schema": _ref("schemas/Item"), "example": "Commodore 64"},
+        },
+    }
+
+
+def _parameters(settings: Settings) -> Node:
+    return {
+        "id": {"name": "id", "in": "path", "required": True, "schema": _ref("schemas/Id"), "example": ID},
+        "item": {
+            "name": "item",
+            "in": "query",
+            "description": "The item; it wins over the body.",
+            "schema": _ref("schemas/Item"),
+        },
+        "idempotencyKey": {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": "Adds with the same key and item are one item. Made at random where it is missing.",
+            "schema": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
+        },
+    }
+
+
+def _headers() -> Node:
+    return {
+        "Cache-Control": {"required": True, "schema": {"const": "no-store"}},
+        "Location": {"required": True, "description": "Where to peek at it.", "schema": {"type": "string"}},
+        "Retry-After": {
+            "required": True,
+            "description": "Seconds.",
+            "schema": {"type": "string", "pattern": "^[0-9]+$"},
+        },
+    }
+
+
+def _schemas(settings: Settings) -> Node:
+    moment = {"type": "string", "format": "date-time", "description": "RFC 3339, in UTC."}
+    count = {"type": "integer", "minimum": 0}
+    text = {"type": "string"}
+    url = {"type": "string", "format": "uri"}
+    processing = {"enum": list(PROCESSING)}
+    unconfirmed = {"id": _ref("schemas/Id"), "item": text, "itemKey": text, "detail": text}
+    return {
+        "Id": {"type": "string", "pattern": f"^{REGISTRY_ID.pattern}$", "description": "Who knows it may use it."},
+        "Item": {"type": "string", "minLength": 1, "maxLength": settings.max_item_length, "pattern": r"\S"},
+        "Registry": _object(
+            {
+                "id": _ref("schemas/Id"),
+                "items": {"type": "array", "items": text},
+                "openedAt": moment,
+                "closesAt": moment,
+                "closedAt": {"anyOf": [moment, {"type": "null"}]},
+                "closedBy": {"enum": ["user", "timeout", None]},
+                "processing": processing,
+            }
+        ),
+        "Shown": _object({"status": {"enum": ["Open", "Closed"]}, "registry": _ref("schemas/Registry")}),
+        "Processed": {"anyOf": [_ref("schemas/Shown"), _ref("schemas/Unknown")]},
+        "Opened": _object(
+            {
+                "id": _ref("schemas/Id"),
+                "status": {"const": "Open"},
+                "openedAt": moment,
+                "closesAt": moment,
+                "links": _object({"add": url, "finish": url, "peek": url}),
+            }
+        ),
+        "Added": _object({"id": _ref("schemas/Id"), "item": text, "itemKey": text, "itemsCount": count}),
+        "Unconfirmed": _object(unconfirmed),
+        "Unknown": _object({"detail": text}),
+        "Stats": _object(
+            {
+                "registryCount": count,
+                "itemsCount": count,
+                "openCount": count,
+                "closedCount": count,
+                "processing": _object(dict.fromkeys(PROCESSING, count)),
+            }
+        ),
+        "Health": _object({"status": {"const": "Healthy"}, "version": text}),
+        "Description": {"type": "object", "required": ["openapi"]},
+        "Problem": {
+            "type": "object",
+            "description": "RFC 9457. The detail ends with what to do next.",
+            "required": ["type", "title", "status", "detail"],
+            "properties": {
+                "type": {"enum": [kind.uri for kind in PROBLEMS]},
+                "title": text,
+                "status": {"type": "integer"},
+                "detail": text,
+                "itemKey": text,
+            },
+        },
+    }
+
+
+def _object(properties: Node) -> Node:
+    """An object with just these properties."""
+    return {
+        "type": "object",
+        "required": list(properties),
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+def _ref(name: str) -> Node:
+    return {"$ref": f"#/components/{name}"}
+
+
+def _opened() -> Node:
+    links = {name: f"http://127.0.0.1:7071/api/{name}/{ID}" for name in ("add", "finish", "peek")}
+    return {"id": ID, "status": "Open", "openedAt": OPENED_AT, "closesAt": CLOSES_AT, "links": links}
+
+
+def _added() -> Node:
+    return {"id": ID, "item": "Commodore 64", "itemKey": "c04d1a…", "itemsCount": 1}
+
+
+def _shown(closed: bool = False) -> Node:
+    registry = {
+        "id": ID,
+        "items": ["Commodore 64", "Zork Trilogy"],
+        "openedAt": OPENED_AT,
+        "closesAt": CLOSES_AT,
+        "closedAt": CLOSED_AT if closed else None,
+        "closedBy": "user" if closed else None,
+        "processing": "pending",
+    }
+    return {"status": "Closed" if closed else "Open", "registry": registry}
+
+
+def _stats() -> Node:
+    processing = {"off": 0, "pending": 0, "delivered": 1, "failed": 0}
+    return {"registryCount": 2, "itemsCount": 3, "openCount": 1, "closedCount": 1, "processing": processing}
+
+
+def _health() -> Node:
+    return {"status": "Healthy", "version": __version__}

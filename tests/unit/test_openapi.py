@@ -1,0 +1,92 @@
+import asyncio
+import json
+import re
+
+import pytest
+from azure.functions import HttpRequest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from registry import api, problems
+from registry.openapi import PROBLEMS, describe
+from registry.problems import ProblemType
+from registry.settings import Settings
+from tests.virtual import registry_app
+
+
+def test_the_description_is_openapi() -> None:
+    """Version 3.1, without a mistake."""
+    errors = list(OpenAPIV31SpecValidator(describe(Settings())).iter_errors())
+    assert errors == []
+
+
+def test_it_is_served() -> None:
+    """As JSON, for everybody."""
+    describe_ = api.describe._function.get_user_function()
+    response = asyncio.run(describe_(HttpRequest("GET", "http://x/api/openapi.json", body=b"")))
+    assert response.headers["Content-Type"] == "application/json"
+    assert json.loads(response.get_body())["openapi"] == "3.1.0"
+
+
+def test_every_route_is_described_and_no_other() -> None:
+    """With its methods."""
+    described = {(path, method) for path, methods in describe(Settings())["paths"].items() for method in methods}
+    served = {
+        (f"/{each.trigger['route']}", str(method).lower())
+        for each in registry_app().http
+        for method in each.trigger["methods"]
+    }
+    assert described == served
+
+
+def test_every_problem_is_explained() -> None:
+    """Each kind that there is, by an example under its type URI."""
+    kinds = [each for each in vars(problems).values() if isinstance(each, ProblemType)]
+    assert set(PROBLEMS) == set(kinds)
+    document = describe(Settings())
+    for kind in kinds:
+        at = document
+        path, _, pointer = kind.uri.partition("#/")
+        assert path == "/api/openapi.json"
+        for name in pointer.split("/"):
+            at = at[name]
+        assert at["value"]["type"] == kind.uri
+        assert at["value"]["detail"].endswith(kind.advice)
+        assert kind.advice in at["description"]
+
+
+def test_problem_types_do_not_change() -> None:
+    """Callers tell problems by them."""
+    assert sorted((kind.name, kind.status.value) for kind in PROBLEMS) == [
+        ("hub-unavailable", 503),
+        ("invalid-item", 400),
+        ("invalid-key", 400),
+        ("item-too-long", 413),
+        ("key-reused", 422),
+        ("processing-off", 409),
+        ("registry-closed", 409),
+        ("registry-full", 409),
+        ("registry-open", 409),
+        ("unknown-registry", 404),
+    ]
+
+
+def test_limits_are_those_of_the_settings() -> None:
+    """Not those of the defaults."""
+    document = describe(Settings(max_item_length=7))
+    assert document["components"]["schemas"]["Item"]["maxLength"] == 7
+
+
+@pytest.mark.parametrize("level", ["anonymous", "function"])
+def test_keys_are_wanted_where_the_settings_say_so(level) -> None:
+    """But not for probes, the page and the description."""
+    document = describe(Settings(auth_level=level))
+    assert ("security" in document) is (level == "function")
+    free = {path for path, methods in document["paths"].items() if methods.get("get", {}).get("security") == []}
+    assert free == {"/health", "/openapi.json", "/home"}
+
+
+def test_all_references_lead_somewhere() -> None:
+    """Within the document."""
+    document = describe(Settings())
+    for group, name in re.findall(r'"#/components/(\w+)/([\w-]+)"', json.dumps(document)):
+        assert name in document["components"][group]

@@ -1,0 +1,22 @@
+import base64
+import hashlib
+import re
+
+from registry.page import HEADERS, PAGE
+
+
+def test_the_policy_names_the_script_and_the_style() -> None:
+    """By their hashes, and nothing that would let others in."""
+    policy = dict(rule.split(" ", 1) for rule in HEADERS["Content-Security-Policy"].split("; "))
+    for tag, rule in (("script", "script-src"), ("style", "style-src")):
+        (text,) = re.findall(rf"<{tag}>(.*?)</{tag}>", PAGE, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert policy[rule] == f"'sha256-{digest}'"
+    assert policy["default-src"] == policy["form-action"] == policy["frame-ancestors"] == "'none'"
+    assert policy["connect-src"] == "'self'"
+
+
+def test_the_page_names_no_other_host() -> None:
+    """It works where only the app can be reached."""
+    addresses = re.findall(r"\b(?:https?:)?//[\w.-]+", re.sub(r"/\*.*?\*/|// .*", "", PAGE, flags=re.DOTALL))
+    assert set(addresses) <= {"http://www.w3.org"}  # the name of SVG, which is not fetched
