@@ -5,7 +5,7 @@ PORT ?= 7071
 DATA ?= .devhost
 BIN := $(VENV)/bin
 
-.PHONY: help run test quick check format bench func clean
+.PHONY: help run test quick check format bench screenshots func clean
 .DELETE_ON_ERROR:
 
 help: ## Show this
@@ -31,6 +31,9 @@ format: $(VENV)/dev ## Format the code
 
 bench: $(VENV)/dev ## Measure the speed beside its baselines
 	$(BIN)/python -m bench
+
+screenshots: $(VENV)/dev ## Take the pictures of the README again (needs a Chromium)
+	$(BIN)/python -m tests.browser.screenshots
 
 # Azure Functions Core Tools run the Python that is first in the path, and need a storage account: Azurite stands in.
 func: $(VENV)/app local.settings.json ## Start the app on the real host (Core Tools and Azurite, from npm)

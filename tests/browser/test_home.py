@@ -1,0 +1,385 @@
+"""The page, as people use it."""
+
+import re
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import requests
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.receiver import Receiver
+
+MOST_BYTES = 50_000
+
+
+def opened(visit, home: str, **more) -> Page:
+    """The page with a registry that it has just opened."""
+    page = visit(home, **more)
+    page.get_by_role("button", name="Open a registry").click()
+    expect(page.get_by_role("heading", name="The registry is open")).to_be_visible()
+    return page
+
+
+def add(page: Page, text: str) -> None:
+    page.get_by_label("Add a gift").fill(text)
+    page.keyboard.press("Enter")
+
+
+def items(page: Page):
+    return page.locator("#items > li")
+
+
+def api(page: Page, call: str) -> str:
+    """The address of a call for the registry that the page shows."""
+    address, _, id = page.url.partition("#")
+    return f"{address.removesuffix('home')}{call}/{id}"
+
+
+def finish(page: Page) -> None:
+    page.get_by_role("button", name="Finish the registry…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Finish it").click()
+    expect(page.get_by_role("heading", name="The registry is closed")).to_be_visible()
+
+
+def test_the_life_of_a_registry(visit, home, receiver) -> None:
+    """Open, add, finish, and what became of it."""
+    page = opened(visit, home)
+    assert re.fullmatch(r".*/api/home#[0-9a-f]{32}", page.url)
+    expect(page.get_by_label("Link to share")).to_have_value(page.url)
+    expect(page.get_by_role("timer")).to_have_text(re.compile(r"5:00|4:5\d"))
+    expect(page.get_by_label("Add a gift")).to_be_focused()
+    add(page, "Commodore 64")
+    add(page, "Zork Trilogy")
+    expect(items(page)).to_have_text(["Commodore 64", "Zork Trilogy"])
+    assert requests.get(api(page, "peek")).json()["registry"]["items"] == ["Commodore 64", "Zork Trilogy"]
+    page.get_by_role("button", name="Finish the registry…").click()
+    page.get_by_role("button", name="Keep it open").click()
+    expect(page.get_by_role("heading", name="The registry is open")).to_be_visible()
+    finish(page)
+    expect(page.get_by_text("Somebody finished it at")).to_be_visible()
+    expect(page.get_by_text("It was sent to be wrapped up.")).to_be_visible()
+    expect(page.get_by_label("Add a gift")).to_be_hidden()
+    expect(items(page)).to_have_text(["Commodore 64", "Zork Trilogy"])
+    assert receiver.ids[-1] == page.url.partition("#")[2]
+    page.get_by_role("link", name="Open another one").click()
+    expect(page.get_by_role("button", name="Open a registry")).to_be_visible()
+
+
+def test_an_item_shows_at_once_and_tells_that_it_is_not_in_yet(visit, home) -> None:
+    """It is only what it is when the API has said so."""
+    page = opened(visit, home)
+    page.route("**/api/add/*", lambda route: None)  # no answer
+    add(page, "Bike")
+    expect(items(page)).to_have_text(["Bikesending…"])
+
+
+def test_an_item_that_is_not_confirmed_is_sent_again_under_its_key(visit, home) -> None:
+    """A 202 and a lost answer: it is one item in the end."""
+    page = opened(visit, home, quiet=False)
+    keys = []
+
+    def answer(route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        if len(keys) == 1:
+            route.fulfill(status=202, json={"detail": "not known"})
+        elif len(keys) == 2:
+            route.fetch()  # it arrives, and the answer is lost
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/api/add/*", answer)
+    add(page, "Bike")
+    expect(page.get_by_text("not yet confirmed, trying again…")).to_be_visible()
+    expect(items(page)).to_have_text(["Bike"])
+    assert len(keys) == 3
+    assert len(set(keys)) == 1
+    assert requests.get(api(page, "peek")).json()["registry"]["items"] == ["Bike"]
+
+
+def test_items_stay_in_the_order_in_which_they_were_typed(visit, home) -> None:
+    """However quickly, and although the first takes longest."""
+    page = opened(visit, home)
+    page.route("**/api/add/*", lambda route: (time.sleep(0.3), route.continue_()), times=1)
+    for number in range(4):
+        add(page, f"Gift {number}")
+    expect(page.locator("#items small")).to_have_count(0)
+    expected = [f"Gift {number}" for number in range(4)]
+    expect(items(page)).to_have_text(expected)
+    assert requests.get(api(page, "peek")).json()["registry"]["items"] == expected
+
+
+def test_two_people_see_each_others_items(visit, home) -> None:
+    """Within two seconds, and the close too."""
+    page = opened(visit, home)
+    other = visit(page.url)
+    expect(other.get_by_role("heading", name="The registry is open")).to_be_visible()
+    began = time.monotonic()
+    add(page, "Bike")
+    expect(items(other)).to_have_text(["Bike"])
+    add(other, "Book")
+    expect(items(page)).to_have_text(["Bike", "Book"])
+    assert time.monotonic() - began < 10  # both; a poll is due each 1.2 s, and machines may be slow
+    finish(other)
+    expect(page.get_by_role("heading", name="The registry is closed")).to_be_visible()
+
+
+def test_polls_are_less_than_two_seconds_apart(visit, home) -> None:
+    """While the page is visible; none while it is hidden, and one at once when it is visible again."""
+    page = opened(visit, home)
+    moments: list[float] = []
+    page.on("request", lambda request: moments.append(time.monotonic()) if "/peek/" in request.url else None)
+    page.wait_for_timeout(4000)
+    pauses = [later - sooner for sooner, later in pairwise(moments)]
+    assert pauses
+    assert sorted(pauses)[len(pauses) // 2] < 2
+    page.evaluate(
+        "Object.defineProperty(document, 'hidden', {value: true, configurable: true});"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    page.wait_for_timeout(500)
+    moments.clear()
+    page.wait_for_timeout(2500)
+    assert moments == []
+    with page.expect_request("**/peek/*"):
+        page.evaluate(
+            "Object.defineProperty(document, 'hidden', {value: false, configurable: true});"
+            "document.dispatchEvent(new Event('visibilitychange'))"
+        )
+
+
+def test_a_registry_times_out_before_the_visitors_eyes(visit, hasty_home) -> None:
+    """The countdown ends, and the page says so; nothing is sent from this host."""
+    page = opened(visit, hasty_home)
+    add(page, "Bike")
+    expect(page.get_by_role("heading", name="The registry is closed")).to_be_visible()
+    expect(page.get_by_text("Its time was up at")).to_be_visible()
+    expect(page.get_by_text("It is kept here, and sent nowhere.")).to_be_visible()
+    expect(page.get_by_role("heading", name="The registry is closed")).to_be_focused()
+    expect(page.get_by_role("timer")).to_be_hidden()
+
+
+@pytest.mark.parametrize("hours", [-30, 30])
+def test_the_countdown_is_right_where_the_visitors_clock_is_not(visit, context, home, hours) -> None:
+    """The server's Date counts."""
+    context.add_init_script(f"const now = Date.now; Date.now = () => now() + {hours} * 3600e3")
+    page = opened(visit, home)
+    expect(page.get_by_role("timer")).to_have_text(re.compile(r"5:00|4:5\d"))
+
+
+@pytest.mark.parametrize("text", ["<img src=x onerror=alert(1)>", "<script>alert(1)</script>", "&amp; {{7*7}} ${1}"])
+def test_an_item_is_only_ever_text(visit, home, text) -> None:
+    """It neither runs nor becomes an element."""
+    page = opened(visit, home)
+    page.on("dialog", lambda dialog: pytest.fail("a script of an item ran"))
+    add(page, text)
+    expect(items(page)).to_have_text([text])
+    other = visit(page.url)
+    expect(items(other)).to_have_text([text])
+    assert items(other).locator("*").count() == 0
+
+
+def test_scripts_of_others_do_not_run(visit, home) -> None:
+    """The policy names the one script and the one style by hash."""
+    policy = requests.get(home).headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    page = visit(home, quiet=False)
+    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))")
+    assert page.evaluate("window.ran") is None
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.ran = 1\">')")
+    page.wait_for_timeout(200)
+    assert page.evaluate("window.ran") is None
+
+
+def test_the_page_is_small_and_asks_nobody_else(visit, context, home) -> None:
+    """Less than 50 kB with all that it loads, and shown before the API answers."""
+    asked: list[str] = []
+    context.on("request", lambda request: asked.append(request.url))
+    context.route("**/api/stats", lambda route: None)
+    page = visit(home)
+    expect(page.get_by_role("button", name="Open a registry")).to_be_visible()
+    host = home.removesuffix("home")
+    assert all(url.startswith((host, "data:")) for url in asked)
+    assert [url for url in asked if url.startswith("http")] == [home, f"{host}stats"]
+    assert len(requests.get(home).content) < MOST_BYTES
+
+
+def test_errors_of_the_api_are_told_in_words(visit, home) -> None:
+    """What was refused is back in the field, and the list is as it was."""
+    page = opened(visit, home, quiet=False)
+    alert = page.get_by_role("alert")
+    add(page, "   ")
+    expect(alert).to_have_text("Name a gift, then press Enter.")
+    add(page, "x" * 101)
+    expect(alert).to_contain_text("an item has at most 100 characters. Shorten it")
+    expect(page.get_by_label("Add a gift")).to_have_value("x" * 101)
+    for number in range(5):
+        add(page, f"Gift {number}")
+    expect(items(page)).to_have_count(5)
+    add(page, "One more")
+    expect(alert).to_contain_text("“One more” was not added. The registry is full: it has 5 items")
+    expect(items(page)).to_have_count(5)
+
+
+def test_an_item_that_comes_too_late(visit, home) -> None:
+    """Somebody else has finished the registry a moment before."""
+    page = opened(visit, home, quiet=False)
+    page.route("**/api/peek/*", lambda route: None)  # it has not heard of the close
+    requests.post(api(page, "finish"))
+    add(page, "Bike")
+    expect(page.get_by_role("alert")).to_contain_text("takes no more items. Open another registry")
+
+
+def test_a_link_that_leads_nowhere(visit, home) -> None:
+    """The page says so, and offers to open a registry."""
+    for wrong in ("0" * 32, "nonsense", "../stats"):
+        page = visit(f"{home}#{wrong}", quiet=False)
+        expect(page.get_by_role("alert")).to_contain_text("There is no such registry")
+        expect(page.get_by_role("button", name="Open a registry")).to_be_visible()
+        page.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(401, "wants a key"), (503, "does not answer. Try again"), (418, "answered with 418")]
+)
+def test_a_host_that_cannot(visit, context, home, status, words) -> None:
+    """Whatever it answers is told in words."""
+    problem = {"detail": "The task hub does not answer. Try again later."} if status == 503 else {}
+    context.route("**/api/open", lambda route: route.fulfill(status=status, json=problem))
+    page = visit(home, quiet=False)
+    page.get_by_role("button", name="Open a registry").click()
+    expect(page.get_by_role("alert")).to_contain_text(words)
+    expect(page.get_by_role("button", name="Open a registry")).to_be_enabled()
+
+
+def test_a_key_in_the_address_is_passed_on(visit, context, home) -> None:
+    """In a header, so that it does not get into the address of each call."""
+    keys: list[str | None] = []
+    context.on("request", lambda request: keys.append(request.headers.get("x-functions-key")))
+    page = visit(f"{home}?code=the-key")
+    page.get_by_role("button", name="Open a registry").click()
+    expect(page.get_by_role("heading", name="The registry is open")).to_be_visible()
+    assert set(keys[1:]) == {"the-key"}
+
+
+def test_offline_nothing_is_lost(visit, context, home) -> None:
+    """What was added is sent when the network is back."""
+    page = opened(visit, home, quiet=False)
+    context.set_offline(True)
+    add(page, "Bike")
+    expect(page.get_by_role("alert")).to_contain_text("You are offline.")
+    expect(page.get_by_text("not yet confirmed, trying again…")).to_be_visible()
+    context.set_offline(False)
+    expect(items(page)).to_have_text(["Bike"])
+    expect(page.get_by_role("alert")).to_be_empty()
+
+
+def test_polls_are_rarer_while_they_fail(visit, home) -> None:
+    """The pause doubles, and the page says that there is no answer."""
+    page = opened(visit, home, quiet=False)
+    moments: list[float] = []
+
+    def fail(route) -> None:
+        moments.append(time.monotonic())
+        route.abort()
+
+    page.route("**/api/peek/*", fail)
+    expect(page.get_by_role("alert")).to_contain_text("does not answer")
+    page.wait_for_timeout(6500)
+    pauses = [later - sooner for sooner, later in pairwise(moments)]
+    assert 1 <= len(pauses) <= 3
+    assert pauses[0] > 2
+
+
+def test_a_failed_delivery_can_be_sent_again(visit, home, receiver: Receiver) -> None:
+    """The state is shown, and a button for it."""
+    receiver.statuses = [410]
+    page = opened(visit, home)
+    finish(page)
+    expect(page.get_by_text("It could not be sent to be wrapped up.")).to_be_visible()
+    page.get_by_role("button", name="Send it again").click()
+    expect(page.get_by_text("It was sent to be wrapped up.")).to_be_visible()
+    expect(page.get_by_role("button", name="Send it again")).to_be_hidden()
+
+
+def test_the_keyboard_is_enough(visit, home) -> None:
+    """Open, add, finish, and the focus is where one goes on."""
+    page = visit(home)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Open a registry")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Add a gift")).to_be_focused()
+    page.keyboard.type("Bike")
+    page.keyboard.press("Enter")
+    expect(items(page)).to_have_text(["Bike"])
+    expect(page.get_by_label("Add a gift")).to_be_focused()
+    for _ in range(4):
+        page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Finish the registry…")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Keep it open")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Finish the registry…")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="The registry is closed")).to_be_focused()
+
+
+def test_what_happens_is_announced(visit, home) -> None:
+    """In a live region, for those who do not see it."""
+    page = opened(visit, home)
+    expect(page.get_by_role("status")).to_have_text("The registry is open. Share its link.")
+    add(page, "Bike")
+    expect(page.get_by_role("status")).to_contain_text("Bike")
+
+
+def test_a_phone_shows_all_of_it(visit, home) -> None:
+    """At 360 pixels nothing is cut off, however long an item is."""
+    page = opened(visit, home)
+    page.set_viewport_size({"width": 360, "height": 640})
+    add(page, "x" * 100)
+    expect(items(page)).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    finish(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_in_the_way_of_anybody(visit, home, scheme) -> None:
+    """axe-core finds no violation in any state."""
+    page = visit(home)
+    page.emulate_media(color_scheme=scheme)
+    check = Axe()
+
+    def accessible() -> None:
+        results = check.run(page)
+        assert results.violations_count == 0, results.generate_report()
+
+    accessible()
+    page.get_by_role("button", name="Open a registry").click()
+    add(page, "Bike")
+    expect(items(page)).to_have_text(["Bike"])
+    add(page, " ")
+    accessible()
+    page.get_by_role("button", name="Finish the registry…").click()
+    accessible()
+    page.get_by_role("button", name="Finish it").click()
+    expect(page.get_by_text("Somebody finished it at")).to_be_visible()
+    accessible()
+
+
+def test_the_page_links_to_the_description(visit, home) -> None:
+    """And that is there."""
+    page = visit(home)
+    link = page.get_by_role("link", name="Description of the API")
+    assert requests.get(link.evaluate("link => link.href")).json()["openapi"] == "3.1.0"
+
+
+def test_the_sources_hold_no_script_in_attributes() -> None:
+    """Which the policy would not run."""
+    source = Path("registry/home/index.html").read_text()
+    assert not re.search(r"\son\w+=|javascript:|style=", source)
