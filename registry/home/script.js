@@ -46,10 +46,10 @@ async function call(path, options = {}) {
   return { status: answer.status, body };
 }
 
-let id = "", shown = null, polls = 0, failures = 0, settling = 0, timer = 0;
+let id = "", shown = null, polls = 0, failures = 0, settling = 0, timer = 0, asking = false;
 let mine = []; // items of this visitor that no peek has shown yet: {key, text, state, ackedAt}
 
-function say(text) { $("news").textContent = text; }
+function say(text) { set("news", text); }
 let passing = false; // whether the alert is about the connection, and goes when that is back
 function alarm(text, passes = false) { passing = passes; set("alert", text); }
 function relieve() { if (passing) alarm(""); }
@@ -84,6 +84,7 @@ async function poll() {
   if (!id || document.hidden) return clearTimeout(timer);
   const of = id, began = ++polls;
   clearTimeout(timer);
+  asking = true;
   try {
     const { body } = await call(`peek/${encodeURIComponent(of)}`);
     if (of !== id || began !== polls) return; // of another registry, or a later poll is under way
@@ -95,6 +96,8 @@ async function poll() {
     if (error instanceof Refusal && error.status === 404) return unknown();
     alarm(explain(error), true);
     failures += 1;
+  } finally {
+    if (began === polls) asking = false;
   }
   if (shown && shown.status === "Closed") {
     if (!failures && shown.registry.processing !== "pending") return;
@@ -182,7 +185,7 @@ function tick() {
   const seconds = Math.max(0, Math.ceil(left / 1000));
   set("time", `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`);
   if (seconds === 60 || seconds === 10) say(`${seconds} seconds left`);
-  if (seconds === 0 && failures === 0) poll();
+  if (seconds === 0 && failures === 0 && !asking) poll();
 }
 
 let sending = Promise.resolve();
@@ -274,7 +277,7 @@ $("confirm").addEventListener("close", () => {
     const { status, body } = await call(`finish/${of}`, { method: "POST" });
     if (of !== id) return;
     if (status === 200) show(body, ++polls);
-    else alarm("The registry is being closed…");
+    else alarm("The registry is being closed…", true);
     $("registry-title").focus();
     poll();
     stats();

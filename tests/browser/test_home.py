@@ -162,6 +162,13 @@ def test_a_registry_times_out_before_the_visitors_eyes(visit, hasty_home) -> Non
     expect(page.get_by_role("timer")).to_be_hidden()
 
 
+def test_the_end_is_seen_however_slow_the_answers_are(visit, hasty_home) -> None:
+    """A poll that is due does not put off the one that is under way."""
+    page = opened(visit, hasty_home)
+    page.route("**/api/peek/*", lambda route: (page.wait_for_timeout(700), route.continue_()))
+    expect(page.get_by_role("heading", name="The registry is closed")).to_be_visible()
+
+
 @pytest.mark.parametrize("hours", [-30, 30])
 def test_the_countdown_is_right_where_the_visitors_clock_is_not(visit, context, home, hours) -> None:
     """The server's Date counts."""

@@ -1,8 +1,21 @@
+import asyncio
 import base64
 import hashlib
 import re
 
+from azure.functions import HttpRequest
+
+from registry import api
 from registry.page import HEADERS, PAGE
+
+
+def test_it_is_served_with_its_policy() -> None:
+    """As HTML."""
+    home = api.home._function.get_user_function()
+    response = asyncio.run(home(HttpRequest("GET", "http://x/api/home", body=b"")))
+    assert response.get_body().decode() == PAGE
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert response.headers["Content-Security-Policy"] == HEADERS["Content-Security-Policy"]
 
 
 def test_the_policy_names_the_script_and_the_style() -> None:
