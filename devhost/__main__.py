@@ -10,6 +10,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 from aiohttp import web
 
@@ -19,11 +20,12 @@ from devhost.http import Front, Route, routes, server
 from devhost.store import Store, StoreError
 
 SHUTDOWN_SECONDS = 5.0
+"""How long what is being served has to come to its end."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main() -> int:
-    """Run the host until Ctrl-C or SIGTERM; returns the exit code."""
+    """Run the host until Ctrl-C or SIGTERM ends the process; returns an exit code where it cannot run."""
     options = _options()
     _log_to_stdout()
     try:
@@ -35,7 +37,6 @@ def main() -> int:
     except (apps.AppError, StoreError, ValueError, OSError) as error:
         print(f"devhost: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 def _options() -> argparse.Namespace:
@@ -73,7 +74,7 @@ def _open_store(folder: Path) -> Store:
     return Store(folder / "taskhub.db")
 
 
-async def _serve(app: apps.App, table: list[Route], store: Store, options: argparse.Namespace) -> None:
+async def _serve(app: apps.App, table: list[Route], store: Store, options: argparse.Namespace) -> NoReturn:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
@@ -95,6 +96,9 @@ async def _serve(app: apps.App, table: list[Route], store: Store, options: argpa
     await front.drain(SHUTDOWN_SECONDS)
     await runner.cleanup()
     await host.stop()
+    # A function that is stuck in its thread would keep the process; what it does is not committed, and happens again.
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def _reachable(host: str) -> str:

@@ -109,6 +109,17 @@ def test_a_second_signal_ends_it_at_once(folder) -> None:
     assert running.process.returncode == 128 + signal.SIGINT
 
 
+def test_a_function_that_is_stuck_does_not_keep_it(folder) -> None:
+    """It is given some seconds to answer; what its thread does after that counts as not done."""
+    running = Running(folder)
+    with ThreadPoolExecutor() as pool:
+        stuck = pool.submit(requests.get, f"{running.url}/api/stuck")
+        time.sleep(0.3)
+        assert running.stop().splitlines()[-1] == "devhost: stopping"
+        assert stuck.exception() is not None
+    assert running.process.returncode == 0
+
+
 @pytest.mark.parametrize(("host", "shown"), [("::1", "[::1]"), ("0.0.0.0", "127.0.0.1")])
 def test_another_address_to_listen_on(folder, host, shown) -> None:
     """The URLs are such that this machine reaches them."""
