@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import azure.durable_functions as df
 
@@ -13,6 +14,9 @@ from registry.orchestrator import SEND
 
 blueprint = df.Blueprint()
 log = logging.getLogger(__name__)
+
+POSTS = ThreadPoolExecutor(100, "post")
+"""Threads of their own: a slow receiver holds up nothing else that needs a thread."""
 
 
 @blueprint.activity_trigger(input_name="id", activity=SEND)
@@ -32,7 +36,12 @@ async def send(id: str, client: df.DurableOrchestrationClient) -> str:
         log.warning("registry %s: not sent: %s", id[:8], error)
         return "again"
     body = json.dumps(shown(id, registry), ensure_ascii=False)
-    verdict, reason = await asyncio.to_thread(webhook.post, id, body, clock.utc_now())
+    try:
+        async with asyncio.timeout(webhook.timeout):
+            post = asyncio.get_running_loop().run_in_executor(POSTS, webhook.post, id, body, clock.utc_now())
+            verdict, reason = await post
+    except TimeoutError:  # an answer that comes drop by drop never meets the read time-out of requests
+        verdict, reason = "again", f"no answer within {webhook.timeout} s"
     if verdict != "delivered":
         log.warning("registry %s: processing webhook: %s", id[:8], reason)
     return verdict

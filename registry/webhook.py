@@ -30,7 +30,7 @@ class Webhook:
     secret: str = field(repr=False)
     """`whsec_` and the key in base64."""
     timeout: int
-    """Seconds to connect in, and seconds between two parts of the answer."""
+    """Seconds for an attempt; the longest that a `post` waits to connect, and for each part of the answer."""
 
     def post(self, id: str, body: str, now: datetime) -> tuple[Verdict, str]:
         """Deliver a JSON body under an id by which the receiver tells repeats; returns what came of it, and why.

@@ -121,6 +121,28 @@ def test_a_receiver_that_is_too_slow_is_tried_again(host, receiver) -> None:
     assert receiver.ids == [id, id]
 
 
+def test_an_answer_that_comes_drop_by_drop_is_too_slow(host, receiver, caplog) -> None:
+    """Each part of it may come in time: it is the attempt that has a limit."""
+
+    def drip(request: BaseHTTPRequestHandler) -> None:
+        request.send_response_only(200)
+        with suppress(OSError):
+            while not released.wait(0.2):
+                request.send_header("X-More", "to come")
+                request.flush_headers()
+        request.close_connection = True
+
+    released = threading.Event()
+    in_time, receiver.answer = receiver.answer, drip
+    id = closed(host)
+    assert processing(host, id) == "pending"
+    assert "no answer within 1 s" in caplog.text
+    released.set()
+    receiver.answer = in_time
+    host.advance(seconds=5)
+    assert processing(host, id) == "delivered"
+
+
 def test_the_body_of_the_answer_is_not_read(host, receiver) -> None:
     """However long it is, and however it is encoded."""
 

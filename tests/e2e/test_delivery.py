@@ -1,5 +1,6 @@
 """Sender and receiver are killed in the middle of deliveries: each registry gets there, and repeats can be told."""
 
+import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
@@ -78,4 +79,17 @@ def test_a_sender_that_dies_with_deliveries_in_its_hands(tmp_path) -> None:
         host.start()
         until(lambda: delivered(host) == REGISTRIES)
         assert set(receiver.ids) == set(items)
+        host.stop()
+
+
+def test_slow_answers_do_not_queue_up(tmp_path) -> None:
+    """The attempts for many registries are under way at the same time."""
+    with Receiver() as receiver:
+        all_are_here = threading.Barrier(REGISTRIES, timeout=5)
+        answers = receiver.answer
+        receiver.answer = lambda request: (all_are_here.wait(), answers(request))
+        host = sender(tmp_path, receiver)
+        items = finished(host)
+        until(lambda: delivered(host) == REGISTRIES)
+        assert sorted(receiver.ids) == sorted(items)
         host.stop()
