@@ -34,23 +34,21 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture(scope="package")
 def home(tmp_path_factory, receiver) -> Iterator[str]:
     """The address of the page, on a host that sends closed registries to the receiver."""
-    host = Devhost(
+    with Devhost(
         tmp_path_factory.mktemp("browser") / "data",
         REGISTRY_MAX_ITEM_LENGTH=100,
         REGISTRY_MAX_ITEMS=5,
         PROCESSING_WEBHOOK_URL=receiver.url,
         PROCESSING_WEBHOOK_SECRET=SECRET,
-    ).start()
-    yield f"{host.url}/api/home"
-    host.stop()
+    ) as host:
+        yield f"{host.url}/api/home"
 
 
 @pytest.fixture
 def hasty_home(tmp_path) -> Iterator[str]:
     """The page on a host whose registries live three seconds."""
-    host = Devhost(tmp_path / "data", REGISTRY_OPEN_SECONDS=3).start()
-    yield f"{host.url}/api/home"
-    host.stop()
+    with Devhost(tmp_path / "data", REGISTRY_OPEN_SECONDS=3) as host:
+        yield f"{host.url}/api/home"
 
 
 @pytest.fixture

@@ -45,12 +45,11 @@ def main() -> None:
     """Take them all, on a host of their own."""
     with tempfile.TemporaryDirectory() as folder, Receiver() as receiver, chromium() as browser:
         settings = {"PROCESSING_WEBHOOK_URL": receiver.url, "PROCESSING_WEBHOOK_SECRET": SECRET}
-        host = Devhost(Path(folder) / "data", **settings).start()
-        home = f"{host.url}/api/home"
-        take(browser, home, 720, "light", "open", "filled", "closed")
-        take(browser, home, 360, "light", "", "phone", "")
-        take(browser, home, 720, "dark", "", "dark", "")
-        host.stop()
+        with Devhost(Path(folder) / "data", **settings) as host:
+            home = f"{host.url}/api/home"
+            take(browser, home, 720, "light", "open", "filled", "closed")
+            take(browser, home, 360, "light", "", "phone", "")
+            take(browser, home, 720, "dark", "", "dark", "")
     print(json.dumps(sorted(path.name for path in FOLDER.glob("*.png"))))
 
 

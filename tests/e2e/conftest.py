@@ -18,9 +18,8 @@ def base_url(tmp_path_factory) -> Iterator[str]:
     if BASE_URL:
         yield f"{BASE_URL}/api"
         return
-    host = Devhost(tmp_path_factory.mktemp("e2e") / "data", REGISTRY_MAX_ITEMS=MAX_ITEMS).start()
-    yield f"{host.url}/api"
-    host.stop()
+    with Devhost(tmp_path_factory.mktemp("e2e") / "data", REGISTRY_MAX_ITEMS=MAX_ITEMS) as host:
+        yield f"{host.url}/api"
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +28,5 @@ def hasty_url(tmp_path_factory) -> Iterator[str]:
     if BASE_URL:
         yield f"{BASE_URL}/api"
         return
-    host = Devhost(tmp_path_factory.mktemp("hasty") / "data", REGISTRY_OPEN_SECONDS=2).start()
-    yield f"{host.url}/api"
-    host.stop()
+    with Devhost(tmp_path_factory.mktemp("hasty") / "data", REGISTRY_OPEN_SECONDS=2) as host:
+        yield f"{host.url}/api"

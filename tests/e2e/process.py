@@ -6,13 +6,14 @@ import re
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 
 
 class Devhost:
-    """Starts in `start` (and again after a kill), and serves the app of this project at `url`."""
+    """Runs while it is a context, and serves the app of this project at `url`."""
 
     def __init__(self, data: Path, port: int = 0, **settings: object) -> None:
         self._data = data
@@ -22,7 +23,7 @@ class Devhost:
         self.url = ""
 
     def start(self) -> "Devhost":
-        """Start, and wait until it is ready."""
+        """Start, the first time or after a kill, and wait until it is ready."""
         command = [sys.executable, "-u", "-m", "devhost", "--data", str(self._data), "--port", str(self._port)]
         self._log = (self._data.parent / "devhost.log").open("a+")
         begin = self._log.tell()
@@ -31,6 +32,7 @@ class Devhost:
         )
         while not (ready := re.search(r"ready on http://127\.0\.0\.1:(\d+)", self._printed(begin))):
             assert self._process.poll() is None, self._printed(begin)
+            time.sleep(0.01)
         self._port = int(ready[1])
         self.url = f"http://127.0.0.1:{self._port}"
         return self
@@ -39,8 +41,13 @@ class Devhost:
         self._log.seek(begin)
         return self._log.read()
 
-    def stop(self) -> None:
-        """Stop it as Ctrl-C does."""
+    __enter__ = start
+
+    def __exit__(self, failure: object, *more: object) -> None:
+        """Stop it as Ctrl-C does, or at once when the test has failed."""
+        if failure:
+            self.kill()
+            return
         self._process.terminate()
         assert self._process.wait(20) == 0
         self._log.close()

@@ -43,7 +43,7 @@ def sender(tmp_path, receiver: Receiver) -> Devhost:
         PROCESSING_WEBHOOK_URL=receiver.url,
         PROCESSING_WEBHOOK_SECRET=SECRET,
         PROCESSING_FIRST_RETRY_SECONDS=1,
-    ).start()
+    )
 
 
 def test_a_receiver_that_dies_with_deliveries_in_its_hands(tmp_path) -> None:
@@ -51,19 +51,18 @@ def test_a_receiver_that_dies_with_deliveries_in_its_hands(tmp_path) -> None:
     with Receiver() as receiver:
         answers = receiver.answer
         receiver.answer = lambda request: request.connection.close()
-        host = sender(tmp_path, receiver)
-        items = finished(host)
-        until(lambda: set(receiver.ids) == set(items))
-        receiver.stop()
-        assert delivered(host) == 0
-        time.sleep(1.5)  # attempts fail meanwhile
-        receiver.answer = answers
-        receiver.start()
-        until(lambda: delivered(host) == REGISTRIES)
-        assert len(receiver.ids) >= 2 * REGISTRIES
-        taken = {delivery.id: delivery.body for delivery in receiver.deliveries}
-        assert {id: body["registry"]["items"] for id, body in taken.items()} == {id: [it] for id, it in items.items()}
-        host.stop()
+        with sender(tmp_path, receiver) as host:
+            items = finished(host)
+            until(lambda: set(receiver.ids) == set(items))
+            receiver.stop()
+            assert delivered(host) == 0
+            time.sleep(1.5)  # attempts fail meanwhile
+            receiver.answer = answers
+            receiver.start()
+            until(lambda: delivered(host) == REGISTRIES)
+            assert len(receiver.ids) >= 2 * REGISTRIES
+            taken = {delivery.id: delivery.body for delivery in receiver.deliveries}
+            assert {id: body["registry"]["items"][0] for id, body in taken.items()} == items
 
 
 def test_a_sender_that_dies_with_deliveries_in_its_hands(tmp_path) -> None:
@@ -71,15 +70,14 @@ def test_a_sender_that_dies_with_deliveries_in_its_hands(tmp_path) -> None:
     with Receiver() as receiver:
         held: list[BaseHTTPRequestHandler] = []
         answers, receiver.answer = receiver.answer, lambda request: held.append(request) or time.sleep(1)
-        host = sender(tmp_path, receiver)
-        items = finished(host)
-        until(lambda: len(held) >= REGISTRIES)
-        host.kill()
-        receiver.answer = answers
-        host.start()
-        until(lambda: delivered(host) == REGISTRIES)
-        assert set(receiver.ids) == set(items)
-        host.stop()
+        with sender(tmp_path, receiver) as host:
+            items = finished(host)
+            until(lambda: len(held) >= REGISTRIES)
+            host.kill()
+            receiver.answer = answers
+            host.start()
+            until(lambda: delivered(host) == REGISTRIES)
+            assert set(receiver.ids) == set(items)
 
 
 def test_slow_answers_do_not_queue_up(tmp_path) -> None:
@@ -88,8 +86,7 @@ def test_slow_answers_do_not_queue_up(tmp_path) -> None:
         all_are_here = threading.Barrier(REGISTRIES, timeout=5)
         answers = receiver.answer
         receiver.answer = lambda request: (all_are_here.wait(), answers(request))
-        host = sender(tmp_path, receiver)
-        items = finished(host)
-        until(lambda: delivered(host) == REGISTRIES)
-        assert sorted(receiver.ids) == sorted(items)
-        host.stop()
+        with sender(tmp_path, receiver) as host:
+            items = finished(host)
+            until(lambda: delivered(host) == REGISTRIES)
+            assert sorted(receiver.ids) == sorted(items)

@@ -24,32 +24,30 @@ def wait_until_closed(host: Devhost, count: int) -> None:
 
 def test_many_registries_time_out_while_others_peek(tmp_path) -> None:
     """Each closes by itself, with what is in it, and the host stays small."""
-    host = Devhost(tmp_path / "data", REGISTRY_OPEN_SECONDS=4).start()
-    ids, _ = opens(host.url, 1, 1)
-    adds(host.url, 4, ids, 0.2)
-    ids += opens(host.url, 8, REGISTRIES - 1)[0]
-    assert peeks(host.url, ids, per_second=50, seconds=4).per_second > 0
-    wait_until_closed(host, REGISTRIES)
-    items = 0
-    for id in ids:
-        shown = requests.get(f"{host.url}/api/peek/{id}").json()
-        assert (shown["status"], shown["registry"]["closedBy"]) == ("Closed", "timeout")
-        items += len(shown["registry"]["items"])
-    assert requests.get(f"{host.url}/api/stats").json()["itemsCount"] == items > 0
-    assert resident_memory(host) < MOST_MEMORY
-    host.stop()
+    with Devhost(tmp_path / "data", REGISTRY_OPEN_SECONDS=4) as host:
+        ids, _ = opens(host.url, 1, 1)
+        adds(host.url, 4, ids, 0.2)
+        ids += opens(host.url, 8, REGISTRIES - 1)[0]
+        assert peeks(host.url, ids, per_second=50, seconds=4).per_second > 0
+        wait_until_closed(host, REGISTRIES)
+        items = 0
+        for id in ids:
+            shown = requests.get(f"{host.url}/api/peek/{id}").json()
+            assert (shown["status"], shown["registry"]["closedBy"]) == ("Closed", "timeout")
+            items += len(shown["registry"]["items"])
+        assert requests.get(f"{host.url}/api/stats").json()["itemsCount"] == items > 0
+        assert resident_memory(host) < MOST_MEMORY
 
 
 def test_many_timers_that_fell_due_while_the_host_was_down(tmp_path) -> None:
     """Requests are answered while they fire."""
-    host = Devhost(tmp_path / "data", REGISTRY_OPEN_SECONDS=3).start()
-    ids, _ = opens(host.url, 8, REGISTRIES)
-    host.kill()
-    time.sleep(3)
-    host.start()
-    assert requests.get(f"{host.url}/api/peek/{ids[-1]}").json()["registry"]["closedBy"] == "timeout"
-    wait_until_closed(host, REGISTRIES)
-    host.stop()
+    with Devhost(tmp_path / "data", REGISTRY_OPEN_SECONDS=3) as host:
+        ids, _ = opens(host.url, 8, REGISTRIES)
+        host.kill()
+        time.sleep(3)
+        host.start()
+        assert requests.get(f"{host.url}/api/peek/{ids[-1]}").json()["registry"]["closedBy"] == "timeout"
+        wait_until_closed(host, REGISTRIES)
 
 
 def resident_memory(host: Devhost) -> float:
