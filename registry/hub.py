@@ -146,7 +146,7 @@ class Hub:
         if registry.processing == "pending" and await self._is_being_sent(id):
             return registry
         again = processing_instance(id)
-        await self.start(PROCESSING, again, {"id": id, "backoff": backoff, "trace": self._trace})
+        await self._have_running(PROCESSING, again, {"id": id, "backoff": backoff, "trace": self._trace})
         async for _, registry in self._reads(id, self._deadline):
             if registry.processing == "pending":
                 return registry
@@ -272,6 +272,19 @@ class Hub:
 
     async def _is_being_sent(self, id: str) -> bool:
         return await self.is_running(id) or await self.is_running(processing_instance(id))
+
+    async def _have_running(self, orchestration: str, instance: str, input: Any) -> None:
+        """Start an orchestration, unless somebody else has just started it under this id."""
+        while True:
+            try:
+                await self.start(orchestration, instance, input)
+                return
+            except HubUnavailable:  # that, or the id was in use: the SDK does not tell which
+                if await self.is_running(instance):
+                    return
+                if clock.monotonic() + LONGEST_DELAY > self._deadline:
+                    raise
+            await clock.sleep(LONGEST_DELAY)
 
     async def _raise_finish(self, id: str) -> None:
         try:

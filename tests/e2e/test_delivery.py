@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 
 import requests
@@ -26,10 +27,10 @@ def delivered(host: Devhost) -> int:
     return requests.get(f"{host.url}/api/stats").json()["processing"]["delivered"]
 
 
-def finished(host: Devhost) -> dict[str, str]:
+def finished(host: Devhost, count: int = REGISTRIES) -> dict[str, str]:
     """Registries that were just finished, each with an item of its own: by id."""
     items = {}
-    for number in range(REGISTRIES):
+    for number in range(count):
         links = requests.post(f"{host.url}/api/open").json()["links"]
         requests.post(links["add"], params={"item": f"Gift {number}"})
         registry = requests.post(links["finish"]).json()["registry"]
@@ -90,3 +91,14 @@ def test_slow_answers_do_not_queue_up(tmp_path) -> None:
             items = finished(host)
             until(lambda: delivered(host) == REGISTRIES)
             assert sorted(receiver.ids) == sorted(items)
+
+
+def test_many_who_ask_for_the_same_at_the_same_time(tmp_path) -> None:
+    """All of them are told that the registry is being sent, or was."""
+    with Receiver() as receiver, sender(tmp_path, receiver) as host:
+        (id,) = finished(host, 1)
+        until(lambda: delivered(host) == 1)
+        with ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(lambda _: requests.post(f"{host.url}/api/process/{id}"), range(64)))
+        assert {answer.status_code for answer in answers} == {202}
+        until(lambda: delivered(host) == 1)

@@ -1,5 +1,6 @@
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -401,3 +402,36 @@ def test_a_call_that_hangs_is_given_up(client, monkeypatch) -> None:
     client.mock.read_entity_state.side_effect = hang
     with pytest.raises(HubUnavailable):
         asyncio.run(Hub(client.mock, TRACE).peek(ID))
+
+
+@pytest.fixture
+def failed(client) -> FakeClient:
+    """A client of a closed registry whose delivery was given up."""
+    client.registry = replace(new_registry(), closed_at=START, closed_by="user", processing="failed")
+    return client
+
+
+def process(client) -> Registry:
+    return asyncio.run(Hub(client.mock, TRACE).process(ID, BACKOFF))
+
+
+def test_two_who_ask_for_the_same_at_the_same_time(failed, clock) -> None:
+    """One of them finds the id in use: by what is running, or has ended since and is then started again."""
+    failed.mock.start_new.side_effect = Exception("409")
+    failed.mock.get_status.return_value = Status("ProcessingOrchestration")
+    failed.on_read = lambda reads: reads > 1 and setattr(failed.registry, "processing", "pending")
+    assert process(failed).processing == "pending"
+    assert clock.slept == []
+    failed.registry.processing = "failed"
+    failed.mock.start_new.side_effect = [Exception("409"), None]
+    failed.mock.get_status.return_value = Status("ProcessingOrchestration", Runtime.Completed)
+    assert process(failed).processing == "pending"
+    assert clock.slept == [LONGEST_DELAY]
+
+
+def test_what_cannot_be_started_is_given_up(failed, clock) -> None:
+    """After the patience of a request."""
+    failed.mock.start_new.side_effect = Exception("500")
+    with pytest.raises(HubUnavailable):
+        process(failed)
+    assert PATIENCE - LONGEST_DELAY <= sum(clock.slept) <= PATIENCE
