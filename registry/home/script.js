@@ -213,7 +213,7 @@ async function send(item, of) {
     list(shown ? shown.registry.items : []);
     await new Promise((resume) => setTimeout(resume, Math.min(500 * 2 ** attempt, 8000)));
   }
-  if (of === id) list(shown ? shown.registry.items : []), poll();
+  if (of === id) list(shown ? shown.registry.items : []), poll(), stats();
 }
 
 function refused(item, error) {

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Page, Route, expect
 
+from tests.browser.conftest import WAIT
 from tests.receiver import Receiver
 
 MOST_BYTES = 50_000
@@ -189,16 +190,37 @@ def test_an_item_is_only_ever_text(visit, home, text) -> None:
     assert items(other).locator("*").count() == 0
 
 
-def test_scripts_of_others_do_not_run(visit, home) -> None:
-    """The policy names the one script and the one style by hash."""
-    policy = requests.get(home).headers["Content-Security-Policy"]
-    assert "unsafe" not in policy
+def test_scripts_of_others_do_not_run(visit, context, home) -> None:
+    """The policy names the one script and the one style by hash, and lets no text become markup."""
+    assert "unsafe" not in requests.get(home).headers["Content-Security-Policy"]
+    others = "<script>window.ran = 1</script><img src=x onerror='window.ran = 1'></body>"
+
+    def smuggle(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=answer.text().replace("</body>", others))
+
+    context.route("**/api/home", smuggle)
     page = visit(home, quiet=False)
-    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))")
+    expect(page.locator("img")).to_be_attached()
     assert page.evaluate("window.ran") is None
-    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.ran = 1\">')")
-    page.wait_for_timeout(200)
-    assert page.evaluate("window.ran") is None
+    for injection in (
+        "document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))",
+        "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.ran = 1\">')",
+        "document.body.innerHTML = '<b>bold</b>'",
+    ):
+        with pytest.raises(Error, match="requires 'Trusted"):
+            page.evaluate(injection)
+
+
+def test_the_stats_of_all_registries(visit, hasty_home) -> None:
+    """They follow what happens on the page, and what happens elsewhere."""
+    page = opened(visit, hasty_home)
+    stats = page.locator("#stats")
+    expect(stats).to_have_text(re.compile(r"opened\s*1\s*gifts\s*0\s*open now\s*1\s*delivered\s*0"))
+    add(page, "Bike")
+    expect(stats).to_have_text(re.compile(r"opened\s*1\s*gifts\s*1\s*open now\s*1"))
+    requests.post(hasty_home.replace("home", "open"))
+    expect(stats).to_have_text(re.compile(r"opened\s*2\s*gifts\s*1"), timeout=2 * WAIT)
 
 
 def test_the_page_is_small_and_asks_nobody_else(visit, context, home) -> None:
