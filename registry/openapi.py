@@ -17,19 +17,6 @@ PROCESSING = get_args(Processing)
 
 ID = "8e3b2f1c5d7a4b069f21c3d4e5f60718"
 OPENED_AT, CLOSES_AT, CLOSED_AT = (f"2026-12-24T18:{moment}.000Z" for moment in ("00:00", "05:00", "00:30"))
-PROBLEMS = {
-    problems.INVALID_ITEM: "The item is blank.",
-    problems.INVALID_KEY: "The Idempotency-Key must be 1 to 128 visible ASCII characters.",
-    problems.UNKNOWN_REGISTRY: "There is no registry with this id.",
-    problems.REGISTRY_CLOSED: f"The registry closed at {CLOSED_AT} and takes no more items.",
-    problems.REGISTRY_FULL: "The registry is full: it has 500 items, the most it takes.",
-    problems.REGISTRY_OPEN: f"The registry is open until {CLOSES_AT}, and is sent when it closes.",
-    problems.PROCESSING_OFF: "Nothing is sent for processing here.",
-    problems.ITEM_TOO_LONG: "The item is too long: an item has at most 1024 characters.",
-    problems.KEY_REUSED: "The Idempotency-Key stands for another item in this registry.",
-    problems.HUB_UNAVAILABLE: "The task hub does not answer.",
-}
-"""Every kind of problem, with what is said of one."""
 
 
 def describe(settings: Settings) -> Node:
@@ -51,7 +38,7 @@ def describe(settings: Settings) -> Node:
             "headers": _headers(),
             "examples": {
                 kind.name: {"summary": kind.title, "description": kind.advice, "value": problem_body(kind, detail)}
-                for kind, detail in PROBLEMS.items()
+                for kind, detail in _problems(settings).items()
             },
             "securitySchemes": {
                 "keyInHeader": {"type": "apiKey", "in": "header", "name": "x-functions-key"},
@@ -62,6 +49,22 @@ def describe(settings: Settings) -> Node:
     if settings.auth_level == "function":
         document["security"] = [{"keyInHeader": []}, {"keyInQuery": []}]
     return document
+
+
+def _problems(settings: Settings) -> dict[ProblemType, str]:
+    """Every kind of problem, with what is said of one."""
+    return {
+        problems.INVALID_ITEM: "The item is blank.",
+        problems.INVALID_KEY: "The Idempotency-Key must be 1 to 128 visible ASCII characters.",
+        problems.UNKNOWN_REGISTRY: "There is no registry with this id.",
+        problems.REGISTRY_CLOSED: f"The registry closed at {CLOSED_AT} and takes no more items.",
+        problems.REGISTRY_FULL: f"The registry is full: it has {settings.max_items} items, the most it takes.",
+        problems.REGISTRY_OPEN: f"The registry is open until {CLOSES_AT}, and is sent when it closes.",
+        problems.PROCESSING_OFF: "Nothing is sent for processing here.",
+        problems.ITEM_TOO_LONG: f"The item is too long: an item has at most {settings.max_item_length} characters.",
+        problems.KEY_REUSED: "The Idempotency-Key stands for another item in this registry.",
+        problems.HUB_UNAVAILABLE: "The task hub does not answer.",
+    }
 
 
 def _paths(settings: Settings) -> Node:
@@ -220,6 +223,7 @@ def _schemas(settings: Settings) -> Node:
     text = {"type": "string"}
     url = {"type": "string", "format": "uri"}
     processing = {"enum": list(PROCESSING)}
+    items = f"In order. A registry that is opened now takes {settings.max_items} at most."
     unconfirmed = {"id": _ref("schemas/Id"), "item": text, "itemKey": text, "detail": text}
     return {
         "Id": {"type": "string", "pattern": f"^{REGISTRY_ID.pattern}$", "description": "Who knows it may use it."},
@@ -227,7 +231,7 @@ def _schemas(settings: Settings) -> Node:
         "Registry": _object(
             {
                 "id": _ref("schemas/Id"),
-                "items": {"type": "array", "items": text},
+                "items": {"type": "array", "items": text, "description": items},
                 "openedAt": moment,
                 "closesAt": moment,
                 "closedAt": {"anyOf": [moment, {"type": "null"}]},
@@ -265,7 +269,7 @@ def _schemas(settings: Settings) -> Node:
             "description": "RFC 9457. The detail ends with what to do next.",
             "required": ["type", "title", "status", "detail"],
             "properties": {
-                "type": {"enum": [kind.uri for kind in PROBLEMS]},
+                "type": {"enum": [kind.uri for kind in _problems(settings)]},
                 "title": text,
                 "status": {"type": "integer"},
                 "detail": text,

@@ -1,16 +1,21 @@
 import asyncio
 import json
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from azure.functions import HttpRequest
+from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from registry import api, problems
-from registry.openapi import PROBLEMS, describe
+from registry.openapi import describe
 from registry.problems import ProblemType
 from registry.settings import Settings
 from tests.virtual import registry_app
+
+KINDS = [each for each in vars(problems).values() if isinstance(each, ProblemType)]
 
 
 def test_the_description_is_openapi() -> None:
@@ -40,10 +45,11 @@ def test_every_route_is_described_and_no_other() -> None:
 
 def test_every_problem_is_explained() -> None:
     """Each kind that there is, by an example under its type URI."""
-    kinds = [each for each in vars(problems).values() if isinstance(each, ProblemType)]
-    assert set(PROBLEMS) == set(kinds)
     document = describe(Settings())
-    for kind in kinds:
+    components = document["components"]
+    assert set(components["examples"]) == {kind.name for kind in KINDS}
+    assert components["schemas"]["Problem"]["properties"]["type"]["enum"] == [kind.uri for kind in KINDS]
+    for kind in KINDS:
         at = document
         path, _, pointer = kind.uri.partition("#/")
         assert path == "/api/openapi.json"
@@ -56,7 +62,7 @@ def test_every_problem_is_explained() -> None:
 
 def test_problem_types_do_not_change() -> None:
     """Callers tell problems by them."""
-    assert sorted((kind.name, kind.status.value) for kind in PROBLEMS) == [
+    assert sorted((kind.name, kind.status.value) for kind in KINDS) == [
         ("hub-unavailable", 503),
         ("invalid-item", 400),
         ("invalid-key", 400),
@@ -72,8 +78,31 @@ def test_problem_types_do_not_change() -> None:
 
 def test_limits_are_those_of_the_settings() -> None:
     """Not those of the defaults."""
-    document = describe(Settings(max_item_length=7))
-    assert document["components"]["schemas"]["Item"]["maxLength"] == 7
+    components = describe(Settings(max_item_length=7, max_items=9))["components"]
+    assert components["schemas"]["Item"]["maxLength"] == 7
+    assert "takes 9 at most" in components["schemas"]["Registry"]["properties"]["items"]["description"]
+    assert "at most 7 characters" in components["examples"]["item-too-long"]["value"]["detail"]
+    assert "it has 9 items" in components["examples"]["registry-full"]["value"]["detail"]
+
+
+def test_examples_are_what_the_schemas_say() -> None:
+    """Those of answers, bodies, parameters and problems."""
+    document = describe(Settings())
+    examples = list(shown(document))
+    assert len(examples) > 20
+    for schema, example in examples:
+        OAS31Validator({**schema, "components": document["components"]}).validate(example)
+
+
+def shown(node: Any) -> Iterator[tuple[dict, Any]]:
+    """Each example in the document, with the schema it stands beside."""
+    if isinstance(node, dict):
+        if "schema" in node and "example" in node:
+            yield node["schema"], node["example"]
+        if "value" in node:
+            yield {"$ref": "#/components/schemas/Problem"}, node["value"]
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from shown(child)
 
 
 @pytest.mark.parametrize("level", ["anonymous", "function"])
