@@ -1,8 +1,12 @@
 """Composition root of the function app: Azure Functions loads `app` from here."""
 
+import os
+
 import azure.durable_functions as df
 
 from registry import api, entities, forgetting, orchestrator, processing, settings
+
+os.environ.setdefault("AZURE_FUNCTIONS_DURABLE_STRICT_TYPING", "1")  # payloads are plain JSON: none names a class
 
 app = df.DFApp(http_auth_level=settings.current().auth_level.upper())
 for module in (api, orchestrator, entities, processing, forgetting):

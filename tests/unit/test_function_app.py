@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from azure.durable_functions.models.utils.df_serialization import df_loads
 
 from tests.virtual import registry_app
 
@@ -62,6 +63,14 @@ def test_the_auth_level_of_every_call_is_that_of_the_settings(level) -> None:
     assert levels == dict.fromkeys(
         ["open", "add/{id}", "finish/{id}", "process/{id}", "peek/{id}", "stats"], level.upper()
     )
+
+
+def test_payloads_are_plain_json() -> None:
+    """The SDK looks up no class that a payload names, and asks for no types."""
+    assert registry_app()
+    assert df_loads('{"items": ["Bike"]}') == {"items": ["Bike"]}
+    with pytest.raises(TypeError, match="strict mode"):
+        df_loads('{"__class__": "Item", "__module__": "registry.model", "__data__": "[]"}')
 
 
 def test_host_json_suits_the_real_host() -> None:
