@@ -190,4 +190,4 @@ async def describe(req: HttpRequest) -> HttpResponse:
 @blueprint.route("home", methods=[HttpMethod.GET], auth_level=AuthLevel.ANONYMOUS)
 async def home(req: HttpRequest) -> HttpResponse:
     """The page for people; where calls need a key, it is opened with ?code=, and passes that on."""
-    return HttpResponse(page.PAGE, headers=page.HEADERS)
+    return HttpResponse(page.document(settings.current().open_for), headers=page.HEADERS)

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from datetime import timedelta
 from importlib.resources import files
 
 FILES = files("registry") / "home"
@@ -16,13 +17,8 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-_STYLE, _SCRIPT = _source("style.css"), _source("script.js")
+_FRAME, _STYLE, _SCRIPT = map(_source, ("index.html", "style.css", "script.js"))
 
-PAGE = (
-    _source("index.html")
-    .replace("<style></style>", f"<style>{_STYLE}</style>")
-    .replace("<script></script>", f"<script>{_SCRIPT}</script>")
-)
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
     "Cache-Control": "no-cache",
@@ -33,3 +29,18 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 """The page calls this host only, runs no script but its own, makes no markup of text, and is shown in no frame."""
+
+
+def document(lifetime: timedelta) -> str:
+    """The page of an app whose registries live for so long."""
+    return (
+        _FRAME.replace("{lifetime}", _in_words(lifetime))
+        .replace("<style></style>", f"<style>{_STYLE}</style>")
+        .replace("<script></script>", f"<script>{_SCRIPT}</script>")
+    )
+
+
+def _in_words(span: timedelta) -> str:
+    minutes, seconds = divmod(int(span.total_seconds()), 60)
+    number, unit = (seconds + 60 * minutes, "second") if seconds else (minutes, "minute")
+    return f"{number} {unit}{'' if number == 1 else 's'}"

@@ -17,7 +17,7 @@ GIFTS = ("Commodore 64", "Zork Trilogy", "A walk in the snow")
 
 def take(browser: Browser, home: str, width: int, scheme: str, *names: str) -> None:
     """Go through the life of a registry, with a picture of each state that has a name."""
-    page = browser.new_page(viewport={"width": width, "height": 820}, color_scheme=scheme)
+    page = browser.new_page(viewport={"width": width, "height": 420}, color_scheme=scheme, reduced_motion="reduce")
     page.goto(home)
     states = iter(names)
     expect(page.locator("#openCount")).to_have_text(re.compile(r"\d"))
@@ -26,7 +26,7 @@ def take(browser: Browser, home: str, width: int, scheme: str, *names: str) -> N
     for gift in GIFTS:
         page.get_by_label("Add a gift").fill(gift)
         page.keyboard.press("Enter")
-    expect(page.locator("#items > li")).to_have_text(list(GIFTS))
+    expect(page.locator("#items > li")).to_have_text(list(reversed(GIFTS)))
     picture(page, next(states))
     page.get_by_role("button", name="Finish the registry…").click()
     page.get_by_role("button", name="Finish it").click()

@@ -2,11 +2,15 @@ import asyncio
 import base64
 import hashlib
 import re
+from datetime import timedelta
 
+import pytest
 from azure.functions import HttpRequest
 
 from registry import api
-from registry.page import HEADERS, PAGE
+from registry.page import HEADERS, document
+
+PAGE = document(timedelta(minutes=5))
 
 
 def test_it_is_served_with_its_policy() -> None:
@@ -33,3 +37,12 @@ def test_the_page_names_no_other_host() -> None:
     """It works where only the app can be reached."""
     addresses = re.findall(r"\b(?:https?:)?//[\w.-]+", re.sub(r"/\*.*?\*/|// .*", "", PAGE, flags=re.DOTALL))
     assert set(addresses) <= {"http://www.w3.org"}  # the name of SVG, which is not fetched
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(300, "5 minutes"), (60, "1 minute"), (1, "1 second"), (90, "90 seconds"), (3600, "60 minutes")],
+)
+def test_the_page_says_how_long_a_registry_lives(seconds, words) -> None:
+    """As the settings have it."""
+    assert f"It lives {words}:" in document(timedelta(seconds=seconds))
