@@ -18,6 +18,8 @@ from registry.times import to_text
 
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
 REGISTRY_ID = re.compile(r"[0-9a-f]{32}")
+NOT_BLANK = re.compile(r"[^\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
+"""Anything but white space, spelled out: what `\\s` means differs between those who read the API's description."""
 NO_CHARSETS = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
 """Codecs of Python's that turn bytes into text, but are no charset that a Content-Type may name."""
 LONGEST_CHARACTER = 12
@@ -37,7 +39,7 @@ def requested_item(request: HttpRequest, max_length: int) -> Item:
     text = request.params.get("item")
     if text is None:
         text = _item_in_body(request, max_length)
-    if not text.strip():
+    if not NOT_BLANK.search(text):
         raise Problem(INVALID_ITEM, "The item is blank.")
     if len(text) > max_length:
         raise _too_long(max_length)

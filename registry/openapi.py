@@ -5,8 +5,8 @@ https://spec.openapis.org/oas/v3.1.1.html
 
 from typing import Any, get_args
 
-from registry import __version__, problems
-from registry.http import IDEMPOTENCY_KEY, REGISTRY_ID, problem_body
+from registry import __version__, page, problems
+from registry.http import IDEMPOTENCY_KEY, NOT_BLANK, REGISTRY_ID, problem_body
 from registry.model import Processing
 from registry.problems import ProblemType
 from registry.settings import Settings
@@ -16,6 +16,8 @@ Node = dict[str, Any]
 PROCESSING = get_args(Processing)
 
 ID = "8e3b2f1c5d7a4b069f21c3d4e5f60718"
+KEY = "c04d1a93e5b24f6f8d70a2b1c3e4f506"
+GIFT = "Commodore 64"
 OPENED_AT, CLOSES_AT, CLOSED_AT = (f"2026-12-24T18:{moment}.000Z" for moment in ("00:00", "05:00", "00:30"))
 
 
@@ -77,7 +79,7 @@ def _paths(settings: Settings) -> Node:
     opened["content"]["text/plain"] = {"schema": _ref("schemas/Id"), "example": ID}
     add = {
         "200": _json("The item is in the registry, and will be there when it closes.", "Added", _added()),
-        "202": _unknown("The outcome is not known yet: repeat with the itemKey as Idempotency-Key.", "Unconfirmed"),
+        "202": _unknown("Repeat with the itemKey as Idempotency-Key.", "Unconfirmed", _unconfirmed()),
         **_refused(
             problems.INVALID_ITEM,
             problems.INVALID_KEY,
@@ -91,13 +93,14 @@ def _paths(settings: Settings) -> Node:
     }
     finish = {
         "200": _json("The registry is closed.", "Shown", _shown(closed=True)),
-        "202": _unknown("The outcome is not known yet: repeat.", "Unknown"),
+        "202": _unknown("Repeat.", "Unknown", {"detail": "The registry is being closed."}),
         **_refused(unknown, hub),
     }
     process = {
         "202": _json("It is being sent again: peek shows what comes of it.", "Processed", _shown(closed=True)),
         **_refused(unknown, problems.REGISTRY_OPEN, problems.PROCESSING_OFF, hub),
     }
+    process["202"]["headers"]["Retry-After"] = _headers()["Retry-After"] | {"required": False}
     paths = {
         "/open": _change("Open a registry", [], {"201": opened, **_refused(hub)}, "open"),
         "/add/{id}": _change("Add an item to a registry", registry + item, add, "add", _item_body()),
@@ -106,19 +109,16 @@ def _paths(settings: Settings) -> Node:
         "/peek/{id}": _show("Show a registry", registry, "Shown", _shown(), "peek", unknown, hub),
         "/stats": _show("Count registries and items", [], "Stats", _stats(), "stats", hub),
         "/health": _show("Say whether the app can work", [], "Health", _health(), "health", hub),
-        "/openapi.json": _show("Describe this API", [], "Description", None, "describe"),
-        "/home": {
-            "get": _operation(
-                "The page for people",
-                [],
-                {"200": {"description": "A page.", "content": {"text/html": {"schema": {"type": "string"}}}}},
-                "home",
-            )
-        },
+        "/openapi.json": _show("Describe this API", [], "Description", {"openapi": "3.1.0"}, "describe"),
+        "/home": {"get": _operation("The page for people", [], {"200": _page()}, "home")},
     }
     paths["/add/{id}"]["get"]["parameters"] = [*registry, required, _ref("parameters/idempotencyKey")]
-    for path in ("/health", "/openapi.json", "/home"):
-        paths[path]["get"]["security"] = []
+    for path, operations in paths.items():
+        for operation in operations.values():
+            if path in ("/health", "/openapi.json", "/home"):
+                operation["security"] = []
+            elif settings.auth_level == "function":
+                operation["responses"]["401"] = {"description": "The function key is missing or wrong."}
     return paths
 
 
@@ -140,17 +140,22 @@ def _show(summary: str, parameters: list[Node], schema: str, example: Any, name:
     return {"get": _operation(summary, parameters, responses, name)}
 
 
+def _page() -> Node:
+    headers = {name: {"required": True, "schema": {"const": value}} for name, value in page.HEADERS.items()}
+    del headers["Content-Type"]
+    media = {"schema": {"type": "string"}, "example": "<!doctype html>…"}
+    return {"description": "The page.", "headers": headers, "content": {"text/html": media}}
+
+
 def _json(description: str, schema: str, example: Any, headers: list[str] | None = None) -> Node:
-    media: Node = {"schema": _ref(f"schemas/{schema}")}
-    if example is not None:
-        media["example"] = example
+    media = {"schema": _ref(f"schemas/{schema}"), "example": example}
     names = ["Cache-Control", *(headers or [])]
     shown = {name: _ref(f"headers/{name}") for name in names}
     return {"description": description, "headers": shown, "content": {"application/json": media}}
 
 
-def _unknown(description: str, schema: str) -> Node:
-    return _json(description, schema, None, headers=["Retry-After"])
+def _unknown(what_to_do: str, schema: str, example: Any) -> Node:
+    return _json(f"The outcome is not known yet. {what_to_do}", schema, example, headers=["Retry-After"])
 
 
 def _refused(*kinds: ProblemType) -> Node:
@@ -180,9 +185,9 @@ def _item_body() -> Node:
         "content": {
             "application/json": {
                 "schema": _object({"item": _ref("schemas/Item")}),
-                "example": {"item": "Commodore 64"},
+                "example": {"item": GIFT},
             },
-            "text/plain": {"schema": _ref("schemas/Item"), "example": "Commodore 64"},
+            "text/plain": {"schema": _ref("schemas/Item"), "example": GIFT},
         },
     }
 
@@ -195,12 +200,14 @@ def _parameters(settings: Settings) -> Node:
             "in": "query",
             "description": "The item; it wins over the body.",
             "schema": _ref("schemas/Item"),
+            "example": GIFT,
         },
         "idempotencyKey": {
             "name": "Idempotency-Key",
             "in": "header",
             "description": "Adds with the same key and item are one item. Made at random where it is missing.",
-            "schema": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
+            "schema": _ref("schemas/Key"),
+            "example": KEY,
         },
     }
 
@@ -224,10 +231,11 @@ def _schemas(settings: Settings) -> Node:
     url = {"type": "string", "format": "uri"}
     processing = {"enum": list(PROCESSING)}
     items = f"In order. A registry that is opened now takes {settings.max_items} at most."
-    unconfirmed = {"id": _ref("schemas/Id"), "item": text, "itemKey": text, "detail": text}
+    sent = {"id": _ref("schemas/Id"), "item": text, "itemKey": _ref("schemas/Key")}
     return {
         "Id": {"type": "string", "pattern": f"^{REGISTRY_ID.pattern}$", "description": "Who knows it may use it."},
-        "Item": {"type": "string", "minLength": 1, "maxLength": settings.max_item_length, "pattern": r"\S"},
+        "Item": {"type": "string", "minLength": 1, "maxLength": settings.max_item_length, "pattern": NOT_BLANK.pattern},
+        "Key": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
         "Registry": _object(
             {
                 "id": _ref("schemas/Id"),
@@ -250,8 +258,8 @@ def _schemas(settings: Settings) -> Node:
                 "links": _object({"add": url, "finish": url, "peek": url}),
             }
         ),
-        "Added": _object({"id": _ref("schemas/Id"), "item": text, "itemKey": text, "itemsCount": count}),
-        "Unconfirmed": _object(unconfirmed),
+        "Added": _object(sent | {"itemsCount": count}),
+        "Unconfirmed": _object(sent | {"detail": text}),
         "Unknown": _object({"detail": text}),
         "Stats": _object(
             {
@@ -266,14 +274,16 @@ def _schemas(settings: Settings) -> Node:
         "Description": {"type": "object", "required": ["openapi"]},
         "Problem": {
             "type": "object",
-            "description": "RFC 9457. The detail ends with what to do next.",
+            "description": "RFC 9457. The detail ends with what to do next. Where the task hub is unavailable there is "
+            "also what the retry of an add needs, or the version of the app.",
             "required": ["type", "title", "status", "detail"],
             "properties": {
                 "type": {"enum": [kind.uri for kind in _problems(settings)]},
                 "title": text,
                 "status": {"type": "integer"},
                 "detail": text,
-                "itemKey": text,
+                **sent,
+                "version": text,
             },
         },
     }
@@ -299,13 +309,17 @@ def _opened() -> Node:
 
 
 def _added() -> Node:
-    return {"id": ID, "item": "Commodore 64", "itemKey": "c04d1a…", "itemsCount": 1}
+    return {"id": ID, "item": GIFT, "itemKey": KEY, "itemsCount": 1}
+
+
+def _unconfirmed() -> Node:
+    return {"id": ID, "item": GIFT, "itemKey": KEY, "detail": "The item was sent, but is not yet known to be in."}
 
 
 def _shown(closed: bool = False) -> Node:
     registry = {
         "id": ID,
-        "items": ["Commodore 64", "Zork Trilogy"],
+        "items": [GIFT, "Zork Trilogy"],
         "openedAt": OPENED_AT,
         "closesAt": CLOSES_AT,
         "closedAt": CLOSED_AT if closed else None,

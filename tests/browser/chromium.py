@@ -20,17 +20,22 @@ QUIET = [
 ]
 
 
-class NoBrowser(Exception):
-    """There is no Chromium on this machine."""
+def executable() -> str | None:
+    """Where it is, if there is one on this machine."""
+    if found := next(filter(None, map(shutil.which, NAMES)), None):
+        return found
+    with sync_playwright() as playwright:
+        path = playwright.chromium.executable_path
+    return path if Path(path).exists() else None
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Start it headless. Raises NoBrowser."""
+    """Start it headless. Raises FileNotFoundError."""
+    found = executable()
+    if not found:
+        raise FileNotFoundError(HOW_TO_GET_ONE)
     with sync_playwright() as playwright:
-        found = next(filter(None, map(shutil.which, NAMES)), None)
-        if not found and not Path(playwright.chromium.executable_path).exists():
-            raise NoBrowser(HOW_TO_GET_ONE)
         browser = playwright.chromium.launch(executable_path=found, args=QUIET)
         yield browser
         browser.close()

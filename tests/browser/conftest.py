@@ -1,12 +1,11 @@
-"""The page in a browser, served by devhost. Without a browser these tests are skipped, but not where CI is set."""
+"""The page in a browser, served by devhost."""
 
-import os
 from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.chromium import NoBrowser, chromium
+from tests.browser.chromium import chromium
 from tests.e2e.process import Devhost
 from tests.receiver import SECRET, Receiver
 
@@ -16,13 +15,8 @@ WAIT = 10_000
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    try:
-        with chromium() as browser:
-            yield browser
-    except NoBrowser as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="package")

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import sys
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ from azure.durable_functions import OrchestrationRuntimeStatus
 from azure.functions import HttpRequest, HttpResponse
 
 from registry import __version__, api
+from registry.http import NOT_BLANK
 from registry.model import Item, Registry
 from registry.settings import BACKOFF, Settings
 from registry.webhook import Webhook
@@ -375,3 +377,9 @@ def test_process_that_is_over_at_once(client, clock) -> None:
     client.registry.close("user", clock.now)
     client.registry.processing = "failed"
     assert document(call(api.process_registry, client), 202)["registry"]["processing"] == "failed"
+
+
+def test_blank_is_what_python_takes_for_white_space() -> None:
+    """Character by character."""
+    for character in map(chr, range(sys.maxunicode + 1)):
+        assert bool(NOT_BLANK.search(character)) is bool(character.strip())

@@ -85,24 +85,28 @@ def test_limits_are_those_of_the_settings() -> None:
     assert "it has 9 items" in components["examples"]["registry-full"]["value"]["detail"]
 
 
-def test_examples_are_what_the_schemas_say() -> None:
-    """Those of answers, bodies, parameters and problems."""
+def test_every_body_and_parameter_has_an_example_that_its_schema_allows() -> None:
+    """And so has every kind of problem."""
     document = describe(Settings())
-    examples = list(shown(document))
-    assert len(examples) > 20
+    components = document["components"]
+    media = [each for body in nodes(document, "content") for each in body.values()]
+    examples = [
+        (each["schema"], each["example"])
+        for each in (*media, *components["parameters"].values())
+        if "examples" not in each
+    ]
+    examples += [({"$ref": "#/components/schemas/Problem"}, each["value"]) for each in components["examples"].values()]
+    assert len(examples) > 30
     for schema, example in examples:
-        OAS31Validator({**schema, "components": document["components"]}).validate(example)
+        OAS31Validator({**schema, "components": components}).validate(example)
 
 
-def shown(node: Any) -> Iterator[tuple[dict, Any]]:
-    """Each example in the document, with the schema it stands beside."""
-    if isinstance(node, dict):
-        if "schema" in node and "example" in node:
-            yield node["schema"], node["example"]
-        if "value" in node:
-            yield {"$ref": "#/components/schemas/Problem"}, node["value"]
-    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        yield from shown(child)
+def nodes(node: Any, name: str) -> Iterator[Any]:
+    """Everything in the document that has this name."""
+    for key, child in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        if key == name:
+            yield child
+        yield from nodes(child, name)
 
 
 @pytest.mark.parametrize("level", ["anonymous", "function"])
@@ -112,6 +116,13 @@ def test_keys_are_wanted_where_the_settings_say_so(level) -> None:
     assert ("security" in document) is (level == "function")
     free = {path for path, methods in document["paths"].items() if methods.get("get", {}).get("security") == []}
     assert free == {"/health", "/openapi.json", "/home"}
+    refused = {
+        path
+        for path, each in document["paths"].items()
+        for operation in each.values()
+        if "401" in operation["responses"]
+    }
+    assert refused == (set(document["paths"]) - free if level == "function" else set())
 
 
 def test_all_references_lead_somewhere() -> None:

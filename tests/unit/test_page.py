@@ -46,3 +46,8 @@ def test_the_page_names_no_other_host() -> None:
 def test_the_page_says_how_long_a_registry_lives(seconds, words) -> None:
     """As the settings have it."""
     assert f"It lives {words}:" in document(timedelta(seconds=seconds))
+
+
+def test_the_sources_hold_no_script_in_attributes() -> None:
+    """Which the policy would not run."""
+    assert not re.search(r"<[^>]*(\son\w+=|javascript:|\sstyle=)", PAGE)
