@@ -11,7 +11,7 @@ from functools import cache
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
-from registry.model import Backoff
+from registry.model import BACKOFF, Backoff
 from registry.webhook import Webhook
 
 AuthLevel = Literal["anonymous", "function"]
@@ -19,8 +19,6 @@ AuthLevel = Literal["anonymous", "function"]
 SCHEDULE = re.compile(r"[-\w*/,]+( [-\w*/,]+){5}", re.ASCII)
 SECRET_BYTES = range(24, 65)
 """The length of a key: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md"""
-
-BACKOFF = Backoff(first=5, longest=3600, total=24 * 3600)
 
 
 class SettingsError(Exception):
@@ -51,7 +49,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     given = _Given(environment)
     settings = Settings(
         open_for=timedelta(seconds=given.number("REGISTRY_OPEN_SECONDS", 300, 1, 86_400)),
-        max_items=given.number("REGISTRY_MAX_ITEMS", 500, 1, 2_000),
+        max_items=given.number("REGISTRY_MAX_ITEMS", 500, 1, 1_000),
         max_item_length=given.number("REGISTRY_MAX_ITEM_LENGTH", 1024, 1, 4_096),
         auth_level=given.auth_level("REGISTRY_AUTH_LEVEL"),
         webhook=given.webhook("PROCESSING_WEBHOOK_URL", "PROCESSING_WEBHOOK_SECRET", "PROCESSING_TIMEOUT_SECONDS"),

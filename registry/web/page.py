@@ -5,7 +5,7 @@ import hashlib
 from datetime import timedelta
 from importlib.resources import files
 
-FILES = files("registry") / "home"
+FILES = files("registry.web") / "home"
 
 
 def _source(name: str) -> str:

@@ -1,0 +1,112 @@
+"""Names and ids in the task hub, and the messages between those that have them.
+
+Every message may come twice, late, or before another, so it carries what it needs. Entities are told of changes by
+signals, so the operations have no results: what came of them is read from the state.
+"""
+
+import json
+from typing import Any, TypedDict
+
+import azure.durable_functions as df
+
+from registry.model import Birth, ClosedBy, Processing
+from registry.states import State, to_birth
+
+LIFE = "RegistryOrchestration"
+"""The orchestration of a registry from its open to its close. Its instance has the id of the registry."""
+DELIVERY = "DeliveryOrchestration"
+"""The orchestration that sends a closed registry to the webhook."""
+SETTLE, SEND = "settle", "send"
+FINISH = "finish"
+"""The event that ends a life before its time."""
+STATS_SHARDS = 16
+"""How many entities share the global counts, because one handles only some tens of operations a second."""
+
+
+def delivery_instance(id: str) -> str:
+    """The instance that delivers the registry `id`: there is one at a time."""
+    return f"{id}-delivery"
+
+
+def list_entity(id: str) -> df.EntityId:
+    """The entity that holds the registry `id`."""
+    return df.EntityId("RegistryList", id)
+
+
+def stats_entity(id: str) -> df.EntityId:
+    """The shard of the stats that counts the registry `id` (32 hex digits)."""
+    return df.EntityId("RegistryStats", str(int(id[:8], 16) % STATS_SHARDS))
+
+
+def stats_entities() -> list[df.EntityId]:
+    """All shards of the stats."""
+    return [df.EntityId("RegistryStats", str(shard)) for shard in range(STATS_SHARDS)]
+
+
+class Message(TypedDict):
+    """The envelope of every message. `trace` is the trace id of the caller that it goes back to, or empty."""
+
+    v: int
+    trace: str
+    sent_at: str
+
+
+class Open(Message):
+    """`open` for a list, the input of a life, and the event that ends it."""
+
+    birth: State
+
+
+class Add(Message):
+    """`add` for a list."""
+
+    key: str
+    text: str
+
+
+class Remove(Message):
+    """`remove` for a list."""
+
+    key: str
+
+
+class Close(Open):
+    """`close` for a list, and the input of `settle`."""
+
+    by: ClosedBy
+
+
+class SendAgain(Message):
+    """`send_again` for a list: begin the delivery of this number."""
+
+    number: int
+
+
+class Delivered(SendAgain):
+    """`delivered` for a list: what came of the delivery of this number."""
+
+    outcome: Processing
+
+
+class Observe(Message):
+    """`observe` for a shard of the stats."""
+
+    id: str
+    standing: State
+
+
+class Delivery(SendAgain):
+    """The input of a delivery: which one, and how far it has come; as the input of `send`, an attempt."""
+
+    id: str
+    backoff: list[int]
+    began: str | None
+    failures: int
+    pause: float | None
+    """Seconds from this attempt to the next one; None where it is the last."""
+
+
+def birth_of(id: str, input: Any) -> Birth:
+    """The birth in the input of a life (see `Open`), also in that of an older version."""
+    opening = json.loads(input) if isinstance(input, str) else input
+    return to_birth(opening.get("birth", opening), id)
