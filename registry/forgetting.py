@@ -62,7 +62,10 @@ def forgetting_orchestration(context: df.DurableOrchestrationContext) -> Steps:
 
 @blueprint.activity_trigger(input_name="span", activity=FORGET_PAGE)
 @blueprint.durable_client_input(client_name="client")
-async def forget_page(span: list[str], client: df.DurableOrchestrationClient) -> list[Span]:
+async def forget_page(
+    span: list,  # type: ignore[type-arg]  # Azure's worker takes classes only: with list[str] it loads no function
+    client: df.DurableOrchestrationClient,
+) -> list[Span]:
     """Forget what a query for the span shows; returns the spans that are still to be looked at.
 
     The SDK shows the first page of a query only. So the query is made again while that page is full, and where all on
