@@ -19,7 +19,7 @@ def test_a_context_is_given_to_a_function_that_wants_one() -> None:
     app = func.FunctionApp()
 
     @app.route("who")
-    async def who(req: func.HttpRequest, context: func.Context) -> list:
+    async def who(req: func.HttpRequest, context: func.Context):
         assert context.function_directory
         assert (context.retry_context, context.thread_local_storage) == (None, None)
         return [context.function_name, context.invocation_id]

@@ -217,7 +217,7 @@ def test_a_route_that_is_not_supported_is_named(route, message) -> None:
     app = func.FunctionApp()
 
     @app.route(route)
-    def gift(req: func.HttpRequest) -> None: ...
+    def gift(req: func.HttpRequest): ...
 
     with pytest.raises(AppError) as error:
         routes(index(app).http, "api")
@@ -229,7 +229,7 @@ def test_a_catch_all_route_and_another_prefix() -> None:
     app = func.FunctionApp()
 
     @app.route("{*path}")
-    def gift(req: func.HttpRequest) -> None: ...
+    def gift(req: func.HttpRequest): ...
 
     (route,) = routes(index(app).http, "")
     assert route.pattern.fullmatch("/a/b/c")["path"] == "a/b/c"

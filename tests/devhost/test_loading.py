@@ -1,3 +1,4 @@
+import sys
 import textwrap
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import azure.functions as func
 import pytest
 
 from devhost.loading import AppError, index, load
+from tests.devhost.refused_apps import ACCEPTED, HEAD, REFUSED
 
 
 def app_in(folder: Path, code: str) -> Path:
@@ -16,8 +18,6 @@ def app_in(folder: Path, code: str) -> Path:
 @pytest.fixture(autouse=True)
 def imports(monkeypatch) -> None:
     """Leave neither path nor module behind."""
-    import sys
-
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setitem(sys.modules, "function_app", None)
 
@@ -43,27 +43,56 @@ def test_a_folder_without_an_app(tmp_path) -> None:
         load(tmp_path)
 
 
+def test_an_app_of_the_v1_programming_model(tmp_path) -> None:
+    """It has a function.json for each function; devhost says that it is not what it runs."""
+    (tmp_path / "wrap").mkdir()
+    (tmp_path / "wrap" / "function.json").write_text("{}")
+    with pytest.raises(AppError, match="an app of the v1 programming model: devhost runs v2 only"):
+        load(tmp_path)
+
+
 @pytest.mark.parametrize(
-    ("code", "message"),
+    ("code", "place"),
     [
-        ("import nothing_of_this_name", r"py:1: ModuleNotFoundError: No module named 'nothing_of_this_name'$"),
-        ("x = 1\ny = x / 0", r"function_app.py:2: ZeroDivisionError: division by zero$"),
-        ("def f(:", "SyntaxError: invalid syntax"),
+        ("import nothing_of_this_name", "function_app.py:1: "),
+        ("x = 1\ny = x / 0", "function_app.py:2: "),
+        ("def f(:", "function_app.py:1: "),
+        (REFUSED["with two triggers"].code, "function_app.py:9: "),
     ],
 )
-def test_an_app_that_fails_to_import_is_one_line(tmp_path, code, message) -> None:
-    """What went wrong, and where."""
-    with pytest.raises(AppError, match=message) as error:
+def test_an_app_that_fails_to_import_names_the_place(tmp_path, code, place) -> None:
+    """The file and line of the app, also where it is a package that raises."""
+    with pytest.raises(AppError) as error:
         load(app_in(tmp_path, code))
+    assert f"failed to import at {tmp_path}/{place}" in str(error.value)
+
+
+@pytest.mark.parametrize("refused", REFUSED.values(), ids=list(REFUSED))
+def test_what_azure_refuses_is_refused(tmp_path, refused) -> None:
+    """At the start, in one line that has the words of Azure."""
+    with pytest.raises(AppError) as error:
+        load(app_in(tmp_path, refused.code))
+    assert refused.words in str(error.value)
     assert len(str(error.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("count", [0, 2])
-def test_there_must_be_one_app(tmp_path, count) -> None:
-    """As Azure Functions wants it."""
-    code = "import azure.functions as func\n" + "".join(f"app{each} = func.FunctionApp()\n" for each in range(count))
-    with pytest.raises(AppError, match=f"must have one function app at its top level, but has {count}"):
+@pytest.mark.parametrize("code", ACCEPTED.values(), ids=list(ACCEPTED))
+def test_what_azure_takes_is_taken(tmp_path, code) -> None:
+    """Nothing is refused that runs there."""
+    assert load(app_in(tmp_path, code)).functions
+
+
+def test_each_function_that_is_refused_has_a_line(tmp_path) -> None:
+    """So that one start shows all there is to mend."""
+    code = (
+        HEAD
+        + "@app.route('a')\ndef a(): ...\n@app.route('b')\ndef b(req): ...\n@app.route('c')\ndef c(req) -> int: ..."
+    )
+    with pytest.raises(AppError) as error:
         load(app_in(tmp_path, code))
+    first, second = str(error.value).splitlines()
+    assert first.startswith("cannot load the a function: ")
+    assert second.startswith("cannot load the c function: ")
 
 
 def test_a_trigger_that_is_not_supported_is_named() -> None:
@@ -83,19 +112,18 @@ def test_a_binding_that_is_not_supported_is_named() -> None:
 
     @app.route("wrap")
     @app.queue_output("queue", queue_name="gifts", connection="Storage")
-    def wrap(req: func.HttpRequest, queue: func.Out[str]) -> None: ...
+    def wrap(req: func.HttpRequest, queue: func.Out[str]): ...
 
     with pytest.raises(AppError, match="function wrap has a binding that devhost does not support: queue"):
         index(app)
 
 
-def test_two_functions_of_one_name() -> None:
-    """The SDK's word for it."""
+def test_an_answer_through_a_parameter_is_not_supported() -> None:
+    """A function gives its answer by returning it."""
     app = func.FunctionApp()
-    for _ in range(2):
 
-        @app.route("wrap")
-        def wrap(req: func.HttpRequest) -> None: ...
+    @app.route("wrap", binding_arg_name="answer")
+    def wrap(req: func.HttpRequest, answer: func.Out[func.HttpResponse]): ...
 
-    with pytest.raises(AppError, match="Function wrap does not have a unique function name"):
+    with pytest.raises(AppError, match="function wrap has a binding that devhost does not support: http"):
         index(app)
