@@ -14,9 +14,10 @@ from typing import NoReturn
 
 from aiohttp import web
 
-from devhost import app as apps
+from devhost.app import App
 from devhost.host import Host, route_prefix, use_local_settings
 from devhost.http import Front, Route, routes, server
+from devhost.loading import AppError, load
 from devhost.store import Store, StoreError
 
 SHUTDOWN_SECONDS = 5.0
@@ -30,11 +31,11 @@ def main() -> int:
     _log_to_stdout()
     try:
         use_local_settings(options.app)
-        app = apps.load(options.app)
+        app = load(options.app)
         table = routes(app.http, route_prefix(options.app))
         store = _open_store(options.data or options.app / ".devhost")
         asyncio.run(_serve(app, table, store, options))
-    except (apps.AppError, StoreError, ValueError, OSError) as error:
+    except (AppError, StoreError, ValueError, OSError) as error:
         print(f"devhost: {error}", file=sys.stderr)
         return 1
 
@@ -74,7 +75,7 @@ def _open_store(folder: Path) -> Store:
     return Store(folder / "taskhub.db")
 
 
-async def _serve(app: apps.App, table: list[Route], store: Store, options: argparse.Namespace) -> NoReturn:
+async def _serve(app: App, table: list[Route], store: Store, options: argparse.Namespace) -> NoReturn:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
@@ -117,7 +118,7 @@ def _end_at_once(number: int, frame: object) -> None:
     os._exit(128 + number)
 
 
-def _print_functions(app: apps.App, table: list[Route], origin: str) -> None:
+def _print_functions(app: App, table: list[Route], origin: str) -> None:
     """Say what `func start` says: each function, and where it is found."""
     print("\nFunctions:\n")
     for route in table:

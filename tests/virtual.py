@@ -20,6 +20,7 @@ from devhost import app as apps
 from devhost.app import App
 from devhost.engine import Engine, Outcome
 from devhost.http import routes
+from devhost.loading import index
 from devhost.orchestration import from_timestamp, timestamp
 from devhost.schedule import Schedule
 from devhost.store import Activity, Store
@@ -193,7 +194,7 @@ class VirtualHost:
 @cache
 def registry_app() -> App:
     """The app of this project; the SDK lets it be indexed once."""
-    return apps.index(function_app.app)
+    return index(function_app.app)
 
 
 def _module(name: str) -> Any:

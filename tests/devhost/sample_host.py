@@ -2,8 +2,8 @@
 
 import json
 
-from devhost import app as apps
 from devhost.engine import Outcome
+from devhost.loading import index
 from devhost.webhooks import Call
 from tests.devhost.sample_app import make_app
 from tests.virtual import ORIGIN, VirtualHost
@@ -13,7 +13,7 @@ class SampleHost(VirtualHost):
     """The sample app, whose activities run when a test says so."""
 
     def __init__(self, path=None) -> None:
-        super().__init__(path, apps.index(make_app()))
+        super().__init__(path, index(make_app()))
         self.runs_activities = False
 
     def start(self, name: str, input=None, id: str | None = None) -> str:
