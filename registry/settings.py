@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from registry.model import BACKOFF, Backoff
@@ -73,54 +73,58 @@ class _Given:
         self._environment = environment
         self.mistakes: list[str] = []
 
-    def text(self, name: str) -> str:
-        return self._environment.get(name, "").strip()
+    def text(self, name: str, default: str = "") -> str:
+        return " ".join(self._environment.get(name, "").split()) or default
+
+    def check(self, name: str, is_allowed: bool, must: str) -> None:
+        if not is_allowed:
+            self.mistakes.append(f"{name} {must}")
 
     def number(self, name: str, default: int, lowest: int, highest: int) -> int:
-        value = self.text(name) or str(default)
-        if value.isascii() and value.isdigit() and len(value) < 10 and lowest <= int(value) <= highest:
-            return int(value)
-        self.mistakes.append(f"{name} is {value!r}, but must be a whole number from {lowest} to {highest}")
-        return default
+        value = self.text(name, str(default))
+        is_number = value.isascii() and value.isdigit() and len(value) < 10 and lowest <= int(value) <= highest
+        self.check(name, is_number, f"is {value!r}, but must be a whole number from {lowest} to {highest}")
+        return int(value) if is_number else default
 
     def auth_level(self, name: str) -> AuthLevel:
-        value = self.text(name).lower() or "anonymous"
-        for allowed in get_args(AuthLevel):
-            if value == allowed:
-                return allowed  # type: ignore[no-any-return]  # get_args is not typed
-        self.mistakes.append(f"{name} is {value!r}, but must be one of: {', '.join(get_args(AuthLevel))}")
-        return "anonymous"
+        value = self.text(name, "anonymous").lower()
+        self.check(
+            name, value in get_args(AuthLevel), f"is {value!r}, but must be one of: {', '.join(get_args(AuthLevel))}"
+        )
+        return cast(AuthLevel, value)
 
     def schedule(self, name: str, default: str) -> str:
-        value = " ".join(self.text(name).split()) or default
-        if not SCHEDULE.fullmatch(value):
-            self.mistakes.append(f"{name} is {value!r}, but must be an NCRONTAB expression of six fields")
+        value = self.text(name, default)
+        self.check(
+            name, bool(SCHEDULE.fullmatch(value)), f"is {value!r}, but must be an NCRONTAB expression of six fields"
+        )
         return value
 
     def webhook(self, url_name: str, secret_name: str, timeout_name: str) -> Webhook | None:
         url, secret, timeout = self.text(url_name), self.text(secret_name), self.number(timeout_name, 10, 1, 60)
-        if url and not _is_url(url):
-            self.mistakes.append(f"{url_name} must be a URL that begins with https:// or http://")
-        if secret and not _is_secret(secret):
-            self.mistakes.append(f"{secret_name} must be whsec_ and 24 to 64 random bytes in base64")
-        if url and not secret:
-            self.mistakes.append(f"{secret_name} is missing: what is sent to {url_name} is signed with it")
+        self.check(url_name, not url or _is_url(url), "must be a URL that begins with https:// or http://")
+        self.check(secret_name, not secret or _is_secret(secret), "must be whsec_ and 24 to 64 random bytes in base64")
+        self.check(secret_name, not url or bool(secret), f"is missing: what is sent to {url_name} is signed with it")
         return Webhook(url, secret, timeout) if url else None
 
 
 def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        is_clean = text.isprintable() and " " not in text
-        return is_clean and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and parts.port != 0
+            and text.isprintable()
+            and " " not in text
+        )
     except ValueError:  # a port or an IPv6 address that is none
         return False
 
 
 def _is_secret(text: str) -> bool:
-    prefix, separator, key = text.partition("_")
     try:
-        return prefix + separator == "whsec_" and len(base64.b64decode(key, validate=True)) in SECRET_BYTES
+        return text.startswith("whsec_") and len(base64.b64decode(text[6:], validate=True)) in SECRET_BYTES
     except binascii.Error:
         return False
 

@@ -3,6 +3,7 @@
 import json
 import logging
 from datetime import datetime, timedelta
+from functools import partial
 
 import azure.durable_functions as df
 
@@ -56,36 +57,29 @@ async def send(attempt: dict, client: df.DurableOrchestrationClient) -> bool:  #
     It reads the registry, which changes no more, instead of getting it: with every attempt the history would grow by
     all the items. It may be run twice, as any activity: the receiver knows repeats by the id of the webhook.
     """
-    id, number, trace = attempt["id"], attempt["number"], attempt["trace"]
-    registry = await _to_deliver(Registries(hub := TaskHub(client, trace)), hub, id, number)
+    hub, id, number = TaskHub(client, attempt["trace"]), attempt["id"], attempt["number"]
+    registry = await _to_deliver(hub, id, number)
     if registry is None:
         return True
     outcome = await _post(registry)
-    hub = TaskHub(client, trace)  # the receiver has had its time, now the task hub has
+    hub = TaskHub(client, attempt["trace"])  # the receiver has had its time, now the task hub has
     if outcome == "again" and attempt["pause"] is not None:
         await tell_stats(hub, registry, reports_in=attempt["pause"])
         return False
     came_to = "failed" if outcome == "again" else outcome
-    registry = await Registries(hub).until(
-        id,
-        lambda registry: registry.sends != number or registry.processing != "pending",
-        lambda: hub.signal(list_entity(id), "delivered", number=number, outcome=came_to),
-        "What came of the delivery is not on record yet.",
-    )
+    report = partial(hub.signal, list_entity(id), "delivered", number=number, outcome=came_to)
+    unknown, before = "What came of the delivery is not on record yet.", registry.revision
+    registry = await Registries(hub).until(id, lambda registry: registry.revision > before, report, unknown)
     await tell_stats(hub, registry)
     return True
 
 
-async def _to_deliver(registries: Registries, hub: TaskHub, id: str, number: int) -> Registry | None:
+async def _to_deliver(hub: TaskHub, id: str, number: int) -> Registry | None:
     """The registry whose delivery of this number is under way, or is to begin now; None where nothing is to be sent."""
-    registry = await registries.read(id)
-    if registry is not None and registry.sends == number - 1 and not registry.seconds_until_again(clock.utc_now()):
-        registry = await registries.until(
-            id,
-            lambda registry: registry.sends >= number,
-            lambda: hub.signal(list_entity(id), "send_again", number=number),
-            "The registry is about to be sent.",
-        )
+    registry = await Registries(hub).read(id)
+    if registry and registry.sends == number - 1 and not registry.seconds_until_again(clock.utc_now()):
+        ask, unknown = partial(hub.signal, list_entity(id), "send_again", number=number), "It is about to be sent."
+        registry = await Registries(hub).until(id, lambda registry: registry.sends >= number, ask, unknown)
         await tell_stats(hub, registry)
     is_under_way = registry and registry.is_closed and registry.processing == "pending" and registry.sends == number
     return registry if is_under_way else None

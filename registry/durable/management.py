@@ -30,30 +30,26 @@ class Instance(NamedTuple):
         """Whether it has not ended."""
         return self.status not in ENDED
 
-    @classmethod
-    def _of(cls, shown: Mapping[str, Any]) -> "Instance":
-        return cls(shown["instanceId"], shown["name"], shown["runtimeStatus"], shown["input"])
-
 
 async def instance(client: df.DurableOrchestrationClient, id: str) -> Instance | None:
     """The instance with this id, or None where there is none. Raises aiohttp.ClientError where that is not known."""
     _, found = await _get(client, f"instances/{id}", {"showInput": "true"})
-    return Instance._of(found) if found else None
+    return _instance(found) if found else None
 
 
 async def ended_before(client: df.DurableOrchestrationClient, moment: datetime) -> AsyncIterator[Instance]:
-    """All instances that were created before a moment and have ended, whatever the length of the pages.
-
-    Raises aiohttp.ClientError.
-    """
-    query, token = {"createdTimeTo": to_text(moment), "runtimeStatus": ",".join(ENDED), "showInput": "false"}, ""
-    while True:
+    """All instances that were created before a moment and have ended. Raises aiohttp.ClientError."""
+    query, token = {"createdTimeTo": to_text(moment), "runtimeStatus": ",".join(ENDED), "showInput": "false"}, None
+    while True:  # a page may be short, or empty, and yet not the last
         headers, page = await _get(client, "instances/", query, {CONTINUATION: token} if token else {})
         for shown in page or []:
-            yield Instance._of(shown)
-        token = headers.get(CONTINUATION, "")
-        if not token:
+            yield _instance(shown)
+        if not (token := headers.get(CONTINUATION)):
             return
+
+
+def _instance(shown: Mapping[str, Any]) -> Instance:
+    return Instance(shown["instanceId"], shown["name"], shown["runtimeStatus"], shown["input"])
 
 
 async def _get(

@@ -52,7 +52,7 @@ class Registries:
         The stats hear of it first, so that it is healed whatever becomes of the rest. When this returns, all that the
         registry needs is on its way for good; it is open as soon as its list has the message.
         """
-        await tell_stats(self._hub, Registry.born(birth))
+        await tell_stats(self._hub, Registry.announced(birth))
         await asyncio.gather(
             self._hub.have_started(LIFE, birth.id, birth=dump(birth)),
             self._hub.have_signalled(list_entity(birth.id), "open", birth=dump(birth)),
@@ -231,7 +231,7 @@ class Registries:
     async def _end_life(self, birth: Birth) -> None:
         """Have the life of a registry settle it, now that it is finished; do so in its place where it has ended."""
         with suppress(HubUnavailable, OutcomeUnknown):  # then the timer settles it, or heal
-            if not await self._hub.have_raised(FINISH, birth.id, birth=dump(birth)):
+            if not await self._hub.have_raised(FINISH, birth.id):
                 await self.settle(birth, "user")
 
     async def _deliver(self, registry: Registry, number: int) -> None:

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import azure.durable_functions as df
 
 from registry import clock
-from registry.clock import to_text
 from registry.durable import management
 from registry.errors import HubUnavailable
 from registry.states import VERSION, State
@@ -28,7 +27,10 @@ FIRST_DELAY, LONGEST_DELAY = 0.02, 0.5
 
 
 class TaskHub:
-    """Calls of the Durable client, for one request. Each raises HubUnavailable where there is no answer in time."""
+    """Calls of the Durable client, for one request. Each raises HubUnavailable where there is no answer in time.
+
+    Those that `have` something done are repeated until the task hub has accepted it.
+    """
 
     def __init__(self, client: df.DurableOrchestrationClient, trace: str = "", patience: float = PATIENCE) -> None:
         """`trace` is the caller's, for the log lines of what the request causes; `patience` is in seconds."""
@@ -40,49 +42,44 @@ class TaskHub:
         """Seconds until the deadline."""
         return self._deadline - clock.monotonic()
 
-    def message(self, **content: Any) -> dict[str, Any]:
-        """The content in the envelope of every message (see `names`)."""
-        return {"v": VERSION, "trace": self.trace, "sent_at": to_text(clock.utc_now()), **content}
-
     async def read(self, entity: df.EntityId) -> State | None:
-        """The state of an entity, or None where there is none. A read that fails is repeated until the deadline.
+        """The state of an entity, or None where there is none. A read that fails is repeated.
 
         An empty text is what remains of an entity that was deleted, or that got an operation that it ignored.
         """
         answer = await self._insist(lambda: self.client.read_entity_state(entity))
-        state: State | None = answer.entity_state or None
-        return state if answer.entity_exists else None
+        return answer.entity_state or None if answer.entity_exists else None
 
     async def instance(self, id: str) -> management.Instance | None:
-        """The instance with this id, or None where there is none."""
+        """The instance with this id, or None where there is none. A look that fails is repeated."""
         return await self._insist(lambda: management.instance(self.client, id))
 
     async def signal(self, entity: df.EntityId, operation: str, **content: Any) -> None:
         """Send an entity a message, once: where this raises, the message may be on its way all the same."""
-        await self.answer(self.client.signal_entity(entity, operation, self.message(**content)))
+        await self.answer(self.client.signal_entity(entity, operation, self._message(content)))
 
     async def have_signalled(self, entity: df.EntityId, operation: str, **content: Any) -> None:
-        """Send an entity a message until the task hub has accepted it."""
-        await self._insist(lambda: self.client.signal_entity(entity, operation, self.message(**content)))
+        """Send an entity a message."""
+        await self._insist(lambda: self.client.signal_entity(entity, operation, self._message(content)))
 
     async def have_started(self, name: str, instance: str, **content: Any) -> None:
-        """Have an orchestration under way, whoever started it. One that has ended is replaced."""
+        """See to it that an orchestration is under way, whoever started it. One that has ended is replaced."""
 
         async def start() -> None:
             try:
-                await self.client.start_new(name, instance, self.message(**content))
+                await self.client.start_new(name, instance, self._message(content))
             except Exception:  # the SDK does not tell "it is running" from other failures
                 if not await self._is_alive(instance):
                     raise
 
         await self._insist(start)
 
-    async def have_raised(self, event: str, instance: str, **content: Any) -> bool:
-        """Raise an event until it is accepted; False where nobody is there to take it any more."""
+    async def have_raised(self, event: str, instance: str) -> bool:
+        """Raise an event; False where nobody is there to take it any more."""
 
         async def raise_event() -> bool:
             try:
-                await self.client.raise_event(instance, event, self.message(**content))
+                await self.client.raise_event(instance, event, self._message({}))
             except Exception:  # the SDK tells "it has ended" from other failures by its message only
                 if await self._is_alive(instance):
                     raise
@@ -107,8 +104,14 @@ class TaskHub:
             yield
             delay = min(2 * delay, LONGEST_DELAY)
 
+    def _message(self, content: dict[str, Any]) -> dict[str, Any]:
+        return {"v": VERSION, "trace": self.trace, "sent_at": clock.to_text(clock.utc_now()), **content}
+
+    async def _is_alive(self, id: str) -> bool:
+        existing = await management.instance(self.client, id)
+        return existing is not None and existing.is_alive
+
     async def _insist(self, call: Callable[[], Awaitable[Result]]) -> Result:
-        """Make a call until it succeeds."""
         with suppress(HubUnavailable):
             return await self.answer(call())
         async for _ in self.delays(self.remaining):
@@ -116,7 +119,3 @@ class TaskHub:
                 return await self.answer(call())
         log.warning("the task hub does not answer")
         raise HubUnavailable
-
-    async def _is_alive(self, id: str) -> bool:
-        existing = await management.instance(self.client, id)
-        return existing is not None and existing.is_alive
