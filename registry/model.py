@@ -13,14 +13,12 @@ ClosedBy = Literal["user", "timeout"]
 Processing = Literal["off", "pending", "delivered", "failed"]
 """What becomes of a registry when it has closed: nothing, yet to be delivered, delivered, given up."""
 Phase = Literal["open"] | Processing
-MOVING = ("open", "pending")
-"""Phases in which a registry is not at rest."""
+MOVING = ("open", "pending")  # phases in which a registry is not at rest
 Verdict = Literal["undecided", "known", "reused", "removed", "closed", "full"]
 
 MAX_BYTES = 64 * 1024
 """The texts, keys and removed keys of a registry as stored: an entity's state is read and written as a whole."""
-SEND_AGAIN = timedelta(minutes=1)
-"""How often a registry at rest may be sent again, at most."""
+SEND_AGAIN = timedelta(minutes=1)  # how often a registry at rest may be sent again, at most
 REMEMBERED = timedelta(hours=1)
 """How long messages may be repeated: for so long after its close the stats know a registry that has come to rest."""
 
@@ -59,8 +57,7 @@ class Birth:
     opened_at: datetime
     closes_at: datetime
     max_items: int
-    is_sent: bool = False
-    """Whether it is sent for processing when it has closed."""
+    is_sent: bool = False  # whether it is sent for processing when it has closed
     backoff: Backoff = BACKOFF
 
 
@@ -69,8 +66,7 @@ class Registry:
     """What is in one registry. The entity that holds it is its only judge; all others read what was judged."""
 
     birth: Birth
-    items: dict[str, str] = field(default_factory=dict)
-    """Texts by key, in order."""
+    items: dict[str, str] = field(default_factory=dict)  # texts by key, in order
     removed: list[str] = field(default_factory=list)
     """Keys that were taken back: an add with one of them, however late it comes, adds nothing."""
     is_full: bool = False
@@ -78,14 +74,10 @@ class Registry:
     closed_at: datetime | None = None
     closed_by: ClosedBy | None = None
     processing: Processing = "off"
-    previous: Processing | None = None
-    """What had become of the delivery before this one."""
-    sends: int = 1
-    """The number of its delivery: 1 is the one that follows the close."""
-    asked_at: datetime | None = None
-    """When somebody asked for the delivery last."""
-    revision: int = 0
-    """0 before the open is judged. Grows with each change, so that observations can be put in order."""
+    previous: Processing | None = None  # what had become of the delivery before this one
+    sends: int = 1  # the number of its delivery: 1 is the one that follows the close
+    asked_at: datetime | None = None  # when somebody asked for the delivery last
+    revision: int = 0  # 0 before the open is judged. Grows with each change, so that observations can be put in order
 
     @classmethod
     def announced(cls, birth: Birth) -> Registry:
@@ -176,15 +168,13 @@ class Standing:
     """What one registry counts for in the stats, as of a revision of its list."""
 
     revision: int
-    items: int | None
-    """None: they are counted, but by a version that did not note how many they are."""
+    items: int | None  # none: they are counted, but by a version that did not note how many they are
     phase: Phase
     due: datetime
     """Its end while it is open; when its delivery will be heard of next; until when it is remembered at rest."""
     birth: Birth | None = None
     closed_at: datetime | None = None
-    previous: Phase | None = None
-    """What it counted as before it was sent again."""
+    previous: Phase | None = None  # what it counted as before it was sent again
 
     @classmethod
     def of(cls, registry: Registry, reports_at: datetime) -> Standing:
@@ -200,8 +190,7 @@ class Stats:
     """Counts over many registries, and which of them are not at rest. Exact once all are."""
 
     items: int = 0
-    phases: Counter[Phase] = field(default_factory=Counter)
-    """How many registries are in each phase."""
+    phases: Counter[Phase] = field(default_factory=Counter)  # how many registries are in each phase
     standings: dict[str, Standing] = field(default_factory=dict)
     """By id, those that are not at rest, and for a while those that are."""
 

@@ -8,13 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from registry.model import BACKOFF, Backoff
 from registry.webhook import Webhook
-
-AuthLevel = Literal["anonymous", "function"]
 
 SCHEDULE = re.compile(r"[-\w*/,]+( [-\w*/,]+){5}", re.ASCII)
 SECRET_BYTES = range(24, 65)
@@ -32,11 +29,10 @@ class Settings:
     open_for: timedelta = timedelta(minutes=5)
     max_items: int = 500
     max_item_length: int = 1024
-    auth_level: AuthLevel = "anonymous"
+    auth_level: str = "anonymous"
     webhook: Webhook | None = None
     backoff: Backoff = BACKOFF
-    retention: timedelta = timedelta(days=30)
-    """Zero is for ever."""
+    retention: timedelta = timedelta(days=30)  # zero is for ever
     forget_schedule: str = "0 0 3 * * *"
 
 
@@ -51,7 +47,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         open_for=timedelta(seconds=given.number("REGISTRY_OPEN_SECONDS", 300, 1, 86_400)),
         max_items=given.number("REGISTRY_MAX_ITEMS", 500, 1, 1_000),
         max_item_length=given.number("REGISTRY_MAX_ITEM_LENGTH", 1024, 1, 4_096),
-        auth_level=given.auth_level("REGISTRY_AUTH_LEVEL"),
+        auth_level=given.one_of("REGISTRY_AUTH_LEVEL", "anonymous", "function"),
         webhook=given.webhook("PROCESSING_WEBHOOK_URL", "PROCESSING_WEBHOOK_SECRET", "PROCESSING_TIMEOUT_SECONDS"),
         backoff=Backoff(
             first=given.number("PROCESSING_FIRST_RETRY_SECONDS", 5, 1, 3_600),
@@ -76,28 +72,25 @@ class _Given:
     def text(self, name: str, default: str = "") -> str:
         return " ".join(self._environment.get(name, "").split()) or default
 
-    def check(self, name: str, is_allowed: bool, must: str) -> None:
-        if not is_allowed:
-            self.mistakes.append(f"{name} {must}")
+    def check(self, name: str, is_allowed: bool, must: str) -> bool:
+        self.mistakes += [] if is_allowed else [f"{name} {must}"]
+        return is_allowed
 
     def number(self, name: str, default: int, lowest: int, highest: int) -> int:
         value = self.text(name, str(default))
         is_number = value.isascii() and value.isdigit() and len(value) < 10 and lowest <= int(value) <= highest
-        self.check(name, is_number, f"is {value!r}, but must be a whole number from {lowest} to {highest}")
-        return int(value) if is_number else default
+        must = f"is {value!r}, but must be a whole number from {lowest} to {highest}"
+        return int(value) if self.check(name, is_number, must) else default
 
-    def auth_level(self, name: str) -> AuthLevel:
-        value = self.text(name, "anonymous").lower()
-        self.check(
-            name, value in get_args(AuthLevel), f"is {value!r}, but must be one of: {', '.join(get_args(AuthLevel))}"
-        )
-        return cast(AuthLevel, value)
+    def one_of(self, name: str, *allowed: str) -> str:
+        value = self.text(name, allowed[0]).lower()
+        self.check(name, value in allowed, f"is {value!r}, but must be one of: {', '.join(allowed)}")
+        return value
 
     def schedule(self, name: str, default: str) -> str:
         value = self.text(name, default)
-        self.check(
-            name, bool(SCHEDULE.fullmatch(value)), f"is {value!r}, but must be an NCRONTAB expression of six fields"
-        )
+        is_schedule = SCHEDULE.fullmatch(value) is not None
+        self.check(name, is_schedule, f"is {value!r}, but must be an NCRONTAB expression of six fields")
         return value
 
     def webhook(self, url_name: str, secret_name: str, timeout_name: str) -> Webhook | None:
@@ -111,13 +104,8 @@ class _Given:
 def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        return (
-            parts.scheme in ("http", "https")
-            and bool(parts.hostname)
-            and parts.port != 0
-            and text.isprintable()
-            and " " not in text
-        )
+        is_http = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return is_http and text.isprintable() and " " not in text
     except ValueError:  # a port or an IPv6 address that is none
         return False
 

@@ -15,14 +15,13 @@ from registry.durable.observing import tell_stats
 from registry.durable.registries import Registries
 from registry.durable.taskhub import TaskHub
 from registry.model import Backoff, Registry
-from registry.view import shown
+from registry.states import shown
 from registry.webhook import Verdict
 
 blueprint = df.Blueprint()
 log = logging.getLogger(__name__)
 
-ATTEMPTS_A_HISTORY = 50
-"""Attempts after which the orchestration begins a new history."""
+ATTEMPTS_A_HISTORY = 50  # attempts after which the orchestration begins a new history
 
 
 @blueprint.orchestration_trigger(context_name="context", orchestration=DELIVERY)
@@ -69,7 +68,7 @@ async def send(attempt: dict, client: df.DurableOrchestrationClient) -> bool:  #
     came_to = "failed" if outcome == "again" else outcome
     report = partial(hub.signal, list_entity(id), "delivered", number=number, outcome=came_to)
     unknown, before = "What came of the delivery is not on record yet.", registry.revision
-    registry = await Registries(hub).until(id, lambda registry: registry.revision > before, report, unknown)
+    registry = await Registries(hub).until(id, report, lambda registry: registry.revision > before, unknown)
     await tell_stats(hub, registry)
     return True
 
@@ -79,7 +78,7 @@ async def _to_deliver(hub: TaskHub, id: str, number: int) -> Registry | None:
     registry = await Registries(hub).read(id)
     if registry and registry.sends == number - 1 and not registry.seconds_until_again(clock.utc_now()):
         ask, unknown = partial(hub.signal, list_entity(id), "send_again", number=number), "It is about to be sent."
-        registry = await Registries(hub).until(id, lambda registry: registry.sends >= number, ask, unknown)
+        registry = await Registries(hub).until(id, ask, lambda registry: registry.sends >= number, unknown)
         await tell_stats(hub, registry)
     is_under_way = registry and registry.is_closed and registry.processing == "pending" and registry.sends == number
     return registry if is_under_way else None

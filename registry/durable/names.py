@@ -14,8 +14,7 @@ from registry.states import State, to_birth
 
 LIFE, FINISH = "RegistryOrchestration", "finish"
 """The orchestration of a registry from its open to its close, whose instance has its id, and the event that ends it."""
-DELIVERY = "DeliveryOrchestration"
-"""The orchestration that sends a closed registry to the webhook."""
+DELIVERY = "DeliveryOrchestration"  # the orchestration that sends a closed registry to the webhook
 SETTLE, SEND = "settle", "send"
 """The activities of both."""
 STATS_SHARDS = 16

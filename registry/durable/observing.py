@@ -16,8 +16,7 @@ from registry.states import dump
 
 log = logging.getLogger(__name__)
 
-INTERVAL = 1.0
-"""Seconds between two observations of a registry."""
+INTERVAL = 1.0  # seconds between two observations of a registry
 
 
 async def tell_stats(hub: TaskHub, registry: Registry, reports_in: float = 0) -> None:
@@ -56,5 +55,4 @@ class Observer:
         del self._news[id]
 
 
-observer = Observer()
-"""That of this process."""
+observer = Observer()  # that of this process

@@ -14,8 +14,8 @@ from registry.durable.registries import Registries
 from registry.durable.taskhub import TaskHub
 from registry.errors import HubUnavailable, OutcomeUnknown, Refusal
 from registry.model import Birth, Processing
+from registry.states import shown
 from registry.telemetry import trace_of
-from registry.view import shown
 from registry.web import openapi, page
 from registry.web.requests import registry_id, requested_item, requested_key, wants_plain_text
 from registry.web.responses import answer, plain, problem
