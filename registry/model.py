@@ -38,10 +38,7 @@ class Backoff(NamedTuple):
     total: int = 24 * 3600
 
     def pause(self, failures: int, elapsed: timedelta) -> timedelta | None:
-        """The pause after so many failures: the first one doubled each time, up to the longest.
-
-        None where it would end later than the total after the first attempt, which was `elapsed` ago.
-        """
+        """The pause after so many failures, doubled with each; None where it would end later than the total allows."""
         pause = timedelta(seconds=min(self.first * 2 ** min(failures - 1, 20), self.longest))
         return pause if elapsed + pause <= timedelta(seconds=self.total) else None
 
@@ -83,11 +80,6 @@ class Registry:
     def announced(cls, birth: Birth) -> Registry:
         """A registry whose open is on its way: empty, and to be sent if its birth says so."""
         return cls(birth, processing="pending" if birth.is_sent else "off")
-
-    @classmethod
-    def unopened(cls, birth: Birth) -> Registry:
-        """What a close finds that comes before the open: nothing that could be sent."""
-        return cls(birth)
 
     @property
     def is_closed(self) -> bool:
@@ -181,8 +173,8 @@ class Standing:
         """The standing of a registry that was read; `reports_at` is when its delivery will be heard of next."""
         phase: Phase = registry.processing if registry.is_closed else "open"
         due = reports_at if registry.is_closed else registry.birth.closes_at
-        items, closed_at = len(registry.items), registry.closed_at
-        return cls(registry.revision, items, phase, due, registry.birth, closed_at, registry.previous)
+        items, birth, closed_at = len(registry.items), registry.birth, registry.closed_at
+        return cls(registry.revision, items, phase, due, birth, closed_at, registry.previous)
 
 
 @dataclass

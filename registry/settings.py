@@ -19,7 +19,7 @@ SECRET_BYTES = range(24, 65)
 
 
 class SettingsError(Exception):
-    """One or more app settings have a value that is not allowed; one line for each."""
+    """Values are not allowed: a line names each setting, its value unless it is secret, and what is allowed."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,7 @@ class Settings:
 
 
 def read(environment: Mapping[str, str]) -> Settings:
-    """Read the settings; one that is missing or empty has its default.
-
-    Raises SettingsError, with a line for each mistake that names the setting, its value (unless it is secret) and what
-    is allowed.
-    """
+    """Read the settings; one that is missing or empty has its default. Raises SettingsError."""
     given = _Given(environment)
     settings = Settings(
         open_for=timedelta(seconds=given.number("REGISTRY_OPEN_SECONDS", 300, 1, 86_400)),
@@ -89,9 +85,8 @@ class _Given:
 
     def schedule(self, name: str, default: str) -> str:
         value = self.text(name, default)
-        is_schedule = SCHEDULE.fullmatch(value) is not None
-        self.check(name, is_schedule, f"is {value!r}, but must be an NCRONTAB expression of six fields")
-        return value
+        must = f"is {value!r}, but must be an NCRONTAB expression of six fields"
+        return value if self.check(name, bool(SCHEDULE.fullmatch(value)), must) else default
 
     def webhook(self, url_name: str, secret_name: str, timeout_name: str) -> Webhook | None:
         url, secret, timeout = self.text(url_name), self.text(secret_name), self.number(timeout_name, 10, 1, 60)

@@ -30,14 +30,9 @@ def dump(value: Any) -> Any:
     return value
 
 
-def of_registry(registry: Registry) -> State:
-    """What a list stores."""
-    return {"v": VERSION, **dump(registry)}
-
-
-def of_stats(stats: Stats) -> State:
-    """What a shard of the stats stores."""
-    return {"v": VERSION, **dump(stats)}
+def stored(whole: Registry | Stats) -> State:
+    """What an entity stores."""
+    return {"v": VERSION, **dump(whole)}
 
 
 def to_birth(state: State, id: str = "") -> Birth:

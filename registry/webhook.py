@@ -27,8 +27,7 @@ class Webhook:
     async def post(self, id: str, body: str, now: datetime) -> tuple[Verdict, str]:
         """Deliver a JSON body under an id by which the receiver tells repeats; returns what came of it, and why.
 
-        Redirects are not followed, proxies and credentials of the environment are not used, and of the answer nothing
-        but the status is read. Raises nothing: a receiver that cannot be reached is one to try again.
+        Redirects and the environment's proxies are not followed; of the answer the status is read. Raises nothing.
         """
         headers = {
             "Content-Type": "application/json",

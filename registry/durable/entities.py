@@ -1,9 +1,8 @@
 """Entities: one RegistryList for each registry, the only judge of what is in it, and RegistryStats in shards.
 
-Operations run one after the other, on the state as the one before has left it. The SDK keeps what an operation has set
-although it fails afterwards, and makes an entity exist that sets a result. So each operation works on a copy, sets the
-state once, at its end, and has no result. An operation may be judged again after a crash: what came of it is told by
-the state only.
+Operations run one after the other. The SDK keeps what an operation has set although it fails afterwards, and makes an
+entity exist that sets a result: so each sets the state once, at its end, and has no result. It may be judged again
+after a crash, with another outcome: what came of it is told by the state only.
 """
 
 from collections.abc import Callable
@@ -16,7 +15,7 @@ import azure.durable_functions as df
 from registry import clock, telemetry
 from registry.clock import from_text
 from registry.model import REMEMBERED, Item, Registry, Stats
-from registry.states import of_registry, of_stats, to_birth, to_registry, to_standing, to_stats
+from registry.states import stored, to_birth, to_registry, to_standing, to_stats
 
 blueprint = df.Blueprint()
 
@@ -49,14 +48,14 @@ def registry_list(context: df.DurableEntityContext) -> None:
     if state:
         registry = to_registry(state, id)
     elif operation in ("open", "close") and now - from_text(message["sent_at"]) <= REMEMBERED:
-        birth = to_birth(message["birth"])
-        registry = Registry.announced(birth) if operation == "open" else Registry.unopened(birth)
+        registry = Registry.announced(to_birth(message["birth"]))
+        registry.processing = registry.processing if operation == "open" else "off"
     else:
         return
     before = replace(registry)
     OPERATIONS[operation](registry, message, now)
     if registry.revision != before.revision:
-        context.set_state(of_registry(registry))
+        context.set_state(stored(registry))
         has_closed, has_filled = registry.is_closed > before.is_closed, registry.is_full > before.is_full
         event = "closed" if has_closed else "filled" if has_filled else EVENTS[operation]
         details: dict[str, object] = {"by": registry.closed_by} if has_closed else {}
@@ -72,4 +71,4 @@ def registry_stats(context: df.DurableEntityContext) -> None:
     state, message = context.get_state(expected_type=dict), context.get_input(expected_type=dict)
     stats = to_stats(state) if state else Stats()
     stats.observe(message["id"], to_standing(message["standing"]), clock.utc_now())
-    context.set_state(of_stats(stats))
+    context.set_state(stored(stats))

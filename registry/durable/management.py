@@ -1,11 +1,11 @@
-"""What the SDK's client cannot do: tell "there is none" from an error, and turn the pages of a query.
+"""What the SDK's client cannot do: tell "there is none" from an answer of 500, and turn the pages of a query.
 
-Its `get_status` makes a status of an answer of 500 too, and its `get_status_by` shows the first page only. The API:
 https://learn.microsoft.com/azure/azure-functions/durable/durable-functions-http-api
 """
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -14,6 +14,7 @@ import azure.durable_functions as df
 from registry.clock import to_text
 
 CONTINUATION = "x-ms-continuation-token"
+MEMBERS = itemgetter("instanceId", "name", "runtimeStatus", "input")
 ENDED = ("Completed", "Failed", "Terminated", "Canceled")
 
 
@@ -25,16 +26,11 @@ class Instance(NamedTuple):
     status: str
     input: Any
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether it has not ended."""
-        return self.status not in ENDED
-
 
 async def instance(client: df.DurableOrchestrationClient, id: str) -> Instance | None:
     """The instance with this id, or None where there is none. Raises aiohttp.ClientError where that is not known."""
     _, found = await _get(client, f"instances/{id}", {"showInput": "true"})
-    return _instance(found) if found else None
+    return Instance(*MEMBERS(found)) if found else None
 
 
 async def ended_before(client: df.DurableOrchestrationClient, moment: datetime) -> AsyncIterator[Instance]:
@@ -43,13 +39,9 @@ async def ended_before(client: df.DurableOrchestrationClient, moment: datetime) 
     while True:  # a page may be short, or empty, and yet not the last
         headers, page = await _get(client, "instances/", query, {CONTINUATION: token} if token else {})
         for shown in page or []:
-            yield _instance(shown)
+            yield Instance(*MEMBERS(shown))
         if not (token := headers.get(CONTINUATION)):
             return
-
-
-def _instance(shown: Mapping[str, Any]) -> Instance:
-    return Instance(shown["instanceId"], shown["name"], shown["runtimeStatus"], shown["input"])
 
 
 async def _get(

@@ -1,7 +1,6 @@
 """Names and ids in the task hub, and the messages between those that have them.
 
-Every message may come twice, late, or before another, so it carries what it needs. Entities are told of changes by
-signals, so the operations have no results: what came of them is read from the state.
+Every message may come twice, late, or before another, so it carries what it needs.
 """
 
 import json
@@ -42,7 +41,7 @@ def stats_entities() -> list[df.EntityId]:
 
 
 def birth_of(id: str, input: Any) -> Birth:
-    """The birth in the input of a life (see `Open`), also in that of an older version."""
+    """The birth in the input of a life (see `Turn`), also in that of an older version."""
     opening = json.loads(input) if isinstance(input, str) else input
     return to_birth(opening.get("birth", opening), id)
 
@@ -55,16 +54,11 @@ class Message(TypedDict):
     sent_at: str
 
 
-class Open(Message):
-    """`open` for a list, and the input of a life."""
+class Turn(Message):
+    """`open` for a list, and the input of a life; with who closes it: `close` for a list, and the input of `settle`."""
 
     birth: State
-
-
-class Close(Open):
-    """`close` for a list, and the input of `settle`."""
-
-    by: ClosedBy
+    by: NotRequired[ClosedBy]
 
 
 class Change(Message):

@@ -1,7 +1,4 @@
-"""How the stats hear of changes: at most once a second for one registry from one process, which halves the messages.
-
-An observation that is lost with its process is made good when the registry is settled.
-"""
+"""How the stats hear of changes. What is lost with its process is made good when the registry is settled."""
 
 import asyncio
 import logging
@@ -26,7 +23,7 @@ async def tell_stats(hub: TaskHub, registry: Registry, reports_in: float = 0) ->
 
 
 class Observer:
-    """Tells the stats of registries in the background: the first news at once, the last of a burst a second later."""
+    """Tells the stats of registries, of one once a second: the first news at once, the last of a burst at the end."""
 
     def __init__(self) -> None:
         self._news: dict[str, tuple[TaskHub, Registry] | None] = {}

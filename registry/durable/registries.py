@@ -24,25 +24,23 @@ from registry.states import dump, to_registry, to_stats
 PING_PATIENCE = 3.0  # seconds in which a healthy task hub answers
 AGAIN = 1.0  # seconds without an effect after which a message is sent again
 
-
 Send = Callable[[], Awaitable[None]]
 
 
 class Registries:
     """Opens, changes and shows registries, for one request.
 
-    A method that is given an id raises Refusal where it is unknown. Every method may raise HubUnavailable, and one that
-    waits for an effect raises OutcomeUnknown where it cannot be read before the deadline of the hub.
+    Every method raises Refusal where that is the answer, HubUnavailable among them. One that waits for an effect raises
+    OutcomeUnknown where it cannot be read before the deadline of the hub.
     """
 
     def __init__(self, hub: TaskHub) -> None:
         self._hub = hub
 
     async def open(self, birth: Birth) -> None:
-        """Open a registry under an id that nobody has used.
+        """Open a registry under an id that nobody has used. When this returns, it will be open whatever happens.
 
-        The stats hear of it first, so that it is healed whatever becomes of the rest. When this returns, all that the
-        registry needs is on its way for good; it is open as soon as its list has the message.
+        The stats hear of it first, so that it is healed whatever becomes of the rest.
         """
         await tell_stats(self._hub, Registry.announced(birth))
         await asyncio.gather(
@@ -70,10 +68,7 @@ class Registries:
         return await self._change(id, send, lambda registry: registry.judge_removal(key), "removed", unknown)
 
     async def finish(self, id: str) -> Registry:
-        """Close the registry and return it; one that is closed already is returned as it is.
-
-        Its list and its life hear of it at the same time; either message may be lost.
-        """
+        """Close the registry and return it; one that is closed already is returned as it is."""
         registry = await self._opened(id)
         if registry.is_closed:
             return registry
@@ -135,10 +130,7 @@ class Registries:
         return to_registry(state, id) if state else None
 
     async def until(self, id: str, send: Send, is_done: Callable[[Registry], bool], unknown: str) -> Registry:
-        """Send a message, and again after each second without its effect; return the registry that shows it.
-
-        Raises OutcomeUnknown with the text `unknown`.
-        """
+        """Send a message, and again after each second without its effect; return the registry that shows it."""
         with suppress(HubUnavailable):  # where no read succeeds
             while self._hub.remaining > 0:
                 with suppress(HubUnavailable):  # the message may be on its way all the same
@@ -194,7 +186,7 @@ class Registries:
         if not registry.revision and clock.utc_now() < birth.closes_at:
             send = partial(self._signal, id, "open", birth=dump(birth))
             unknown = "The registry is still being opened. Try again."
-            registry = await self._seen(id, _is_open) or await self.until(id, send, _is_open, unknown)
+            registry = await self._seen(id, bool) or await self.until(id, send, bool, unknown)
         return await self._closed_if_due(registry)
 
     async def _closed_if_due(self, registry: Registry) -> Registry:
@@ -210,9 +202,11 @@ class Registries:
         return await self.until(birth.id, send, lambda registry: registry.is_closed, unknown)
 
     async def _end_life(self, birth: Birth) -> None:
-        """Have the life of a registry settle it, now that it is finished; do so in its place where it has ended."""
+        """Have the life of a registry settle it, now that it is finished; do so in its place where it does not hear."""
         with suppress(HubUnavailable, OutcomeUnknown):  # then the timer settles it, or heal
-            if not await self._hub.have_raised(names.FINISH, birth.id):
+            try:
+                await self._hub.raise_event(names.FINISH, birth.id)
+            except HubUnavailable:
                 await self.settle(birth, "user")
 
     async def _deliver(self, registry: Registry, number: int) -> None:
@@ -220,10 +214,6 @@ class Registries:
         id, backoff = registry.birth.id, dump(registry.birth.backoff)
         details = {"id": id, "number": number, "backoff": backoff, "began": None, "failures": 0}
         await self._hub.have_started(names.DELIVERY, names.delivery_instance(id), **details)
-
-
-def _is_open(registry: Registry) -> bool:
-    return registry.revision > 0
 
 
 def _refusal(verdict: Verdict, registry: Registry) -> Refusal:

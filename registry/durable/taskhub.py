@@ -1,7 +1,4 @@
-"""The task hub as one call of the app uses it: calls through the Durable client that share one deadline.
-
-What is sent reaches the task hub at least once, in any order, and some time later. What is read is committed.
-"""
+"""The task hub as one request uses it. What is sent arrives at least once, in any order; what is read is committed."""
 
 import asyncio
 import logging
@@ -27,10 +24,7 @@ FIRST_DELAY, LONGEST_DELAY = 0.02, 0.5
 
 
 class TaskHub:
-    """Calls of the Durable client, for one request. Each raises HubUnavailable where there is no answer in time.
-
-    Those that `have` something done are repeated until the task hub has accepted it.
-    """
+    """Calls of the Durable client, for one request. Each raises HubUnavailable where there is no answer in time."""
 
     def __init__(self, client: df.DurableOrchestrationClient, trace: str = "", patience: float = PATIENCE) -> None:
         """`trace` is the caller's, for the log lines of what the request causes; `patience` is in seconds."""
@@ -43,12 +37,9 @@ class TaskHub:
         return self._deadline - clock.monotonic()
 
     async def read(self, entity: df.EntityId) -> State | None:
-        """The state of an entity, or None where there is none. A read that fails is repeated.
-
-        An empty text is what remains of an entity that was deleted, or that got an operation that it ignored.
-        """
+        """The state of an entity, or None where there is none. A read that fails is repeated."""
         answer = await self._insist(lambda: self.client.read_entity_state(entity))
-        return answer.entity_state or None if answer.entity_exists else None
+        return answer.entity_state or None if answer.entity_exists else None  # "" is what remains of a deleted entity
 
     async def instance(self, id: str) -> management.Instance | None:
         """The instance with this id, or None where there is none. A look that fails is repeated."""
@@ -59,34 +50,25 @@ class TaskHub:
         await self.answer(self.client.signal_entity(entity, operation, self._message(content)))
 
     async def have_signalled(self, entity: df.EntityId, operation: str, **content: Any) -> None:
-        """Send an entity a message."""
+        """Send an entity a message, again until the task hub has accepted it."""
         await self._insist(lambda: self.client.signal_entity(entity, operation, self._message(content)))
 
     async def have_started(self, name: str, instance: str, **content: Any) -> None:
-        """See to it that an orchestration is under way, whoever started it. One that has ended is replaced."""
+        """Start an orchestration, in place of one that has ended; again until it is under way, whoever started it."""
 
         async def start() -> None:
             try:
                 await self.client.start_new(name, instance, self._message(content))
             except Exception:  # the SDK does not tell "it is running" from other failures
-                if not await self._is_alive(instance):
+                existing = await management.instance(self.client, instance)
+                if existing is None or existing.status in management.ENDED:
                     raise
 
         await self._insist(start)
 
-    async def have_raised(self, event: str, instance: str) -> bool:
-        """Raise an event; False where nobody is there to take it any more."""
-
-        async def raise_event() -> bool:
-            try:
-                await self.client.raise_event(instance, event, self._message({}))
-            except Exception:  # the SDK tells "it has ended" from other failures by its message only
-                if await self._is_alive(instance):
-                    raise
-                return False
-            return True
-
-        return await self._insist(raise_event)
+    async def raise_event(self, event: str, instance: str) -> None:
+        """Raise an event, once. Raises HubUnavailable too where nobody is there to take it any more."""
+        await self.answer(self.client.raise_event(instance, event, self._message({})))
 
     async def answer(self, call: Awaitable[Result]) -> Result:
         """Await a call. Whatever it raises, or no answer in time, becomes HubUnavailable."""
@@ -106,10 +88,6 @@ class TaskHub:
 
     def _message(self, content: dict[str, Any]) -> dict[str, Any]:
         return {"v": VERSION, "trace": self.trace, "sent_at": clock.to_text(clock.utc_now()), **content}
-
-    async def _is_alive(self, id: str) -> bool:
-        existing = await management.instance(self.client, id)
-        return existing is not None and existing.is_alive
 
     async def _insist(self, call: Callable[[], Awaitable[Result]]) -> Result:
         with suppress(HubUnavailable):

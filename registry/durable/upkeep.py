@@ -18,20 +18,15 @@ blueprint = df.Blueprint()
 log = logging.getLogger(__name__)
 
 LIFE_GRACE, DELIVERY_GRACE = timedelta(seconds=15), timedelta(seconds=30)
-"""How late a life or a delivery may be before it is looked after. A registry is to be sent three minutes after its end
-at the latest: this, twice the minute between two runs, and the time of an attempt must fit in."""
-DELIVERIES_A_RUN = 50
-HEALED_AT_ONCE = 20
-FORGOTTEN_AT_ONCE = 10
+"""How late they may be before they are looked after: with two minutes between runs, that fits into three minutes."""
+DELIVERIES_A_RUN, HEALED_AT_ONCE, FORGOTTEN_AT_ONCE = 50, 20, 10
 
 
 @blueprint.function_name("heal")
 @blueprint.timer_trigger(arg_name="timer", schedule="0 * * * * *")
 @blueprint.durable_client_input(client_name="client")
 async def heal(timer: TimerRequest, client: df.DurableOrchestrationClient) -> None:
-    """Settle each registry whose end is past, and start each delivery again that is not heard of, whatever became of
-    their orchestrations: a worker that dies in a turn, an operator and a new version of the code can end these.
-    """
+    """Settle what is past its end, and start deliveries again that are not heard of, whatever ended their instances."""
     standings, now = (await Registries(TaskHub(client)).stats()).standings, clock.utc_now()
     lives = [id for id, each in standings.items() if each.phase == "open" and each.due <= now - LIFE_GRACE]
     sent = [id for id, each in standings.items() if each.phase == "pending" and each.due <= now - DELIVERY_GRACE]
@@ -51,10 +46,7 @@ async def forget(timer: TimerRequest, client: df.DurableOrchestrationClient) -> 
 
 
 async def _forget(client: df.DurableOrchestrationClient, id: str, before: datetime) -> None:
-    """Delete all that is kept of a registry, unless it closed later or is pending.
-
-    The life goes last: by it the next run finds what is left where this is interrupted. An entity is an instance too.
-    """
+    """Delete what is kept of a registry, unless it closed later or is pending; its life, by which it is found, last."""
     hub = TaskHub(client)
     registry = await Registries(hub).read(id)
     if registry and (not registry.closed_at or registry.closed_at >= before or registry.processing == "pending"):
