@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ class Host:
         self._clock = clock
         self._pump = Pump(Engine(store, app.durable), clock, self._run_activities)
         self._slots = asyncio.Semaphore(CONCURRENT_ACTIVITIES)
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], None] = {}  # in order, so that nothing depends on addresses
         self.client = ""
         """What a durableClient parameter gets; known once the host has an address."""
 
@@ -52,11 +52,19 @@ class Host:
 
     async def stop(self) -> None:
         """Stop after the current turns; activities that are running will run again at the next start."""
-        for task in self._running:
+        for task in list(self._running):
             task.cancel()
         self._pump.stop()
         await close_client_session()
         self._store.close()
+
+    async def invoke(self, function: FunctionInfo, argument: Any, headers: Mapping[str, str] | None = None) -> Any:
+        """Call a function, but not an orchestrator or entity; `headers` are those of the request that triggers it."""
+        return await function.invoke(argument, self.client, headers)
+
+    async def fire(self, function: FunctionInfo) -> None:
+        """Run a timer-triggered function out of its turn."""
+        await self._run_timer(function, Schedule(function.name, function.trigger["schedule"]), past_due=False)
 
     async def manage(self, call: Call) -> Reply:
         """Serve a request to the Durable management API. Raises StoreError."""
@@ -83,8 +91,8 @@ class Host:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running[task] = None
+        task.add_done_callback(self._running.pop)
 
     async def _run_activity(self, activity: Activity) -> None:
         if activity.name == HTTP_ACTIVITY:
@@ -108,7 +116,7 @@ class Host:
             return Outcome(error=f"The function '{activity.name}' doesn't exist any more.")
         try:
             argument = convert_in("activityTrigger", activity.input, "json")
-            result = await function.invoke(argument, self.client)
+            result = await self.invoke(function, argument)
             return Outcome(result=convert_out("activityTrigger", result).value)
         except Exception as error:
             log.exception("activity %s failed", activity.name)
@@ -149,7 +157,7 @@ class Host:
         at = timestamp(self._clock())
         try:
             request = json.dumps(schedule.request(self._clock(), past_due))
-            await function.invoke(convert_in("timerTrigger", request, "json"), self.client)
+            await self.invoke(function, convert_in("timerTrigger", request, "json"))
         except Exception:
             log.exception("function %s failed", function.name)
         await self._insist(lambda engine, now: engine.store.save_last_run(function.name, at))

@@ -7,7 +7,6 @@ entities run on the loop too, which is the fastest for functions that do not blo
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
@@ -107,8 +106,8 @@ class Pump:
             return error
 
     def _turns(self) -> None:
-        end = time.monotonic() + BATCH_SECONDS
-        while self._engine.turns(self._clock()) and time.monotonic() < end:
+        end = self._loop.time() + BATCH_SECONDS
+        while self._engine.turns(self._clock()) and self._loop.time() < end:
             pass
 
     def _seconds_until(self, due: str | None) -> float:
