@@ -53,8 +53,11 @@ class UnkindHost(Host):
 
     def __init__(self, app: App, store: Store, clock: Clock, unkind: Unkind, config: HostJson) -> None:
         self.unkind = unkind
+        self.on_new_worker: list[Callable[[], None]] = []
+        """Called when a worker begins in place of one that died: what an app keeps in its modules is still there."""
         slow = SlowPost(store, unkind, clock)
-        super().__init__(app, slow, clock, UnkindEngine(slow, app.durable, unkind, self._worker_dies_soon))
+        engine = UnkindEngine(slow, app.durable, config.hub_name, unkind, self._worker_dies_in_turn)
+        super().__init__(app, slow, clock, config, engine)
         self._loop = asyncio.get_running_loop()
         self._config = config
         self._life: asyncio.Future[type[BaseException]] = self._loop.create_future()
@@ -135,24 +138,27 @@ class UnkindHost(Host):
             if not self._life.done() and self.unkind.strikes(rate):
                 await strike()
 
-    def _worker_dies_soon(self) -> None:
-        """In a turn, whose batch has to come to its end first."""
-        self._loop.call_soon(self._worker.die, WorkerDied)
-        self._worker = Worker(self._loop)
+    def _worker_dies_in_turn(self) -> None:
+        """Of the rest of the batch nobody takes notice, so it happens when that is through."""
+        self._loop.call_soon(self._end_worker, WorkerDied)
 
     async def _worker_dies(self) -> None:
-        self._worker.die(WorkerDied)
+        self._end_worker(WorkerDied)
+
+    def _end_worker(self, cause: type[BaseException]) -> None:
+        self._worker.die(cause)
         self._worker = Worker(self._loop)
+        for call in self.on_new_worker:
+            call()
 
     async def _die(self) -> None:
         """Let go of everything, and come back after some seconds."""
         self._life.set_result(HostDied)
-        self._worker.die(HostDied)
+        self._end_worker(HostDied)
         self._halt()
         self._leave_behind()
         await asyncio.sleep(self.unkind.down_seconds())
         self._life = self._loop.create_future()
-        self._worker = Worker(self._loop)
         self._pump = Pump(self._engine, self._clock, self._run_activities)
         self._go_on()
 
@@ -264,9 +270,14 @@ class UnkindEngine(Engine):
     """An engine that repeats what clients send, commits late, and throws turns away to make them again."""
 
     def __init__(
-        self, store: SlowPost, functions: DurableFunctions, unkind: Unkind, on_worker_death: Callable[[], None]
+        self,
+        store: SlowPost,
+        functions: DurableFunctions,
+        hub: str,
+        unkind: Unkind,
+        on_worker_death: Callable[[], None],
     ) -> None:
-        super().__init__(store, functions)
+        super().__init__(store, functions, hub)
         self._unkind = unkind
         self._on_worker_death = on_worker_death
         self._in_hand: dict[str, InHand] = {}

@@ -164,6 +164,8 @@ class VirtualHost:
     ) -> None:
         """`app` is one that was indexed, or a folder with a function_app.py; by default the app of this project.
 
+        From a folder it is imported anew, so that nothing is left in its modules of what another host did.
+
         Where `timers` is false, timer-triggered functions run by `fire` only. What is named in capitals are settings
         of the app, as its environment has them. A `store` that is given stays open; `start` is when time begins.
         `unkind` decides what goes wrong: by default nothing does. `config` stands in for the host.json of the app.
@@ -358,7 +360,7 @@ class VirtualHost:
     def _make_host(self, config: HostJson) -> Host:
         app = self.app if self._timers else App([each for each in self.app.functions if each not in self.app.timers])
         if self._unkind is None:
-            return Host(app, self.store, clock=self.now)
+            return Host(app, self.store, self.now, config)
         return UnkindHost(app, self.store, self.now, self._unkind, config)
 
     async def _end(self) -> None:
@@ -511,9 +513,8 @@ def registry_app() -> App:
     return apps.index(importlib.import_module("function_app").app)
 
 
-@cache
 def _app_in(folder: Path) -> tuple[App, dict[str, ModuleType]]:
-    """The app in a folder, and its modules. Those of this project, of the same names, are left alone."""
+    """The app in a folder, imported anew, and its modules. Those of the same names that are there are left alone."""
     path = list(sys.path)
     with _in_place_of_the_app({}):
         try:
