@@ -364,7 +364,7 @@ class VirtualHost:
         return UnkindHost(app, self.store, self.now, self._unkind, config)
 
     async def _end(self) -> None:
-        with patch.object(self.store, "close"):  # it may be given to the next host
+        with patch.object(Store, "close"):  # it may be given to the next host
             await self.host.stop()
         http_utils._session_lock = asyncio.Lock()
 
