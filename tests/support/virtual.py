@@ -47,11 +47,12 @@ from yarl import URL
 from devhost import app as apps
 from devhost.app import App
 from devhost.config import HostJson, read_host_json
-from devhost.hardships import HostDied, UnkindHost, clock_skew
 from devhost.host import Host
 from devhost.http import Front, routes
 from devhost.store import Store
 from devhost.unkind import Unkind
+from devhost.unkind_engine import clock_skew
+from devhost.unkind_host import HostDied, UnkindHost
 from devhost.webhooks import CONTINUATION, PREFIX, Call
 from tests.support.call import Answer, Unanswered
 

@@ -1,40 +1,25 @@
-"""An unkind host: does to an app what `unkind.py` decides. The kind host knows nothing of it.
-
-Three parts have an unkind form: the post (messages come late), the engine (what is judged is not committed yet), and
-the host (workers and hosts die, the management API fails). What is held back lies in the task hub like everything
-else, only for a later time: so a kill of the real process loses nothing.
-"""
+"""An unkind host: workers die, it dies itself and comes back, its management API fails, all as `unkind.py` decides."""
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from devhost.app import App, FunctionInfo
 from devhost.config import HostJson
-from devhost.engine import Engine
 from devhost.host import Host
-from devhost.orchestration import EventType, OrchestrationError, from_timestamp, timestamp
+from devhost.orchestration import timestamp
 from devhost.pump import Clock, Pump, Result
-from devhost.store import Activity, Message, Query, Store, StoreError
-from devhost.turns import ENDED, DurableFunctions, EntityTurn, OrchestrationTurn, split
+from devhost.store import Activity, Query, Store, StoreError
 from devhost.unkind import Unkind
+from devhost.unkind_engine import EXIT, MOST_IN_HAND, SlowPost, UnkindEngine, clock_skew
 from devhost.webhooks import Call, Reply
 
-BEFORE_ITS_START = 1.0
-"""Seconds after which a message that overtook the start of its instance comes again."""
-TAKEN_AHEAD = 1.0
-"""Seconds; what is due within them may be in the hands of a host when it dies."""
-MOST_IN_HAND = 1000
-EXIT = "python exited with code 137 (0x89)"
 ERROR = Reply(500, json.dumps({"Message": "Something went wrong while processing your request"}))
-
-clock_skew: ContextVar[float] = ContextVar("clock_skew", default=0.0)
-"""How many seconds the clock is ahead that the running function or entity should see."""
 
 
 class WorkerDied(Exception):
@@ -56,8 +41,8 @@ class UnkindHost(Host):
         self.on_new_worker: list[Callable[[], None]] = []
         """Called when a worker begins in place of one that died: what an app keeps in its modules is still there."""
         slow = SlowPost(store, unkind, clock)
-        engine = UnkindEngine(slow, app.durable, config.hub_name, unkind, self._worker_dies_in_turn)
-        super().__init__(app, slow, clock, config, engine)
+        self._unkind_engine = UnkindEngine(slow, app.durable, config.hub_name, unkind, self._worker_dies_in_turn)
+        super().__init__(app, slow, clock, config, self._unkind_engine)
         self._loop = asyncio.get_running_loop()
         self._config = config
         self._life: asyncio.Future[type[BaseException]] = self._loop.create_future()
@@ -164,20 +149,21 @@ class UnkindHost(Host):
 
     def _leave_behind(self) -> None:
         """What was in hand stands still until its visibility time-out has passed."""
-        until = timestamp(self._clock() + timedelta(seconds=self._config.control_queue_visibility))
-        assert isinstance(self._engine, UnkindEngine)
+        visible = timestamp(self._clock() + timedelta(seconds=self._config.control_queue_visibility))
         with self._store.transaction():
-            self._engine.crash(self._clock(), until)
-        again = self._loop.time() + self._config.work_item_visibility
+            self._unkind_engine.crash(self._clock(), visible)
+        now = self._loop.time()
+        again = now + self._config.work_item_visibility
         left = {activity.seq: again for activity in self._store.activities()}
-        self._not_before = left | {seq: then for seq, then in self._not_before.items() if seq in left}
+        self._not_before = left | {seq: then for seq, then in self._not_before.items() if seq in left and then > now}
 
     async def _terminate(self) -> None:
         running = self._store.instances(Query(statuses=("Pending", "Running"), limit=MOST_IN_HAND))
         if running:
             victim = self.unkind.choose(running).id
-            with suppress(StoreError):
-                await self._pump.submit(lambda engine, now: engine.terminate(victim, "An operator was here."))
+            order = self._pump.submit(lambda engine, now: engine.terminate(victim, "An operator was here."))
+            with suppress(StoreError, HostDied):
+                await until(self._life, order)
 
     def _check_is_up(self) -> None:
         if self._life.done():
@@ -233,151 +219,3 @@ async def until(
         return task.result()
     finally:
         task.cancel()
-
-
-class SlowPost(Store):
-    """A task hub whose messages are under way for some time, and whose timers are not on time."""
-
-    def __init__(self, store: Store, unkind: Unkind, clock: Clock) -> None:
-        """The same task hub as `store`."""
-        self._db = store._db
-        self._unkind = unkind
-        self._clock = clock
-
-    def enqueue(self, messages: Iterable[Message]) -> None:
-        super().enqueue(self._on_its_way(message) for message in messages)
-
-    def _on_its_way(self, message: Message) -> Message:
-        now = self._clock()
-        if message.timer is not None:
-            fires = from_timestamp(message.due) + timedelta(seconds=self._unkind.timer_seconds())
-            return replace(message, due=timestamp(max(now, fires)))
-        seconds = self._unkind.message_seconds()
-        return replace(message, due=timestamp(now + timedelta(seconds=seconds))) if seconds else message
-
-
-@dataclass(frozen=True)
-class InHand:
-    """A batch of an entity that was judged, and is committed when its messages are due again."""
-
-    turn: EntityTurn
-    inbox: list[Message]
-    state: str | None
-    due: str
-
-
-class UnkindEngine(Engine):
-    """An engine that repeats what clients send, commits late, and throws turns away to make them again."""
-
-    def __init__(
-        self,
-        store: SlowPost,
-        functions: DurableFunctions,
-        hub: str,
-        unkind: Unkind,
-        on_worker_death: Callable[[], None],
-    ) -> None:
-        super().__init__(store, functions, hub)
-        self._unkind = unkind
-        self._on_worker_death = on_worker_death
-        self._in_hand: dict[str, InHand] = {}
-
-    def raise_event(self, id: str, name: str, data: str) -> None:
-        for _ in range(self._unkind.copies()):
-            super().raise_event(id, name, data)
-
-    def signal(self, entity: str, operation: str, input: str | None) -> None:
-        for _ in range(self._unkind.copies()):
-            super().signal(entity, operation, input)
-
-    def crash(self, now: datetime, until: str) -> None:
-        """Forget what is in hand: all of that, and some of what is due about now, stands still until then."""
-        held = [message for each in self._in_hand.values() for message in each.inbox]
-        self._in_hand.clear()
-        self.store.postpone(held, until)
-        due = self.store.due(timestamp(now + timedelta(seconds=TAKEN_AHEAD)), MOST_IN_HAND)
-        at_hand = [message for message in due if message.timer is None or message.due <= timestamp(now)]
-        self.store.postpone([each for each in at_hand if self._unkind.happens("message_in_hand")], until)
-
-    def _entity_turn(self, id: str, inbox: list[Message], at: str) -> None:
-        held = self._in_hand.get(id)
-        if held is not None and at < held.due:
-            self.store.put_back(replace(message, due=held.due) for message in inbox)
-            return
-        if held is not None:
-            inbox = self._commit_late(held, inbox)
-        if not inbox:
-            return
-        if self._unkind.happens("worker_dies_in_turn"):
-            self._again(inbox, at)
-            self._on_worker_death()
-            return
-        before = clock_skew.set(self._unkind.skew())
-        try:
-            super()._entity_turn(id, inbox, at)
-        finally:
-            clock_skew.reset(before)
-
-    def _commit(self, turn: EntityTurn, inbox: list[Message], state: str | None, at: str) -> None:
-        fate, seconds = self._unkind.batch()
-        match fate:
-            case "committed":
-                super()._commit(turn, inbox, state, at)
-            case "committed late":
-                due = _later(at, seconds)
-                self.store.put_back(replace(message, due=due) for message in inbox)
-                self._in_hand[turn.id] = InHand(turn, inbox, state, due)
-            case "judged again":
-                self._again(inbox, at)
-
-    def _commit_late(self, held: InHand, inbox: list[Message]) -> list[Message]:
-        """Commit what is in hand, unless it was purged meanwhile; returns what else has come."""
-        del self._in_hand[held.turn.id]
-        taken = {message.seq for message in held.inbox}
-        rest = [message for message in inbox if message.seq not in taken]
-        if self.store.dequeue(held.inbox) or len(rest) < len(inbox):
-            held.turn.commit(held.state)
-        return rest
-
-    def _again(self, inbox: list[Message], at: str) -> None:
-        due = _later(at, self._unkind.again_seconds())
-        self.store.put_back(replace(message, due=due) for message in inbox)
-
-    def _orchestration_turn(self, id: str, inbox: list[Message], at: str) -> None:
-        inbox = sorted(inbox, key=lambda message: not _starts(message))
-        if not _starts(inbox[0]) and not self.store.history(id):
-            due = _later(at, BEFORE_ITS_START)
-            self.store.put_back(replace(message, due=due) for message in inbox)
-        elif self._unkind.happens("worker_dies_in_turn"):
-            self._fail(id, at)
-            self._on_worker_death()
-        elif self._unkind.happens("turn_again"):
-            self._send_only(id, inbox, at)
-            self._again(inbox, at)
-        else:
-            super()._orchestration_turn(id, inbox, at)
-
-    def _fail(self, id: str, at: str) -> None:
-        instance = self.store.instance(id)
-        if instance is not None and instance.status not in ENDED:
-            why = f"Orchestrator function '{instance.name}' failed: One or more errors occurred. ({EXIT})"
-            OrchestrationTurn(self.store, self.functions, instance, at).give_up(OrchestrationError(why))
-
-    def _send_only(self, id: str, inbox: list[Message], at: str) -> None:
-        """Make a turn of which nothing is kept but the messages to entities that it sends."""
-        scheduled = list(self.scheduled)
-        with self.store.undone():
-            last = self.store.last_seq()
-            super()._orchestration_turn(id, inbox, at)
-            sent = self.store.messages_after(last)
-        self.scheduled[:] = scheduled
-        self.store.put_back(message for message in sent if message.target.startswith("@"))
-
-
-def _starts(message: Message) -> bool:
-    """Whether a message for an instance has its ExecutionStarted."""
-    return any(event["EventType"] == EventType.EXECUTION_STARTED for event in split(message.body))
-
-
-def _later(at: str, seconds: float) -> str:
-    return timestamp(from_timestamp(at) + timedelta(seconds=seconds))
