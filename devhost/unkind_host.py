@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from devhost.app import App, FunctionInfo
@@ -19,6 +19,8 @@ from devhost.unkind import Unkind
 from devhost.unkind_engine import EXIT, MOST_IN_HAND, SlowPost, UnkindEngine, clock_skew
 from devhost.webhooks import Call, Reply
 
+LOOK_SECONDS, LOOKS = 0.02, 250
+"""How often somebody who is going to do harm looks whether this is the moment, and how many times."""
 ERROR = Reply(500, json.dumps({"Message": "Something went wrong while processing your request"}))
 
 
@@ -48,6 +50,8 @@ class UnkindHost(Host):
         self._life: asyncio.Future[type[BaseException]] = self._loop.create_future()
         self._worker = Worker(self._loop)
         self._misfortunes: list[asyncio.Task[None]] = []
+        self.starts: list[datetime] = []
+        """When it came back after its deaths."""
         self._not_before: dict[int, float] = {}
         """When activities that a dead host had in hand may run, by their seq and the loop's time."""
 
@@ -55,12 +59,12 @@ class UnkindHost(Host):
         self._usual_factory = self._loop.get_task_factory()
         self._loop.set_task_factory(self._make_task)
         super().start(origin)
-        for rate, strike in {
-            "worker_deaths_a_minute": self._worker_dies,
-            "host_deaths_a_minute": self._die,
-            "terminations_a_minute": self._terminate,
-        }.items():
-            self._misfortunes.append(self._loop.create_task(self._now_and_then(rate, strike)))
+        for misfortune in (
+            self._now_and_then("worker_deaths_a_minute", lambda: self._worker.is_busy, self._worker_dies),
+            self._now_and_then("host_deaths_a_minute", self._has_messages, self._die),
+            self._now_and_then("terminations_a_minute", lambda: True, self._terminate),
+        ):
+            self._misfortunes.append(self._loop.create_task(misfortune))
 
     async def stop(self) -> None:
         for task in self._misfortunes:
@@ -117,11 +121,21 @@ class UnkindHost(Host):
             await asyncio.sleep(seconds)
         await self._run_activity(activity)
 
-    async def _now_and_then(self, rate: str, strike: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _now_and_then(
+        self, rate: str, is_worth_it: Callable[[], bool], strike: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Strike when its time has come, as soon as it does some harm; soon in any case."""
         while (seconds := self.unkind.seconds_until(rate)) is not None:
             await asyncio.sleep(seconds)
+            for _ in range(LOOKS):
+                if is_worth_it():
+                    break
+                await asyncio.sleep(LOOK_SECONDS)
             if not self._life.done() and self.unkind.strikes(rate):
                 await strike()
+
+    def _has_messages(self) -> bool:
+        return bool(self._unkind_engine.at_hand(self._clock()))
 
     def _worker_dies_in_turn(self) -> None:
         """Of the rest of the batch nobody takes notice, so it happens when that is through."""
@@ -143,6 +157,7 @@ class UnkindHost(Host):
         self._halt()
         self._leave_behind()
         await asyncio.sleep(self.unkind.down_seconds())
+        self.starts.append(self._clock())
         self._life = self._loop.create_future()
         self._pump = Pump(self._engine, self._clock, self._run_activities)
         self._go_on()
@@ -187,6 +202,10 @@ class Worker:
         self.life: asyncio.Future[type[BaseException]] = loop.create_future()
         """Its result is what those get whose work ends with it."""
         self._tasks: dict[asyncio.Future[Any], None] = {}
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self._tasks)
 
     def employ(self, task: "asyncio.Future[Any]") -> None:
         """Have a task die with the worker."""
