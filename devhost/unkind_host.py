@@ -19,7 +19,7 @@ from devhost.unkind import Unkind
 from devhost.unkind_engine import EXIT, MOST_IN_HAND, SlowPost, UnkindEngine, clock_skew
 from devhost.webhooks import Call, Reply
 
-LOOK_SECONDS, LOOKS = 0.02, 250
+LOOK_SECONDS, LOOKS = 0.02, 100
 """How often somebody who is going to do harm looks whether this is the moment, and how many times."""
 ERROR = Reply(500, json.dumps({"Message": "Something went wrong while processing your request"}))
 

@@ -11,6 +11,7 @@ import aiohttp
 import azure.durable_functions as df
 import azure.functions as func
 import pytest
+import requests
 
 from devhost import app as apps
 from devhost import unkind, unkind_engine, unkind_host
@@ -18,6 +19,7 @@ from devhost.config import HostJson
 from devhost.store import Query, Store
 from devhost.unkind import Rates, Unkind
 from devhost.webhooks import CONTINUATION, PREFIX
+from tests.devhost.server import serving
 from tests.support.call import Unanswered
 from tests.support.virtual import ORIGIN, START, VirtualHost
 
@@ -461,6 +463,18 @@ def test_a_kill_of_the_process_loses_nothing(sample) -> None:
         sample.host.advance(seconds=10)
         assert (len(sample.seen), sample.bag()) == (2, ["a"])
     store.close()
+
+
+@pytest.mark.parametrize(("rate", "answered"), [("worker_deaths_a_minute", True), ("host_deaths_a_minute", False)])
+def test_over_real_sockets(sample, rate, answered) -> None:
+    """A death ends connections without an answer, or with the host's 500."""
+    with serving(sample.app, unkind=Unkind(1, Rates.only(**{rate: 300}))) as origin:
+        if answered:
+            answer = requests.get(f"{origin}/api/sleep/60")
+            assert (answer.status_code, answer.content) == (500, b"")
+        else:
+            with pytest.raises(requests.ConnectionError):
+                requests.get(f"{origin}/api/sleep/60")
 
 
 EVERYTHING = Rates(host_deaths_a_minute=2, worker_deaths_a_minute=6, terminations_a_minute=6)
