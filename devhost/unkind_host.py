@@ -38,10 +38,18 @@ class HostDied(asyncio.CancelledError):
 class UnkindHost(Host):
     """A host whose workers die, which dies itself and comes back, and whose management API is unreliable."""
 
-    def __init__(self, app: App, store: Store, clock: Clock, unkind: Unkind, config: HostJson) -> None:
+    def __init__(
+        self,
+        app: App,
+        store: Store,
+        clock: Clock,
+        unkind: Unkind,
+        config: HostJson,
+        load_again: Callable[[], App] | None = None,
+    ) -> None:
+        """`load_again` gives the app to each new worker; without it, what an app keeps in its modules outlives them."""
         self.unkind = unkind
-        self.on_new_worker: list[Callable[[], None]] = []
-        """Called when a worker begins in place of one that died: what an app keeps in its modules is still there."""
+        self._load_again = load_again
         slow = SlowPost(store, unkind, clock)
         self._unkind_engine = UnkindEngine(slow, app.durable, config.hub_name, unkind, self._worker_dies_in_turn)
         super().__init__(app, slow, clock, config, self._unkind_engine)
@@ -79,8 +87,9 @@ class UnkindHost(Host):
             context = copy_context()
             context.run(clock_skew.set, self.unkind.skew())
             context.run(employer.set, self._worker)
+            (of_worker,) = [each for each in self.app.functions if each.name == function.name]
             try:
-                return await until(self._worker.life, super().invoke(function, argument, headers), context)
+                return await until(self._worker.life, super().invoke(of_worker, argument, headers), context)
             except WorkerDied:
                 is_activity = function.trigger["type"] == "activityTrigger"
                 if not is_activity or self.unkind.happens("activity_fails_with_worker"):
@@ -147,8 +156,9 @@ class UnkindHost(Host):
     def _end_worker(self, cause: type[BaseException]) -> None:
         self._worker.die(cause)
         self._worker = Worker(self._loop)
-        for call in self.on_new_worker:
-            call()
+        if self._load_again is not None:
+            self.app = self._load_again()
+            self._engine.functions = self.app.durable
 
     async def _die(self) -> None:
         """Let go of everything, and come back after some seconds."""
