@@ -14,9 +14,9 @@ import azure.functions as func
 import pytest
 import requests
 
-from devhost import app as apps
 from devhost import unkind, unkind_engine, unkind_host
 from devhost.config import HostJson
+from devhost.loading import index
 from devhost.store import Query, Store
 from devhost.turns import event_message
 from devhost.unkind import Rates, Unkind
@@ -40,7 +40,7 @@ class Sample:
         """When the activity began."""
         self.ended: list[str] = []
         """How functions ended."""
-        self.app = apps.index(self._make())
+        self.app = index(self._make())
 
     def _make(self) -> df.DFApp:
         app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
