@@ -8,10 +8,10 @@ import pytest
 from azure.functions import HttpRequest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
-
-from registry import api, problems
 from registry.openapi import describe
 from registry.problems import ProblemType
+
+from registry import api, problems
 from registry.settings import Settings
 from tests.support.virtual import registry_app
 
