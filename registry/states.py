@@ -71,13 +71,14 @@ def to_stats(state: State) -> Stats:
     if "v" in state:
         standings = {id: to_standing(each) for id, each in state["standings"]}
         return Stats(state["items"], Counter(state["phases"]), standings)
-    lives = {id: Standing(0, count, "open", LONG_AGO) for id, count in state["open"].items()}
-    deliveries = {id: Standing(0, None, "pending", LONG_AGO) for id in state.get("pending", [])}
-    ended = {phase: max(0, count) for phase, count in state.get("processing", {}).items() if phase != "pending"}
-    others = max(0, state["registries"] - len(lives) - len(deliveries) - sum(ended.values()))
-    phases: Counter[Phase] = Counter({"open": len(lives), "pending": len(deliveries), "off": others})
-    phases.update(ended)
-    return Stats(state["closedItems"] + sum(state["open"].values()), phases, lives | deliveries)
+    standings = {id: Standing(0, count, "open", LONG_AGO) for id, count in state["open"].items()}
+    standings |= {id: Standing(0, state["open"].get(id), "pending", LONG_AGO) for id in state.get("pending", [])}
+    phases: Counter[Phase] = Counter(each.phase for each in standings.values())
+    phases.update({phase: max(0, n) for phase, n in state.get("processing", {}).items() if phase != "pending"})
+    others = state["registries"] - phases.total()
+    ended: tuple[Phase, ...] = ("off", "delivered", "failed")
+    phases["off" if others >= 0 else max(ended, key=phases.__getitem__)] += others  # some were counted twice
+    return Stats(state["closedItems"] + sum(state["open"].values()), phases, standings)
 
 
 def _moments(state: State, *names: str) -> State:
