@@ -1,5 +1,6 @@
 import base64
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -58,10 +59,29 @@ def test_a_number_out_of_range_is_refused(value) -> None:
     assert str(error.value) == f"REGISTRY_OPEN_SECONDS is {value!r}, but must be a whole number from 1 to 86400"
 
 
-@pytest.mark.parametrize("value", ["1", "86400"])
-def test_the_ends_of_the_range_are_allowed(value) -> None:
-    """From 1 to 86400, both included."""
-    assert read({"REGISTRY_OPEN_SECONDS": value}).open_for == timedelta(seconds=int(value))
+@pytest.mark.parametrize(
+    ("name", "lowest", "highest"),
+    [
+        ("REGISTRY_OPEN_SECONDS", 1, 86_400),
+        ("REGISTRY_MAX_ITEMS", 1, 1_000),
+        ("REGISTRY_MAX_ITEM_LENGTH", 1, 4_096),
+        ("REGISTRY_RETENTION_DAYS", 0, 3_650),
+        ("PROCESSING_TIMEOUT_SECONDS", 1, 60),
+        ("PROCESSING_FIRST_RETRY_SECONDS", 1, 3_600),
+        ("PROCESSING_LONGEST_RETRY_SECONDS", 600, 86_400),
+        ("PROCESSING_RETRY_HOURS", 0, 168),
+    ],
+)
+def test_the_range_of_each_number(name, lowest, highest) -> None:
+    """Both ends are allowed, what is beyond them is refused, and the README says the same."""
+    for value in (lowest, highest):
+        assert read({name: str(value)})
+    for value in (lowest - 1, highest + 1):
+        with pytest.raises(SettingsError) as error:
+            read({name: str(value)})
+        assert str(error.value) == f"{name} is '{value}', but must be a whole number from {lowest} to {highest}"
+    (allowed,) = re.findall(rf"^\| `{name}` \| .*? \| (\d+) to (\d+):", Path("README.md").read_text(), re.MULTILINE)
+    assert tuple(map(int, allowed)) == (lowest, highest)
 
 
 def test_one_line_for_each_mistake() -> None:
@@ -69,7 +89,7 @@ def test_one_line_for_each_mistake() -> None:
     with pytest.raises(SettingsError) as error:
         read({"REGISTRY_MAX_ITEMS": "many", "REGISTRY_MAX_ITEM_LENGTH": "0", "REGISTRY_AUTH_LEVEL": "admin"})
     assert str(error.value).splitlines() == [
-        "REGISTRY_MAX_ITEMS is 'many', but must be a whole number from 1 to 2000",
+        "REGISTRY_MAX_ITEMS is 'many', but must be a whole number from 1 to 1000",
         "REGISTRY_MAX_ITEM_LENGTH is '0', but must be a whole number from 1 to 4096",
         "REGISTRY_AUTH_LEVEL is 'admin', but must be one of: anonymous, function",
     ]

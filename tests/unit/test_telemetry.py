@@ -1,6 +1,8 @@
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from registry.telemetry import record, trace_in, trace_of
 
@@ -13,6 +15,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
         (f"00-{TRACE}-00f067aa0ba902b7-01", TRACE),
         (TRACE, TRACE),
         (f'"{TRACE}"', TRACE),
+        ({"trace": TRACE}, TRACE),
         (None, ""),
         ({"any": "thing"}, ""),
         ("f" * 33, ""),
@@ -25,6 +28,13 @@ def test_a_trace_is_found_wherever_it_is(value, trace) -> None:
     assert trace_in(value) == trace
 
 
+@given(st.text())
+def test_a_trace_from_outside_is_hex_digits_or_nothing(text) -> None:
+    """A caller writes neither a line nor a word of its own into the log."""
+    found = trace_of(SimpleNamespace(trace_context=SimpleNamespace(trace_parent=text)))
+    assert not found or (len(found) == 32 and set(found) <= set("0123456789abcdef"))
+
+
 def test_a_host_without_traces() -> None:
     """Then there is none."""
     assert trace_of(SimpleNamespace(trace_context=None)) == ""
@@ -34,4 +44,8 @@ def test_a_line_has_names_and_values(caplog) -> None:
     """And 8 digits of the id."""
     caplog.set_level("INFO")
     record("added", "0123456789abcdef" * 2, items=3)
-    assert caplog.messages == ["event=added registry=01234567 items=3 trace=-"]
+    record("closed", "0123456789abcdef" * 2, TRACE, by="user")
+    assert caplog.messages == [
+        "event=added registry=01234567 items=3 trace=-",
+        f"event=closed registry=01234567 by=user trace={TRACE}",
+    ]
