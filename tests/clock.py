@@ -28,7 +28,7 @@ class FakeClock:
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self.advance(seconds=seconds)
+        self.advance(seconds=max(seconds, 1e-6))  # a datetime holds no less, so less would never end
         self.on_sleep()
 
     @contextmanager
