@@ -156,7 +156,8 @@ class Registries:
             registry = await self.until(id, send, lambda registry: judge(registry) != "undecided", unknown)
         if (verdict := judge(registry)) != success:
             raise _refusal(verdict, registry)
-        observer.observe(self._hub, registry)
+        if not registry.is_closed:  # else who settles it tells the stats, which may have forgotten it since
+            observer.observe(self._hub, registry)
         return len(registry.items)
 
     async def _signal(self, id: str, operation: str, **content: object) -> None:

@@ -17,7 +17,7 @@ from registry import __version__, telemetry
 from registry.durable.entities import OPERATIONS
 from registry.durable.management import Instance
 from registry.durable.names import list_entity, stats_entity
-from registry.model import Birth, Registry
+from registry.model import Birth, Item, Registry
 from registry.settings import Settings
 from registry.states import dump, of_registry
 from registry.web import api
@@ -484,3 +484,16 @@ def test_no_line_holds_what_came_from_outside(hub, caplog) -> None:
         for function in BY_ID:
             call(function, hub, **asked)
         telemetry.record("added", ID, hub.signals("add")[0]["trace"], items=1)
+
+
+@pytest.mark.parametrize("asked", [{"params": BIKE, "Idempotency_Key": "k"}, {"params": {"itemKey": "x"}}])
+def test_what_is_repeated_after_the_close_is_no_news(hub, clock, asked) -> None:
+    """The stats, which may have forgotten a registry that was sent again, do not hear of it once more."""
+    hub.registry.add(Item("k", "Bike"), START)
+    hub.close("failed")
+    clock.advance(days=1)
+    hub.registry.send_again(2, clock.now)
+    hub.registry.delivered(2, "delivered")
+    clock.advance(hours=2)
+    document(call(api.add_item if "Idempotency_Key" in asked else api.remove_item, hub, **asked), 200)
+    hub.observer.observe.assert_not_called()
