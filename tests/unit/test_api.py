@@ -19,7 +19,7 @@ from registry.durable.management import Instance
 from registry.durable.names import list_entity, stats_entity
 from registry.model import Birth, Item, Registry
 from registry.settings import Settings
-from registry.states import dump, of_registry
+from registry.states import dump, stored
 from registry.web import api
 from registry.webhook import Webhook
 from tests.clock import START, FakeClock
@@ -41,7 +41,8 @@ class Hub:
         self.client.read_entity_state.side_effect = self._read
         self.client.signal_entity.side_effect = self._signal
         self.clock = clock
-        self.registry: Registry | None = Registry.born(BIRTH)
+        self.registry: Registry | None = Registry.announced(BIRTH)
+        self.registry.open()
         self.shards: dict[str, Any] = {}
         self.lost: set[str] = set()
         self.observer = Mock()
@@ -50,7 +51,7 @@ class Hub:
     async def _read(self, entity: Any) -> Any:
         state = self.shards.get(entity.key)
         if entity == list_entity(ID) and self.registry is not None:
-            state = json.loads(json.dumps(of_registry(self.registry)))
+            state = json.loads(json.dumps(stored(self.registry)))
         return SimpleNamespace(entity_exists=state is not None, entity_state=state)
 
     async def _signal(self, entity: Any, operation: str, message: Any) -> None:

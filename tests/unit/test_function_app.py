@@ -11,24 +11,25 @@ from tests.support.virtual import registry_app
 
 def test_the_functions_of_the_app() -> None:
     """Every function is registered, under its name."""
-    assert [function.name for function in registry_app().functions] == [
-        "open",
+    assert sorted(function.name for function in registry_app().functions) == [
         "add",
-        "finish",
-        "process",
-        "peek",
-        "stats",
-        "health",
+        "delivery_orchestration",
         "describe",
-        "home",
-        "registry_orchestration",
-        "processing_orchestration",
-        "registry_list",
-        "registry_stats",
-        "send",
+        "finish",
         "forget",
-        "forgetting_orchestration",
-        "forget_page",
+        "heal",
+        "health",
+        "home",
+        "open",
+        "peek",
+        "process",
+        "registry_list",
+        "registry_orchestration",
+        "registry_stats",
+        "remove",
+        "send",
+        "settle",
+        "stats",
     ]
 
 
@@ -40,6 +41,7 @@ def test_routes_and_methods() -> None:
     assert routes == {
         "open": ("open", ["GET", "POST"]),
         "add": ("add/{id}", ["GET", "POST"]),
+        "remove": ("remove/{id}", ["POST"]),
         "finish": ("finish/{id}", ["GET", "POST"]),
         "process": ("process/{id}", ["POST"]),
         "peek": ("peek/{id}", ["GET"]),
@@ -61,7 +63,7 @@ def test_the_auth_level_of_every_call_is_that_of_the_settings(level) -> None:
     free = {"health", "openapi.json", "home"}  # neither probes nor browsers have a key for these
     assert {levels.pop(route) for route in free} == {"ANONYMOUS"}
     assert levels == dict.fromkeys(
-        ["open", "add/{id}", "finish/{id}", "process/{id}", "peek/{id}", "stats"], level.upper()
+        ["open", "add/{id}", "remove/{id}", "finish/{id}", "process/{id}", "peek/{id}", "stats"], level.upper()
     )
 
 
@@ -73,17 +75,50 @@ def test_payloads_are_plain_json() -> None:
         df_loads('{"__class__": "Item", "__module__": "registry.model", "__data__": "[]"}')
 
 
+def test_the_app_needs_one_http_client() -> None:
+    """The SDK brings aiohttp along, and loading `requests` beside it would make each start slower."""
+    code = "import sys, function_app; print('requests' in sys.modules, 'aiohttp' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
+def test_settings_that_are_not_allowed_stop_the_start() -> None:
+    """With a line for each, which names the setting and what is allowed."""
+    environment = os.environ | {"REGISTRY_MAX_ITEMS": "1001", "REGISTRY_MAX_ITEM_LENGTH": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import function_app"], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 1
+    assert "REGISTRY_MAX_ITEMS is '1001', but must be a whole number from 1 to 1000\n" in done.stderr
+    assert "REGISTRY_MAX_ITEM_LENGTH is '0', but must be a whole number from 1 to 4096\n" in done.stderr
+
+
 def test_host_json_suits_the_real_host() -> None:
-    """The extension bundle, a hub name, and a short polling interval; no extended sessions, which Python lacks."""
+    """What a killed host had in its hands comes back after a minute; no extended sessions, which Python lacks."""
     with open("host.json") as file:
         host = json.load(file)
     assert host["extensionBundle"] == {
         "id": "Microsoft.Azure.Functions.ExtensionBundle",
         "version": "[4.*, 5.0.0)",
     }
+    assert host["extensions"]["http"]["customHeaders"] == {"X-Content-Type-Options": "nosniff"}
     durable = host["extensions"]["durableTask"]
     assert durable["hubName"] == "HolidayRegistry"
-    assert durable["storageProvider"]["maxQueuePollingInterval"] == "00:00:01"
+    assert (durable["defaultVersion"], durable["versionMatchStrategy"]) == ("1.0", "CurrentOrOlder")
     assert "extendedSessionsEnabled" not in durable
-    sampling = host["logging"]["applicationInsights"]["samplingSettings"]
-    assert sampling == {"isEnabled": True, "excludedTypes": "Request;Exception"}
+    assert durable["storageProvider"] == {
+        "partitionCount": 8,
+        "controlQueueVisibilityTimeout": "00:01:00",
+        "workItemQueueVisibilityTimeout": "00:01:00",
+        "maxQueuePollingInterval": "00:00:01",
+    }
+
+
+def test_host_json_keeps_ids_out_of_the_log() -> None:
+    """The extension's own lines hold whole ids, so only its warnings are kept; the app's lines are not sampled."""
+    with open("host.json") as file:
+        logging = json.load(file)["logging"]
+    quiet = ("Host.Triggers.DurableTask", "DurableTask.AzureStorage", "DurableTask.Core")
+    assert logging["logLevel"] == dict.fromkeys(quiet, "Warning")
+    sampling = logging["applicationInsights"]["samplingSettings"]
+    assert sampling == {"isEnabled": True, "excludedTypes": "Request;Exception;Trace"}

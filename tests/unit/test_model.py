@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import registry.model
-from registry.model import BACKOFF, MAX_BYTES, REMEMBERED, Backoff, Birth, Item, Registry, Standing, Stats
+from registry.model import BACKOFF, MAX_BYTES, MOVING, REMEMBERED, Backoff, Birth, Item, Registry, Standing, Stats
 from tests.clock import START
 
 ID = "0123456789abcdef0123456789abcdef"
@@ -23,8 +23,15 @@ BIRTH = Birth(ID, START, END, 500, is_sent=True)
 BIKE, BOOK, BALL = Item("k1", "Bike"), Item("k2", "Book"), Item("k3", "Ball")
 
 
+def born(birth: Birth) -> Registry:
+    """A registry whose open was judged."""
+    registry = Registry.announced(birth)
+    registry.open()
+    return registry
+
+
 def opened(*items: Item, max_items: int = 500) -> Registry:
-    registry = Registry.born(replace(BIRTH, max_items=max_items))
+    registry = born(replace(BIRTH, max_items=max_items))
     for item in items:
         registry.add(item, START)
     return registry
@@ -42,7 +49,7 @@ def test_a_new_registry_is_open_and_empty() -> None:
     """Its first revision is 1, and it is to be sent where its birth says so."""
     registry = opened()
     assert (registry.items, registry.is_closed, registry.revision, registry.processing) == ({}, False, 1, "pending")
-    assert Registry.born(replace(BIRTH, is_sent=False)).processing == "off"
+    assert born(replace(BIRTH, is_sent=False)).processing == "off"
 
 
 def test_an_open_is_judged_once() -> None:
@@ -56,7 +63,7 @@ def test_an_open_is_judged_once() -> None:
 
 def test_a_close_that_comes_before_the_open() -> None:
     """Makes a closed, empty registry that is not sent, and the open that follows leaves it alone."""
-    registry = Registry.unopened(BIRTH)
+    registry = Registry(BIRTH)
     registry.close("user", START)
     closed = replace(registry)
     registry.open()
@@ -313,7 +320,7 @@ class Promises(RuleBasedStateMachine):
     @initialize(max_items=st.integers(1, 3), is_open=st.booleans())
     def begin(self, max_items: int, is_open: bool) -> None:
         birth = replace(BIRTH, max_items=max_items)
-        self.registry = Registry.announced(birth) if is_open else Registry.unopened(birth)
+        self.registry = Registry.announced(birth) if is_open else Registry(birth)
         if is_open:
             self.registry.open()
         else:
@@ -423,11 +430,11 @@ def test_no_retries_at_all() -> None:
 
 def news(id: str, items: int, outcome: str, *, again: bool = False) -> list[Standing]:
     """All that the stats are told of a registry that closes at END, in the order in which it happens."""
-    registry = Registry.born(replace(BIRTH, id=id))
-    told = [Standing.of(registry)]
+    registry = born(replace(BIRTH, id=id))
+    told = [Standing.of(registry, START)]
     for number in range(items):
         registry.add(Item(str(number), "Bike"), START)
-        told.append(Standing.of(registry))
+        told.append(Standing.of(registry, START))
     registry.close("timeout", END)
     told += [Standing.of(registry, END), Standing.of(registry, END + 5 * SECOND)]
     registry.delivered(1, outcome)
@@ -456,14 +463,6 @@ def test_a_standing_is_of_a_revision() -> None:
     ]
     again = news("a", 1, "failed", again=True)
     assert [each.previous for each in again[5:]] == ["failed"] * 3
-    assert [each.is_at_rest for each in again] == [False, False, False, False, True, False, False, True]
-
-
-def test_a_closed_registry_is_due_at_its_close_unless_its_delivery_reports_later() -> None:
-    """What nobody said more of is looked after at once."""
-    registry = opened()
-    registry.close("user", START)
-    assert Standing.of(registry).due == START
 
 
 def test_every_order_of_the_news_comes_to_the_same() -> None:
@@ -492,9 +491,8 @@ def test_registries_are_counted_one_by_one(data) -> None:
     for id, standing in order:
         stats.observe(id, standing, END + 3 * MINUTE)
     assert counts(stats) == (items, dict(phases))
-    assert {id: each.is_at_rest for id, each in stats.standings.items()} == dict.fromkeys(
-        map(str, range(len(outcomes))), True
-    )
+    assert set(stats.standings) == set(map(str, range(len(outcomes))))
+    assert {each.phase for each in stats.standings.values()}.isdisjoint(MOVING)
 
 
 def test_what_is_not_at_rest_is_known_with_its_birth() -> None:
@@ -568,4 +566,4 @@ def test_the_rules_are_pure() -> None:
     tree = ast.parse(Path(registry.model.__file__).read_text())
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert imported == {"__future__", "collections", "dataclasses", "datetime", "json", "typing"}
+    assert imported == {"__future__", "collections", "dataclasses", "datetime", "json", "math", "typing"}

@@ -8,7 +8,8 @@ import pytest
 from azure.functions import HttpRequest
 from registry.page import HEADERS, document
 
-from registry import api
+from registry.web import api
+from registry.web.page import HEADERS, document
 
 PAGE = document(timedelta(minutes=5))
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from registry.errors import INVALID_ITEM, INVALID_KEY, TOO_LONG, UNKNOWN, Kind, Refusal
 from registry.model import Item
 from registry.web.requests import (
-    CHARSETS,
     NOT_BLANK,
     registry_id,
     requested_item,
@@ -110,7 +109,7 @@ def test_a_key_is_made_where_there_is_none() -> None:
         ({"body": b"1" * 1200, "Content_Type": "application/json"}, '"item" is a string'),
         ({"body": b"\xff", "Content_Type": "text/plain"}, "UTF-8"),
         ({"body": b"\xff", "Content_Type": "application/json"}, "UTF-8"),
-        ({"body": b"\xe4", "Content_Type": "text/plain; charset=us-ascii"}, "not text in the charset"),
+        ({"body": b"\xe4", "Content_Type": "text/plain; charset=us-ascii"}, "not in the charset"),
         ({"body": b"x", "Content_Type": "text/plain; charset=klingon"}, "charset of the body must be utf-8"),
         ({"body": b"item=x", "Content_Type": "application/xml"}, "must be application/json"),
         ({"body": b"x"}, "must be application/json"),
@@ -185,7 +184,7 @@ def test_the_key_to_remove_comes_from_query_or_json() -> None:
         ({"body": b"k"}, "not valid JSON"),
         ({"body": b"{}"}, '"itemKey" is a string'),
         ({"body": b'{"itemKey": 1}'}, '"itemKey" is a string'),
-        ({"body": b"\xff"}, "not text in the charset"),
+        ({"body": b"\xff"}, "not in the charset"),
         ({"body": b"{}", "Content_Type": "application/json; charset=hex"}, "charset"),
     ],
 )
@@ -194,7 +193,9 @@ def test_what_is_no_key_to_remove(asked, detail) -> None:
     assert detail in refused(INVALID_KEY, requested_key, request(**asked))
 
 
-@pytest.mark.parametrize("charset", sorted(CHARSETS))
+@pytest.mark.parametrize(
+    "charset", ["utf-8", "utf8", "utf-16", "us-ascii", "iso-8859-1", *(f"windows-{page}" for page in range(1250, 1259))]
+)
 def test_charsets_that_are_read(charset) -> None:
     """In any letter case, as Python reads them."""
     asked = request(body="Bike".encode(charset), Content_Type=f"text/plain; charset={charset.upper()}")
