@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.process import Devhost
+from tests.receiver import SECRET, Receiver
 
 BASE_URL = os.environ.get("REGISTRY_BASE_URL", "").rstrip("/")
 MAX_ITEMS = int(os.environ.get("REGISTRY_MAX_ITEMS") or (500 if BASE_URL else 20))
@@ -30,3 +31,14 @@ def hasty_url(tmp_path_factory) -> Iterator[str]:
         return
     with Devhost(tmp_path_factory.mktemp("hasty") / "data", REGISTRY_OPEN_SECONDS=2) as host:
         yield f"{host.url}/api"
+
+
+@pytest.fixture(scope="session")
+def sending_url(tmp_path_factory) -> Iterator[str]:
+    """A host that sends closed registries to a receiver; there is none for a host that the tests did not start."""
+    if BASE_URL:
+        pytest.skip("where that host sends registries is its own affair")
+    with Receiver() as receiver:
+        settings = {"PROCESSING_WEBHOOK_URL": receiver.url, "PROCESSING_WEBHOOK_SECRET": SECRET}
+        with Devhost(tmp_path_factory.mktemp("sending") / "data", **settings) as host:
+            yield f"{host.url}/api"

@@ -178,9 +178,9 @@ def first(registries: int, closed_items: int, open: dict[str, int]) -> dict:
     return {"registries": registries, "closedItems": closed_items, "open": open}
 
 
-def second(registries: int, closed_items: int, open: dict[str, int], pending: list[str], **processing: int) -> dict:
+def second(registries: int, closed_items: int, open: dict[str, int], ids: list[str], **processing: int) -> dict:
     """What a shard stored in the second version."""
-    return first(registries, closed_items, open) | {"pending": pending, "processing": processing}
+    return first(registries, closed_items, open) | {"pending": ids, "processing": processing}
 
 
 @pytest.mark.parametrize(
