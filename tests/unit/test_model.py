@@ -476,6 +476,16 @@ def test_every_order_of_the_news_comes_to_the_same() -> None:
         assert counts(stats) == (3, {"delivered": 1})
 
 
+def test_the_latest_of_a_revision_counts() -> None:
+    """A delivery that failed reports later without a change of the list; what it had said before does not come back."""
+    first, later = news("a", 0, "failed")[1:3]
+    for order in itertools.permutations([first, later, first]):
+        stats = Stats()
+        for standing in order:
+            stats.observe("a", standing, END)
+        assert stats.standings["a"].due == later.due == END + 5 * SECOND
+
+
 @given(st.data())
 def test_registries_are_counted_one_by_one(data) -> None:
     """News of several registries, interleaved, repeated and in any order, come to what each of them came to."""
