@@ -11,7 +11,6 @@ from unittest.mock import AsyncMock, Mock
 import pytest
 from azure.durable_functions import DurableOrchestrationClient
 from azure.functions import HttpRequest, HttpResponse
-from registry.http import NOT_BLANK
 
 from registry import __version__, telemetry
 from registry.durable.entities import OPERATIONS

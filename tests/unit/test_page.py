@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 from azure.functions import HttpRequest
-from registry.page import HEADERS, document
 
 from registry.web import api
 from registry.web.page import HEADERS, document
