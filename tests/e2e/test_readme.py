@@ -25,7 +25,8 @@ def steps() -> list[tuple[str, str]]:
 
 
 def normalised(printed: str) -> str:
-    """Without ids, keys and times, which are new each time."""
+    """Without ids, keys and times, which are new each time, and before a delivery that was faster than the answer."""
+    printed = printed.replace('"processing": "delivered"}}', '"processing": "pending"}}')
     printed = re.sub(r"[0-9a-f]{32}|[0-9a-f]{6}…", "ID", printed)
     return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "TIME", printed)
 
