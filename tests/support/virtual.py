@@ -20,6 +20,7 @@ Many clients at once are coroutines:
 import asyncio
 import heapq
 import importlib
+import io
 import itertools
 import json
 import random
@@ -423,7 +424,7 @@ class VirtualHost:
     def _send(self, request: requests.PreparedRequest) -> requests.Response:
         body = request.body or b""
         response = requests.Response()
-        response.request, response.url = request, str(request.url)
+        response.request, response.url, response.raw = request, str(request.url), io.BytesIO()
         try:
             status = self._received(
                 str(request.method),
