@@ -97,9 +97,13 @@ class Report:
                     lines.append(f"  {rule.name:24} {count}")
         return lines
 
-    def complaints(self, most: int = 10) -> list[str]:
-        """The violations with what shows them, and what was not checked."""
-        lines = [f"never checked: {name}" for name in self.unchecked]
+    def complaints(self) -> list[str]:
+        """What was not checked, and the violations."""
+        return [*(f"never checked: {name}" for name in self.unchecked), *self.violations()]
+
+    def violations(self, most: int = 10) -> list[str]:
+        """The first violations, each with what shows it."""
+        lines = []
         for found in self.found[:most]:
             lines += [str(found), *found.excerpt()]
         return lines + ([f"... and {len(self.found) - most} more violations"] if len(self.found) > most else [])

@@ -211,7 +211,7 @@ async def rush(world: World, history: History, plan: Plan) -> None:
         client = Client(world, history, plan, f"c{lane}")
         number = 0
         await client.pause(0, 2)
-        while world.now() < end:
+        while number == 0 or world.now() < end:
             number += 1
             await client.see_through(number)
             await client.pause(0, 1)
@@ -219,7 +219,7 @@ async def rush(world: World, history: History, plan: Plan) -> None:
     async with asyncio.TaskGroup() as tasks:
         for lane in range(1, plan.registries + 1):
             tasks.create_task(host_parties(lane))
-        tasks.create_task(Client(world, history, plan, "reader").read_stats(end + timedelta(seconds=10)))
+        tasks.create_task(Client(world, history, plan, "reader").read_stats(end + timedelta(seconds=5)))
 
 
 def _value(answer: Answer) -> Any:

@@ -304,6 +304,8 @@ def _is_agreed(each: Exchange, limits: Limits) -> bool:
         return limits.workers_die and not each.body
     if each.status == 503:
         return each.problem == "hub-unavailable"
+    if each.problem == "processing-off":
+        return each.call == "process" and each.status == 409 and not limits.webhook
     problems = ALLOWED[each.call].get(each.status)
     if problems is None or (problems and each.problem not in problems):
         return False
@@ -315,8 +317,6 @@ def _is_agreed(each: Exchange, limits: Limits) -> bool:
             each.text,
             each.key,
         )
-    if each.problem == "gift-removed":
-        return True  # whether it was taken back is judged by `removals_are_asked_for`
     return isinstance(each.body, dict)
 
 

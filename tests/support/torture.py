@@ -1,51 +1,57 @@
-"""The checker from the command line: seed after seed in virtual time, or once on any host.
+"""The checker from the command line: seed after seed in virtual time, or once on a host that is running.
 
 python -m tests.support.torture [--seconds 600] [--seed 1] [--app DIR]
-python -m tests.support.torture --base-url http://127.0.0.1:7071 [--seconds 60] [--clients 8]
+python -m tests.support.torture --base-url http://127.0.0.1:7071 [--seconds 60] [--shared]
 """
 
 import argparse
+import asyncio
 import json
+import logging
 import random
-import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.support.checker import Limits, Plan, Receiver, Report, attack, check
 from tests.support.history import History
+from tests.support.sockets import sockets
 from tests.support.virtual import VirtualHost
 
 WEBHOOK = {
     "PROCESSING_WEBHOOK_URL": "http://receiver.test/gifts",
     "PROCESSING_WEBHOOK_SECRET": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
 }
+ANY_HOST = Limits(skew=1.1, take_within=15, workers_die=True)
+"""On a host of which nothing is known: its workers' clocks differ by a second, and it may be busy."""
 
 
 @dataclass
 class Run:
-    """What came of one seed."""
+    """What came of one seed, or of several together."""
 
-    report: Report
+    report: Report = field(default_factory=Report)
     faults: Counter[str] = field(default_factory=Counter)
     """What was done to the app, by kind."""
 
+    def __add__(self, other: "Run") -> "Run":
+        return Run(self.report + other.report, self.faults + other.faults)
 
-def settings_of(seed: int) -> dict[str, object]:
-    """Settings of the app: short lives, a webhook, and small registries for every second seed."""
-    dice = random.Random(f"{seed}/settings")
-    small = {"REGISTRY_MAX_ITEMS": dice.randint(4, 12)} if seed % 2 else {}
-    return {"REGISTRY_OPEN_SECONDS": dice.randint(8, 15), **WEBHOOK, **small}
+    def __str__(self) -> str:
+        faults = ", ".join(f"{count} x {kind}" for kind, count in sorted(self.faults.items())) or "none"
+        return f"{self.report.summary}; faults: {faults}"
 
 
-def run_seed(seed: int, app: Path | None = None, unkind: bool = True) -> Run:
+def run_seed(seed: int, app: Path | None = None) -> Run:
     """Let clients loose on the app (of this project, or in another folder) in virtual time, and judge what they saw."""
-    settings = settings_of(seed)
-    max_items = settings.get("REGISTRY_MAX_ITEMS")
-    limits = Limits(webhook=True, max_items=max_items if isinstance(max_items, int) else None)
-    plan = Plan(seed=seed, limits=limits)
+    dice = random.Random(f"{seed}/settings")
+    settings: dict[str, object] = {"REGISTRY_OPEN_SECONDS": dice.randint(8, 15), **WEBHOOK}
+    limits = Limits(webhook=True)
+    if seed % 2:
+        limits = replace(limits, max_items=dice.randint(4, 12))
+        settings["REGISTRY_MAX_ITEMS"] = limits.max_items
     history = History()
 
     def deliver(method: str, url: str, headers: Mapping[str, str], body: bytes) -> int:
@@ -53,29 +59,55 @@ def run_seed(seed: int, app: Path | None = None, unkind: bool = True) -> Run:
 
     with VirtualHost(app, seed=seed, receiver=deliver, **settings) as host:
         receiver = Receiver(history, host.now, seed)
-        host.run(attack(host, plan, history))
+        host.run(attack(host, Plan(seed=seed, limits=limits), history))
     return Run(check(history, limits))
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="torture", description="Check the three promises, for as long as one likes.")
-    parser.add_argument("--seconds", type=float, default=600)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--app", type=Path)
-    given = parser.parse_args()
-    end = time.monotonic() + given.seconds
-    total = Report()
-    seed = given.seed
+async def run_on(
+    base_url: str, registries: int = 8, seconds: float = 60, shared: bool = False, seed: int = 1
+) -> Report:
+    """Let clients loose on a host at a URL, without `/api`. Where `seconds` is 0, each opens one registry."""
+    limits, history = replace(ANY_HOST, shared=shared), History()
+    async with sockets(base_url) as world:
+        await attack(world, Plan(seed, registries, seconds, linger=2, limits=limits), history)
+    return check(history, limits)
+
+
+def run_seeds(first: int, seconds: float, app: Path | None) -> Iterator[tuple[int, Run]]:
+    """Run seed after seed until the time is over."""
+    end, seed = time.monotonic() + seconds, first
     while time.monotonic() < end:
-        t = time.monotonic()
-        run = run_seed(seed, given.app)
-        print(f"seed {seed}: {run.report.summary} {time.monotonic() - t:.1f}s")
-        print("\n".join(run.report.complaints()))
-        total += run.report
+        yield seed, run_seed(seed, app)
         seed += 1
-    print("\n".join(total.table()))
-    return 0
+
+
+def main() -> int:
+    """Print each run and the totals; returns 1 where a promise was broken, or not checked."""
+    parser = argparse.ArgumentParser(prog="torture", description="Check the three promises for as long as one likes.")
+    parser.add_argument("--seconds", type=float, default=600, help="for so long (600)")
+    parser.add_argument("--seed", type=int, default=1, help="the first seed (1)")
+    parser.add_argument("--app", type=Path, help="the folder of another app than this project's")
+    parser.add_argument("--base-url", help="a host that is running, instead of one in virtual time")
+    parser.add_argument("--shared", action="store_true", help="others use that host: its stats are not checked")
+    given = parser.parse_args()
+    logging.disable()
+    total = Run()
+    try:
+        if given.base_url:
+            work = run_on(given.base_url.rstrip("/"), seconds=given.seconds, shared=given.shared, seed=given.seed)
+            total = Run(asyncio.run(work))
+        else:
+            for seed, run in run_seeds(given.seed, given.seconds, given.app):
+                total += run
+                print(f"seed {seed}: {run}", flush=True)
+                print(*(f"  {line}\n" for line in run.report.violations()), sep="", end="", flush=True)
+    except KeyboardInterrupt:
+        print("\nended early; up to here:")
+    print(f"\nin all: {total}", *total.report.table(), sep="\n")
+    if given.base_url:
+        print(*total.report.violations(), sep="\n")
+    return 0 if total.report.is_good else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

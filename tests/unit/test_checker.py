@@ -345,6 +345,11 @@ BAD = {
     "a refusal without a reason": Bad(
         "answers as agreed", "add was answered with 409", ended(opened().add("g1", 1, 1.1, 409, type="odd"), ["g0"])
     ),
+    "nothing is sent here, and there is a webhook": Bad(
+        "answers as agreed",
+        "process was answered with 409 processing-off",
+        ended(opened().tell("process", 11, 12, 409, {"type": "/#processing-off"}), ["g0"]),
+    ),
     "a finish that shows an open registry": Bad(
         "answers as agreed", "finish was answered", ended(opened().finish(1, 2, 200, registry(["g0"])), ["g0"])
     ),
