@@ -9,12 +9,14 @@ import asyncio
 import json
 import logging
 import random
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tests.support.breaks import BREAKS, broken_app
 from tests.support.checker import Limits, Plan, Receiver, Report, attack, check
 from tests.support.history import History
 from tests.support.sockets import sockets
@@ -87,6 +89,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600, help="for so long (600)")
     parser.add_argument("--seed", type=int, default=1, help="the first seed (1)")
     parser.add_argument("--app", type=Path, help="the folder of another app than this project's")
+    parser.add_argument("--break", choices=BREAKS, dest="breaks", help="break the app in one line first")
     parser.add_argument("--base-url", help="a host that is running, instead of one in virtual time")
     parser.add_argument("--shared", action="store_true", help="others use that host: its stats are not checked")
     given = parser.parse_args()
@@ -97,10 +100,12 @@ def main() -> int:
             work = run_on(given.base_url.rstrip("/"), seconds=given.seconds, shared=given.shared, seed=given.seed)
             total = Run(asyncio.run(work))
         else:
-            for seed, run in run_seeds(given.seed, given.seconds, given.app):
-                total += run
-                print(f"seed {seed}: {run}", flush=True)
-                print(*(f"  {line}\n" for line in run.report.violations()), sep="", end="", flush=True)
+            with tempfile.TemporaryDirectory() as folder:
+                app = broken_app(given.breaks, Path(folder)) if given.breaks else given.app
+                for seed, run in run_seeds(given.seed, given.seconds, app):
+                    total += run
+                    print(f"seed {seed}: {run}", flush=True)
+                    print(*(f"  {line}\n" for line in run.report.violations()), sep="", end="", flush=True)
     except KeyboardInterrupt:
         print("\nended early; up to here:")
     print(f"\nin all: {total}", *total.report.table(), sep="\n")
