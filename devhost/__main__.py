@@ -15,7 +15,8 @@ from typing import NoReturn
 from aiohttp import web
 
 from devhost import app as apps
-from devhost.host import Host, route_prefix, use_local_settings
+from devhost.config import read_host_json, use_local_settings
+from devhost.host import Host
 from devhost.http import Front, Route, routes, server
 from devhost.store import Store, StoreError
 
@@ -31,7 +32,8 @@ def main() -> int:
     try:
         use_local_settings(options.app)
         app = apps.load(options.app)
-        table = routes(app.http, route_prefix(options.app))
+        config = read_host_json(options.app)
+        table = routes(app.http, config.route_prefix)
         store = _open_store(options.data or options.app / ".devhost")
         asyncio.run(_serve(app, table, store, options))
     except (apps.AppError, StoreError, ValueError, OSError) as error:

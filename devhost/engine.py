@@ -134,11 +134,15 @@ class Engine:
         turn = EntityTurn(self.store, self.functions, id, at)
         try:
             with self.store.savepoint():
-                turn.run(inbox)
+                self._commit(turn, inbox, turn.judge(inbox), at)
         except Exception as error:
             if concerns_the_file(error):
                 raise
             turn.give_up(inbox, error)
+
+    def _commit(self, turn: EntityTurn, inbox: list[Message], state: str | None, at: str) -> None:
+        """Commit a batch of an entity that was judged."""
+        turn.commit(state)
 
     def _orchestration_turn(self, id: str, inbox: list[Message], at: str) -> None:
         instance = self.store.instance(id)

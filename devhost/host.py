@@ -5,7 +5,6 @@ import json
 import logging
 import os
 from collections.abc import Coroutine, Mapping
-from pathlib import Path
 from typing import Any
 
 from devhost.app import App, FunctionInfo, close_client_session, convert_in, convert_out
@@ -32,11 +31,13 @@ SHORTEST_INTERVAL = 0.05
 class Host:
     """Runs an app on a task hub, from `start` to `stop`."""
 
-    def __init__(self, app: App, store: Store, clock: Clock) -> None:
+    def __init__(self, app: App, store: Store, clock: Clock, engine: Engine | None = None) -> None:
+        """`engine` is another one than usual for this app and store."""
         self.app = app
         self._store = store
         self._clock = clock
-        self._pump = Pump(Engine(store, app.durable), clock, self._run_activities)
+        self._engine = engine or Engine(store, app.durable)
+        self._pump = Pump(self._engine, clock, self._run_activities)
         self._slots = asyncio.Semaphore(CONCURRENT_ACTIVITIES)
         self._running: dict[asyncio.Task[None], None] = {}  # in order, so that nothing depends on addresses
         self.client = ""
@@ -45,18 +46,25 @@ class Host:
     def start(self, origin: str) -> None:
         """Go to work: overdue timers fire, and activities that had not completed run again."""
         self.client = client_binding(origin)
+        self._go_on()
+
+    async def stop(self) -> None:
+        """Stop after the current turns; activities that are running will run again at the next start."""
+        self._halt()
+        await close_client_session()
+        self._store.close()
+
+    def _go_on(self) -> None:
+        """Go on from what the task hub holds."""
         self._run_activities(self._store.activities())
         self._pump.start()
         for function in self.app.timers:
             self._spawn(self._keep_schedule(function))
 
-    async def stop(self) -> None:
-        """Stop after the current turns; activities that are running will run again at the next start."""
+    def _halt(self) -> None:
         for task in list(self._running):
             task.cancel()
         self._pump.stop()
-        await close_client_session()
-        self._store.close()
 
     async def invoke(self, function: FunctionInfo, argument: Any, headers: Mapping[str, str] | None = None) -> Any:
         """Call a function, but not an orchestrator or entity; `headers` are those of the request that triggers it."""
@@ -162,41 +170,3 @@ class Host:
             log.exception("function %s failed", function.name)
         await self._insist(lambda engine, now: engine.store.save_last_run(function.name, at))
         return at
-
-
-def use_local_settings(folder: Path) -> None:
-    """Put the Values of a local.settings.json into the environment, as Core Tools does; what is set already wins.
-
-    Raises ValueError when the file is not of that form.
-    """
-    file = folder / "local.settings.json"
-    if not file.is_file():
-        return
-    for name, value in _member(_document(file), "Values", file).items():
-        if not isinstance(value, str):
-            raise ValueError(f"{file}: the value of {name} must be a string")
-        os.environ.setdefault(name, value)
-
-
-def route_prefix(folder: Path) -> str:
-    """The prefix of HTTP routes that host.json sets, or `api`. Raises ValueError when the file is not JSON."""
-    file = folder / "host.json"
-    if not file.is_file():
-        return "api"
-    extensions = _member(_document(file), "extensions", file)
-    return str(_member(extensions, "http", file).get("routePrefix", "api"))
-
-
-def _document(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise ValueError(f"{file} is not JSON: {error}") from error
-
-
-def _member(document: Any, name: str, file: Path) -> dict[str, Any]:
-    """A member that is an object, or an empty one where it is missing."""
-    member = document.get(name, {}) if isinstance(document, dict) else None
-    if not isinstance(member, dict):
-        raise ValueError(f"{file} must be a JSON object whose {name} is an object")
-    return member

@@ -8,6 +8,7 @@ entities run on the loop too, which is the fastest for functions that do not blo
 import asyncio
 import logging
 from collections.abc import Callable
+from contextvars import copy_context
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -37,6 +38,8 @@ class Pump:
         self._clock = clock
         self._on_scheduled = on_scheduled
         self._loop = asyncio.get_running_loop()
+        self._context = copy_context()
+        """In which batches run, instead of that of whoever submits a command."""
         self._commands: list[tuple[Command[Any], asyncio.Future[Any]]] = []
         self._next: asyncio.Handle | None = None
         self._stopped = False
@@ -66,7 +69,11 @@ class Pump:
             self._next.cancel()
         if not self._stopped:
             soon = seconds <= 0
-            self._next = self._loop.call_soon(self._batch) if soon else self._loop.call_later(seconds, self._batch)
+            self._next = (
+                self._loop.call_soon(self._batch, context=self._context)
+                if soon
+                else self._loop.call_later(seconds, self._batch, context=self._context)
+            )
 
     def _batch(self) -> None:
         batch, self._commands = self._commands, []

@@ -219,20 +219,26 @@ def _query(call: Call, prefix: str) -> Query:
         statuses=statuses,
         limit=_page_size(call) + 1,
     )
-    if not call.continuation:
-        return query
-    return replace(query, after=base64.urlsafe_b64decode(call.continuation.encode()).decode())
+    return replace(query, after=_after(call))
+
+
+def _after(call: Call) -> str:
+    """The id that ended the page before; its token has a space at the end, so that there is one for none as well."""
+    return base64.urlsafe_b64decode(call.continuation.encode()).decode()[:-1]
 
 
 def _page_size(call: Call) -> int:
     top = call.query.get("top", "")
-    return int(top) if top.isdecimal() and 0 < int(top) <= 1000 else PAGE
+    return int(top) if top.isdecimal() and int(top) <= 1000 else PAGE
 
 
 def _page(call: Call, found: list[tuple[str, dict[str, Any]]]) -> Reply:
-    size = _page_size(call)
-    token = base64.urlsafe_b64encode(found[size - 1][0].encode()).decode() if len(found) > size else ""
-    return Reply(200, json.dumps([shown for _, shown in found[:size]]), {CONTINUATION: token} if token else {})
+    page = found[: _page_size(call)]
+    if len(page) == len(found):
+        return Reply(200, json.dumps([shown for _, shown in page]))
+    last = page[-1][0] if page else _after(call)
+    token = base64.urlsafe_b64encode(f"{last} ".encode()).decode()
+    return Reply(200, json.dumps([shown for _, shown in page]), {CONTINUATION: token})
 
 
 def _purge(engine: Engine, call: Call, now: datetime, id: str) -> Reply:

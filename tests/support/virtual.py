@@ -20,7 +20,6 @@ Many clients at once are coroutines:
 import asyncio
 import heapq
 import importlib
-import io
 import itertools
 import json
 import random
@@ -30,6 +29,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, TypeVar
@@ -46,11 +46,14 @@ from yarl import URL
 
 from devhost import app as apps
 from devhost.app import App
-from devhost.host import Host, route_prefix
+from devhost.config import HostJson, read_host_json
+from devhost.hardships import HostDied, UnkindHost, clock_skew
+from devhost.host import Host
 from devhost.http import Front, routes
 from devhost.store import Store
+from devhost.unkind import Unkind
 from devhost.webhooks import CONTINUATION, PREFIX, Call
-from tests.support.call import Answer
+from tests.support.call import Answer, Unanswered
 
 Result = TypeVar("Result")
 Receiver = Callable[[str, str, Mapping[str, str], bytes], int | Awaitable[int]]
@@ -155,17 +158,21 @@ class VirtualHost:
         start: datetime = START,
         receiver: Receiver | None = None,
         timers: bool = True,
+        unkind: Unkind | None = None,
+        config: HostJson | None = None,
         **environment: object,
     ) -> None:
         """`app` is one that was indexed, or a folder with a function_app.py; by default the app of this project.
 
         Where `timers` is false, timer-triggered functions run by `fire` only. What is named in capitals are settings
         of the app, as its environment has them. A `store` that is given stays open; `start` is when time begins.
+        `unkind` decides what goes wrong: by default nothing does. `config` stands in for the host.json of the app.
         """
         self.costs = Costs()
         self.receiver = receiver
         """The rest of the web; None refuses connections."""
         self._app, self._seed, self._start, self._timers = app, seed, start, timers
+        self._unkind, self._config = unkind, config
         self._environment: dict[str, object] = environment
         self._settings: Any = None
         self._own_store = store is None
@@ -178,10 +185,11 @@ class VirtualHost:
             self._runner = self._patches.enter_context(asyncio.Runner(loop_factory=lambda: self._loop))
             self._patches.callback(lambda: None if self._own_store is False else self.store.close())
             self._fix_chance()
-            self.app, prefix = self._load()
+            self.app, config = self._load()
+            self._config = self._config or config
             self._replace_clock_and_settings()
             self._replace_http()
-            self.run(self._begin(prefix))
+            self.run(self._begin(self._config))
             self._patches.callback(lambda: self.run(self._end()))
         except BaseException:
             self._patches.close()
@@ -198,8 +206,8 @@ class VirtualHost:
         return self._start + timedelta(seconds=round(self._loop.time(), 6))
 
     def utc_now(self) -> datetime:
-        """The clock that the app sees: to the millisecond."""
-        now = self.now()
+        """The clock that the app sees: to the millisecond, and a little off where the host is unkind."""
+        now = self.now() + timedelta(seconds=clock_skew.get())
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     async def sleep(self, seconds: float) -> None:
@@ -244,7 +252,10 @@ class VirtualHost:
 
     async def call(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
         """Send a request to the app (or to the management API). Raises Unanswered."""
-        answer = await self._front(self._request(method, path, headers or {}, body))
+        try:
+            answer = await self._front(self._request(method, path, headers or {}, body))
+        except HostDied as death:
+            raise Unanswered("the host died") from death
         assert isinstance(answer, web.Response)
         shown = {name.lower(): value for name, value in answer.headers.items()}
         content = answer.body if isinstance(answer.body, bytes) else b""
@@ -308,14 +319,14 @@ class VirtualHost:
         for source in ("os.urandom", "random._urandom"):
             self._patches.enter_context(patch(source, chance.randbytes))
 
-    def _load(self) -> tuple[App, str]:
+    def _load(self) -> tuple[App, HostJson]:
         if isinstance(self._app, App):
-            return self._app, "api"
+            return self._app, HostJson()
         if self._app is None:
-            return registry_app(), route_prefix(ROOT)
+            return registry_app(), read_host_json(ROOT)
         app, modules = _app_in(self._app.resolve())
         self._patches.enter_context(_in_place_of_the_app(modules))
-        return app, route_prefix(self._app)
+        return app, read_host_json(self._app)
 
     def _replace_clock_and_settings(self) -> None:
         if clock := sys.modules.get("registry.clock"):
@@ -335,18 +346,20 @@ class VirtualHost:
         self._patches.enter_context(patch("aiohttp.ClientSession._request", request))
         self._patches.enter_context(patch("requests.sessions.Session.send", send))
 
-    async def _begin(self, prefix: str) -> None:
+    async def _begin(self, config: HostJson) -> None:
         # The SDK's own session would look after sockets every two seconds.
         http_utils._session_lock = asyncio.Lock()
         http_utils._client_session = aiohttp.ClientSession(connector=aiohttp.BaseConnector())
-        self.host = self._make_host()
-        self._front = Front(self.host, routes(self.app.http, prefix))
+        self.host = self._make_host(config)
+        self._front = Front(self.host, routes(self.app.http, config.route_prefix))
         self._front.origin = ORIGIN
         self.host.start(ORIGIN)
 
-    def _make_host(self) -> Host:
+    def _make_host(self, config: HostJson) -> Host:
         app = self.app if self._timers else App([each for each in self.app.functions if each not in self.app.timers])
-        return Host(app, self.store, clock=self.now)
+        if self._unkind is None:
+            return Host(app, self.store, clock=self.now)
+        return UnkindHost(app, self.store, self.now, self._unkind, config)
 
     async def _end(self) -> None:
         with patch.object(self.store, "close"):  # it may be given to the next host
@@ -424,7 +437,7 @@ class VirtualHost:
     def _send(self, request: requests.PreparedRequest) -> requests.Response:
         body = request.body or b""
         response = requests.Response()
-        response.request, response.url, response.raw = request, str(request.url), io.BytesIO()
+        response.request, response.url, response.raw = request, str(request.url), BytesIO()
         try:
             status = self._received(
                 str(request.method),
