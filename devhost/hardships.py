@@ -60,6 +60,8 @@ class UnkindHost(Host):
         self._life: asyncio.Future[type[BaseException]] = self._loop.create_future()
         self._worker = Worker(self._loop)
         self._misfortunes: list[asyncio.Task[None]] = []
+        self.starts: list[datetime] = []
+        """When it came back after its deaths."""
         self._not_before: dict[int, float] = {}
         """When activities that a dead host had in hand may run, by their seq and the loop's time."""
 
@@ -151,6 +153,7 @@ class UnkindHost(Host):
         self._halt()
         self._leave_behind()
         await asyncio.sleep(self.unkind.down_seconds())
+        self.starts.append(self._clock())
         self._life = self._loop.create_future()
         self._worker = Worker(self._loop)
         self._pump = Pump(self._engine, self._clock, self._run_activities)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from typing import Any
 
 from tests.support.clients import Client, Plan, World, rush
@@ -25,11 +26,14 @@ class Found:
     promise: int
     rule: str
     violation: Violation
+    times: int = 1
+    """How often the rule found it in the same registry."""
 
     def __str__(self) -> str:
         id = f"registry {self.violation.id[:8]}: " if self.violation.id else ""
         promise = f"promise {self.promise}" if self.promise else "contract"
-        return f"{promise}, {self.rule}: {id}{self.violation.line}"
+        again = f" (and {self.times - 1} times more)" if self.times > 1 else ""
+        return f"{promise}, {self.rule}: {id}{self.violation.line}{again}"
 
     def excerpt(self) -> list[str]:
         """The part of the history that shows it, in the order of its beginning."""
@@ -102,9 +106,10 @@ class Report:
         return [*(f"never checked: {name}" for name in self.unchecked), *self.violations()]
 
     def violations(self, most: int = 10) -> list[str]:
-        """The first violations, each with what shows it."""
-        lines = []
-        for found in self.found[:most]:
+        """The first violations of each rule, each with what shows it."""
+        lines: list[str] = []
+        by_rule = [[found for found in self.found if found.rule == rule.name] for rule in RULES]
+        for found in [each for rank in zip_longest(*by_rule) for each in rank if each][:most]:
             lines += [str(found), *found.excerpt()]
         return lines + ([f"... and {len(self.found) - most} more violations"] if len(self.found) > most else [])
 
@@ -118,21 +123,26 @@ def check(history: History, limits: Limits) -> Report:
         if reason := rule.not_checkable(history, limits):
             report.not_checkable[rule.name] = reason
             continue
+        found: dict[str, Found] = {}
         for violation in rule.check(history, limits):
             report.checks[rule.name] += 1
-            if violation:
-                report.found.append(Found(rule.promise, rule.name, violation))
+            if violation and violation.id in found:
+                found[violation.id].times += 1
+            elif violation:
+                found[violation.id] = Found(rule.promise, rule.name, violation)
+        report.found += found.values()
     return report
 
 
 async def attack(world: World, plan: Plan, history: History, calm: Callable[[], None] = lambda: None) -> None:
     """Run the plan on a host, and look at every registry and at the stats when all has come to rest.
 
-    `calm` is called when the clients have gone: it ends what makes the host unkind.
+    `calm` is called some time after the clients have gone: it ends what makes the host unkind.
     """
     observer = Client(world, history, plan, "observer")
     await _insist(observer, "stats")
     await rush(world, history, plan)
+    await world.sleep(plan.unrest)
     calm()
     await _come_to_rest(world, plan, history, observer)
     await observer.pause(plan.linger, plan.linger)
@@ -141,14 +151,16 @@ async def attack(world: World, plan: Plan, history: History, calm: Callable[[], 
 
 async def _come_to_rest(world: World, plan: Plan, history: History, observer: Client) -> None:
     """Look until every registry is closed and has been sent, or the time for that is over."""
+    pause = 1.0
     while True:
         last = await _look_at_all(observer, history)
-        slack = timedelta(seconds=plan.limits.close_within + 10)
+        slack = timedelta(seconds=plan.patience)
         ends = [life.closes_at for life in history.lives() if life.closes_at]
         deadline = max([*ends, *history.starts, *(_lost(history))], default=world.now()) + slack
         if all(_is_at_rest(each) for each in last) or world.now() > deadline:
             return
-        await observer.pause(2, 5)
+        await observer.pause(pause / 2, pause)
+        pause = min(pause * 1.5, 10)
 
 
 def _lost(history: History) -> Iterable[datetime]:

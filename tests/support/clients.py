@@ -47,6 +47,10 @@ class Plan:
     processes: bool = True
     give_up_after: float = 15
     """Seconds after the close until which a client repeats what it was not told the outcome of."""
+    unrest: float = 0
+    """Seconds after the clients have gone in which the host is still unkind."""
+    patience: float = 190
+    """Seconds from the last `closesAt`, or the last start, in which all must come to rest; then it is judged."""
     linger: float = 30
     """Seconds between the moment when all has come to rest and the last look."""
     limits: Limits = field(default_factory=Limits)

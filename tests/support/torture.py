@@ -11,11 +11,14 @@ import logging
 import random
 import tempfile
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from devhost.hardships import UnkindHost
+from devhost.unkind import Rates, Unkind
 from tests.support.breaks import BREAKS, broken_app
 from tests.support.checker import Limits, Plan, Receiver, Report, attack, check
 from tests.support.history import History
@@ -26,6 +29,8 @@ WEBHOOK = {
     "PROCESSING_WEBHOOK_URL": "http://receiver.test/gifts",
     "PROCESSING_WEBHOOK_SECRET": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
 }
+UNKIND_HOST = Limits(skew=1.1, take_within=20, webhook=True, workers_die=True)
+"""Clocks are up to a second off, messages and commits up to six seconds late, and each may be so again."""
 ANY_HOST = Limits(skew=1.1, take_within=15, workers_die=True)
 """On a host of which nothing is known: its workers' clocks differ by a second, and it may be busy."""
 
@@ -46,11 +51,22 @@ class Run:
         return f"{self.report.summary}; faults: {faults}"
 
 
-def run_seed(seed: int, app: Path | None = None) -> Run:
+def rates_of(seed: int) -> Rates:
+    """How unkind the host is: of each kind of trouble as much as usual, four times as much, or none.
+
+    What many kinds hide when they come together shows where some are left out.
+    """
+    dice = random.Random(f"{seed}/rates")
+    usual = asdict(Rates())
+    return Rates(**{name: min(0.95, rate * dice.choice([0, 1, 1, 4])) for name, rate in usual.items()})
+
+
+def run_seed(seed: int, app: Path | None = None, rates: Rates | None = None) -> Run:
     """Let clients loose on the app (of this project, or in another folder) in virtual time, and judge what they saw."""
     dice = random.Random(f"{seed}/settings")
-    settings: dict[str, object] = {"REGISTRY_OPEN_SECONDS": dice.randint(8, 15), **WEBHOOK}
-    limits = Limits(webhook=True)
+    life = dice.randint(8, 15) if seed % 4 else 45
+    settings: dict[str, object] = {"REGISTRY_OPEN_SECONDS": life, **WEBHOOK}
+    limits = UNKIND_HOST
     if seed % 2:
         limits = replace(limits, max_items=dice.randint(4, 12))
         settings["REGISTRY_MAX_ITEMS"] = limits.max_items
@@ -59,10 +75,14 @@ def run_seed(seed: int, app: Path | None = None) -> Run:
     def deliver(method: str, url: str, headers: Mapping[str, str], body: bytes) -> int:
         return receiver.receive(headers["webhook-id"], json.loads(body))
 
-    with VirtualHost(app, seed=seed, receiver=deliver, **settings) as host:
+    plan = Plan(seed=seed, unrest=dice.choice([0, 0, 90]), patience=400, limits=limits)
+    unkind = Unkind(seed, rates or rates_of(seed))
+    with VirtualHost(app, seed=seed, receiver=deliver, unkind=unkind, **settings) as host:
         receiver = Receiver(history, host.now, seed)
-        host.run(attack(host, Plan(seed=seed, limits=limits), history))
-    return Run(check(history, limits))
+        if isinstance(host.host, UnkindHost):
+            history.starts = host.host.starts
+        host.run(attack(host, plan, history, calm=unkind.calm))
+    return Run(check(history, limits), unkind.counts)
 
 
 async def run_on(
@@ -94,6 +114,7 @@ def main() -> int:
     parser.add_argument("--shared", action="store_true", help="others use that host: its stats are not checked")
     given = parser.parse_args()
     logging.disable()
+    warnings.simplefilter("ignore")  # the SDK's word for an event that comes twice
     total = Run()
     try:
         if given.base_url:
