@@ -28,6 +28,9 @@ class HostJson:
     """The same for an activity."""
 
 
+DEFAULTS = HostJson()
+
+
 def read_host_json(folder: Path, environment: Mapping[str, str] = os.environ) -> HostJson:
     """Read host.json, which may be missing. App settings AzureFunctionsJobHost__a__b win over its members.
 

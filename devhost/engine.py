@@ -19,6 +19,7 @@ from devhost.turns import (
     split,
 )
 
+DEFAULT_HUB = "devhost"
 CONTROL = {EventType.EXECUTION_SUSPENDED, EventType.EXECUTION_RESUMED}
 REWOUND = {
     EventType.EXECUTION_COMPLETED,
@@ -39,9 +40,11 @@ class Outcome:
 class Engine:
     """The task hub at work."""
 
-    def __init__(self, store: Store, functions: DurableFunctions) -> None:
+    def __init__(self, store: Store, functions: DurableFunctions, hub: str = DEFAULT_HUB) -> None:
         self.store = store
         self.functions = functions
+        self.hub = hub
+        """The name of the task hub, for the URLs that are shown."""
         self.scheduled: list[Activity] = []
         """Activities that turns have scheduled; whoever runs activities takes them after the commit."""
 

@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from devhost.app import App, FunctionInfo, close_client_session, convert_in, convert_out
+from devhost.config import DEFAULTS, HostJson
 from devhost.durable_http import poll
 from devhost.engine import Engine, Outcome
 from devhost.orchestration import HTTP_ACTIVITY, from_timestamp, timestamp
@@ -31,12 +32,14 @@ SHORTEST_INTERVAL = 0.05
 class Host:
     """Runs an app on a task hub, from `start` to `stop`."""
 
-    def __init__(self, app: App, store: Store, clock: Clock, engine: Engine | None = None) -> None:
+    def __init__(
+        self, app: App, store: Store, clock: Clock, config: HostJson = DEFAULTS, engine: Engine | None = None
+    ) -> None:
         """`engine` is another one than usual for this app and store."""
         self.app = app
         self._store = store
         self._clock = clock
-        self._engine = engine or Engine(store, app.durable)
+        self._engine = engine or Engine(store, app.durable, config.hub_name)
         self._pump = Pump(self._engine, clock, self._run_activities)
         self._slots = asyncio.Semaphore(CONCURRENT_ACTIVITIES)
         self._running: dict[asyncio.Task[None], None] = {}  # in order, so that nothing depends on addresses
@@ -45,7 +48,7 @@ class Host:
 
     def start(self, origin: str) -> None:
         """Go to work: overdue timers fire, and activities that had not completed run again."""
-        self.client = client_binding(origin)
+        self.client = client_binding(origin, self._engine.hub)
         self._go_on()
 
     async def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""The app on devhost's engine, without sockets, in a time of its own."""
+"""The app on devhost's engine, one call at a time. New tests use tests/support/virtual.py."""
 
 import asyncio
 import json
@@ -7,7 +7,6 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 from unittest.mock import patch
@@ -15,7 +14,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 from azure.functions import HttpRequest, HttpResponse
 
-import function_app
 from devhost import app as apps
 from devhost.app import App
 from devhost.engine import Engine, Outcome
@@ -26,6 +24,7 @@ from devhost.store import Activity, Store
 from devhost.webhooks import PREFIX, Call, Reply, client_binding, handle
 from registry import settings
 from tests.clock import FakeClock
+from tests.support.virtual import registry_app
 
 ORIGIN = "http://virtual"
 CLIENT = "azure.durable_functions.models.DurableOrchestrationClient"
@@ -188,12 +187,6 @@ class VirtualHost:
 
     async def _sdk_delete(self, url: str, *correlation: Any) -> list[Any]:
         return _answer(self.manage(_call("DELETE", url)), None)
-
-
-@cache
-def registry_app() -> App:
-    """The app of this project; the SDK lets it be indexed once."""
-    return apps.index(function_app.app)
 
 
 def _module(name: str) -> Any:

@@ -10,8 +10,7 @@ from azure.durable_functions import OrchestrationRuntimeStatus
 
 from devhost.webhooks import CONTINUATION, Call
 from tests.clock import START
-from tests.devhost.sample_host import SampleHost
-from tests.virtual import ORIGIN
+from tests.devhost.sample_host import ORIGIN, SampleHost
 
 
 def call(host, method: str, path: str, continuation: str = "", **query: str):

@@ -13,11 +13,11 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from devhost.hardships import UnkindHost
 from devhost.unkind import Rates, Unkind
 from tests.support.breaks import BREAKS, broken_app
 from tests.support.checker import Limits, Plan, Receiver, Report, attack, check
@@ -51,6 +51,21 @@ class Run:
         return f"{self.report.summary}; faults: {faults}"
 
 
+class Watched(Unkind):
+    """Knows when the host is started again after each of its deaths."""
+
+    now: Callable[[], datetime]
+
+    def __init__(self, seed: int, rates: Rates) -> None:
+        super().__init__(seed, rates)
+        self.starts: list[datetime] = []
+
+    def down_seconds(self) -> float:
+        seconds = super().down_seconds()
+        self.starts.append(self.now() + timedelta(seconds=seconds))
+        return seconds
+
+
 def rates_of(seed: int) -> Rates:
     """How unkind the host is: of each kind of trouble as much as usual, four times as much, or none.
 
@@ -76,11 +91,10 @@ def run_seed(seed: int, app: Path | None = None, rates: Rates | None = None) -> 
         return receiver.receive(headers["webhook-id"], json.loads(body))
 
     plan = Plan(seed=seed, unrest=dice.choice([0, 0, 90]), patience=400, limits=limits)
-    unkind = Unkind(seed, rates or rates_of(seed))
+    unkind = Watched(seed, rates or rates_of(seed))
     with VirtualHost(app, seed=seed, receiver=deliver, unkind=unkind, **settings) as host:
         receiver = Receiver(history, host.now, seed)
-        if isinstance(host.host, UnkindHost):
-            history.starts = host.host.starts
+        unkind.now, history.starts = host.now, unkind.starts
         host.run(attack(host, plan, history, calm=unkind.calm))
     return Run(check(history, limits), unkind.counts)
 

@@ -47,11 +47,12 @@ from yarl import URL
 from devhost import app as apps
 from devhost.app import App
 from devhost.config import HostJson, read_host_json
-from devhost.hardships import HostDied, UnkindHost, clock_skew
 from devhost.host import Host
 from devhost.http import Front, routes
 from devhost.store import Store
 from devhost.unkind import Unkind
+from devhost.unkind_engine import clock_skew
+from devhost.unkind_host import HostDied, UnkindHost
 from devhost.webhooks import CONTINUATION, PREFIX, Call
 from tests.support.call import Answer, Unanswered
 
@@ -163,6 +164,8 @@ class VirtualHost:
         **environment: object,
     ) -> None:
         """`app` is one that was indexed, or a folder with a function_app.py; by default the app of this project.
+
+        From a folder it is imported anew, so that nothing is left in its modules of what another host did.
 
         Where `timers` is false, timer-triggered functions run by `fire` only. What is named in capitals are settings
         of the app, as its environment has them. A `store` that is given stays open; `start` is when time begins.
@@ -358,11 +361,11 @@ class VirtualHost:
     def _make_host(self, config: HostJson) -> Host:
         app = self.app if self._timers else App([each for each in self.app.functions if each not in self.app.timers])
         if self._unkind is None:
-            return Host(app, self.store, clock=self.now)
+            return Host(app, self.store, self.now, config)
         return UnkindHost(app, self.store, self.now, self._unkind, config)
 
     async def _end(self) -> None:
-        with patch.object(self.store, "close"):  # it may be given to the next host
+        with patch.object(Store, "close"):  # it may be given to the next host
             await self.host.stop()
         http_utils._session_lock = asyncio.Lock()
 
@@ -511,9 +514,8 @@ def registry_app() -> App:
     return apps.index(importlib.import_module("function_app").app)
 
 
-@cache
 def _app_in(folder: Path) -> tuple[App, dict[str, ModuleType]]:
-    """The app in a folder, and its modules. Those of this project, of the same names, are left alone."""
+    """The app in a folder, imported anew, and its modules. Those of the same names that are there are left alone."""
     path = list(sys.path)
     with _in_place_of_the_app({}):
         try:

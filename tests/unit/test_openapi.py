@@ -13,7 +13,7 @@ from registry import api, problems
 from registry.openapi import describe
 from registry.problems import ProblemType
 from registry.settings import Settings
-from tests.virtual import registry_app
+from tests.support.virtual import registry_app
 
 KINDS = [each for each in vars(problems).values() if isinstance(each, ProblemType)]
 
