@@ -6,13 +6,13 @@ All that they do follows from a seed, as far as the host answers alike.
 import asyncio
 import json
 import random
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 from urllib.parse import quote, urlencode
 
-from tests.support.call import Answer, Call, Unanswered
+from tests.support.call import Answer, Unanswered
 from tests.support.history import UNKNOWN, Exchange, History, Name
 from tests.support.promises import Limits
 
@@ -23,9 +23,11 @@ ENDINGS = ("", " für Zoë", " 🎁🎁", ' "\\u0041" & <b>%41+', "\t\u2028two l
 
 
 class World(Protocol):
-    """A host and its time."""
+    """A host and its time; `call` is a `Call`."""
 
-    call: Call
+    async def call(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> Answer: ...
 
     def now(self) -> datetime: ...
 

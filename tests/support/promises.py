@@ -27,7 +27,7 @@ class Limits:
     close_within: float = 180
     """Seconds from `closesAt`, or the last start, until the close is recorded and the first delivery came."""
     take_within: float = 5
-    """Seconds in which an open registry takes or refuses a gift, however often that has to be sent."""
+    """Seconds in which an open registry takes, refuses or takes out a gift, however often that has to be sent."""
     webhook: bool = False
     """Whether the deliveries of the host are in the history."""
     max_items: int | None = None
@@ -252,19 +252,21 @@ def sent_as_closed(life: Life, history: History, limits: Limits) -> Checks:
 
 
 def takes_gifts(life: Life, history: History, limits: Limits) -> Checks:
-    """While it is open, a gift that is sent until its outcome is known is known to be in or refused in time."""
+    """While it is open, what is asked of a gift until its outcome is known is done or refused in time."""
     if life.opened is None or life.closes_at is None:
         return
-    for text, adds in life.gifts.items():
-        decided = [add for add in adds if add.status not in UNKNOWN]
-        known = decided[0] if decided else adds[-1]
+    for text, asked in [*life.gifts.items(), *life.removes.items()]:
+        decided = [each for each in asked if each.status not in UNKNOWN]
+        known = decided[0] if decided else asked[-1]
         until = min(known.told.at, life.closes_at - limits.tolerance)
-        first_sent = min(add.sent.at for add in adds)
+        first_sent = min(each.sent.at for each in asked)
         since = history.last_start(until, otherwise=max(first_sent, life.opened.told.at))
         waited = (until - since).total_seconds()
         if until >= since and (decided or waited > limits.take_within):
             line = f"{text!r} was neither taken nor refused for {waited:.1f} s while the registry was open"
-            yield expect(waited <= limits.take_within, f"{line}; {limits.take_within:g} s are allowed", *adds)
+            if known.call == "remove":
+                line = f"{text!r} was not taken back for {waited:.1f} s while the registry was open"
+            yield expect(waited <= limits.take_within, f"{line}; {limits.take_within:g} s are allowed", *asked)
 
 
 def stays_known(life: Life, history: History, limits: Limits) -> Checks:

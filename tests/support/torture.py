@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from devhost.unkind import Rates, Unkind
-from tests.support.breaks import BREAKS, broken_app
+from tests.support.breaks import BREAKS, ROOT, broken_app
 from tests.support.checker import Limits, Plan, Receiver, Report, attack, check
 from tests.support.history import History
 from tests.support.sockets import sockets
@@ -136,7 +136,9 @@ def main() -> int:
             total = Run(asyncio.run(work))
         else:
             with tempfile.TemporaryDirectory() as folder:
-                app = broken_app(given.breaks, Path(folder)) if given.breaks else given.app
+                app = given.app
+                if given.breaks:
+                    app = broken_app(given.breaks, Path(folder), given.app or ROOT)
                 for seed, run in run_seeds(given.seed, given.seconds, app):
                     total += run
                     print(f"seed {seed}: {run}", flush=True)

@@ -326,6 +326,11 @@ BAD = {
         "'g1' was neither taken nor refused for 9.5 s",
         ended(opened().add("g1", 0.4, 6, 202).add("g1", 6.2, 12, 202), ["g0"]),
     ),
+    "it takes nothing back": Bad(
+        "takes gifts",
+        "'g0' was not taken back for 9.4 s",
+        ended(opened().tell("remove", 0.5, 11, 202, {}, "g0"), ["g0"]),
+    ),
     "it decides late": Bad("takes gifts", "for 8.0 s", ended(opened().add("g1", 0.5, 8.5, 200, 2), ["g0", "g1"])),
     "V6: it is unknown for a moment": Bad(
         "stays known", "and it was unknown later", ended(opened().peek(1, {"type": "/#unknown-registry"}, 404), ["g0"])
