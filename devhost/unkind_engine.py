@@ -87,9 +87,13 @@ class UnkindEngine(Engine):
         held = [message for each in self._in_hand.values() for message in each.inbox]
         self._in_hand.clear()
         self.store.postpone(held, until)
+        taken = [message for message in self.at_hand(now) if self._unkind.happens("message_in_hand")]
+        self.store.postpone(taken, until)
+
+    def at_hand(self, now: datetime) -> list[Message]:
+        """Messages that a host may have taken by now, and not done."""
         due = self.store.due(timestamp(now + timedelta(seconds=TAKEN_AHEAD)), MOST_IN_HAND)
-        at_hand = [message for message in due if message.timer is None or message.due <= timestamp(now)]
-        self.store.postpone([each for each in at_hand if self._unkind.happens("message_in_hand")], until)
+        return [message for message in due if message.timer is None or message.due <= timestamp(now)]
 
     def _entity_turn(self, id: str, inbox: list[Message], at: str) -> None:
         held = self._in_hand.get(id)

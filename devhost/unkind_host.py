@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from devhost.app import App, FunctionInfo
@@ -19,6 +19,8 @@ from devhost.unkind import Unkind
 from devhost.unkind_engine import EXIT, MOST_IN_HAND, SlowPost, UnkindEngine, clock_skew
 from devhost.webhooks import Call, Reply
 
+LOOK_SECONDS, LOOKS = 0.02, 100
+"""How often somebody who is going to do harm looks whether this is the moment, and how many times."""
 ERROR = Reply(500, json.dumps({"Message": "Something went wrong while processing your request"}))
 
 
@@ -36,10 +38,18 @@ class HostDied(asyncio.CancelledError):
 class UnkindHost(Host):
     """A host whose workers die, which dies itself and comes back, and whose management API is unreliable."""
 
-    def __init__(self, app: App, store: Store, clock: Clock, unkind: Unkind, config: HostJson) -> None:
+    def __init__(
+        self,
+        app: App,
+        store: Store,
+        clock: Clock,
+        unkind: Unkind,
+        config: HostJson,
+        load_again: Callable[[], App] | None = None,
+    ) -> None:
+        """`load_again` gives the app to each new worker; without it, what an app keeps in its modules outlives them."""
         self.unkind = unkind
-        self.on_new_worker: list[Callable[[], None]] = []
-        """Called when a worker begins in place of one that died: what an app keeps in its modules is still there."""
+        self._load_again = load_again
         slow = SlowPost(store, unkind, clock)
         self._unkind_engine = UnkindEngine(slow, app.durable, config.hub_name, unkind, self._worker_dies_in_turn)
         super().__init__(app, slow, clock, config, self._unkind_engine)
@@ -48,6 +58,8 @@ class UnkindHost(Host):
         self._life: asyncio.Future[type[BaseException]] = self._loop.create_future()
         self._worker = Worker(self._loop)
         self._misfortunes: list[asyncio.Task[None]] = []
+        self.starts: list[datetime] = []
+        """When it came back after its deaths."""
         self._not_before: dict[int, float] = {}
         """When activities that a dead host had in hand may run, by their seq and the loop's time."""
 
@@ -55,12 +67,12 @@ class UnkindHost(Host):
         self._usual_factory = self._loop.get_task_factory()
         self._loop.set_task_factory(self._make_task)
         super().start(origin)
-        for rate, strike in {
-            "worker_deaths_a_minute": self._worker_dies,
-            "host_deaths_a_minute": self._die,
-            "terminations_a_minute": self._terminate,
-        }.items():
-            self._misfortunes.append(self._loop.create_task(self._now_and_then(rate, strike)))
+        for misfortune in (
+            self._now_and_then("worker_deaths_a_minute", lambda: self._worker.is_busy, self._worker_dies),
+            self._now_and_then("host_deaths_a_minute", self._has_messages, self._die),
+            self._now_and_then("terminations_a_minute", lambda: True, self._terminate),
+        ):
+            self._misfortunes.append(self._loop.create_task(misfortune))
 
     async def stop(self) -> None:
         for task in self._misfortunes:
@@ -75,8 +87,9 @@ class UnkindHost(Host):
             context = copy_context()
             context.run(clock_skew.set, self.unkind.skew())
             context.run(employer.set, self._worker)
+            (of_worker,) = [each for each in self.app.functions if each.name == function.name]
             try:
-                return await until(self._worker.life, super().invoke(function, argument, headers), context)
+                return await until(self._worker.life, super().invoke(of_worker, argument, headers), context)
             except WorkerDied:
                 is_activity = function.trigger["type"] == "activityTrigger"
                 if not is_activity or self.unkind.happens("activity_fails_with_worker"):
@@ -117,11 +130,21 @@ class UnkindHost(Host):
             await asyncio.sleep(seconds)
         await self._run_activity(activity)
 
-    async def _now_and_then(self, rate: str, strike: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _now_and_then(
+        self, rate: str, is_worth_it: Callable[[], bool], strike: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Strike when its time has come, as soon as it does some harm; soon in any case."""
         while (seconds := self.unkind.seconds_until(rate)) is not None:
             await asyncio.sleep(seconds)
+            for _ in range(LOOKS):
+                if is_worth_it():
+                    break
+                await asyncio.sleep(LOOK_SECONDS)
             if not self._life.done() and self.unkind.strikes(rate):
                 await strike()
+
+    def _has_messages(self) -> bool:
+        return bool(self._unkind_engine.at_hand(self._clock()))
 
     def _worker_dies_in_turn(self) -> None:
         """Of the rest of the batch nobody takes notice, so it happens when that is through."""
@@ -133,8 +156,9 @@ class UnkindHost(Host):
     def _end_worker(self, cause: type[BaseException]) -> None:
         self._worker.die(cause)
         self._worker = Worker(self._loop)
-        for call in self.on_new_worker:
-            call()
+        if self._load_again is not None:
+            self.app = self._load_again()
+            self._engine.functions = self.app.durable
 
     async def _die(self) -> None:
         """Let go of everything, and come back after some seconds."""
@@ -143,6 +167,7 @@ class UnkindHost(Host):
         self._halt()
         self._leave_behind()
         await asyncio.sleep(self.unkind.down_seconds())
+        self.starts.append(self._clock())
         self._life = self._loop.create_future()
         self._pump = Pump(self._engine, self._clock, self._run_activities)
         self._go_on()
@@ -187,6 +212,10 @@ class Worker:
         self.life: asyncio.Future[type[BaseException]] = loop.create_future()
         """Its result is what those get whose work ends with it."""
         self._tasks: dict[asyncio.Future[Any], None] = {}
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self._tasks)
 
     def employ(self, task: "asyncio.Future[Any]") -> None:
         """Have a task die with the worker."""
