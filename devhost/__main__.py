@@ -14,10 +14,11 @@ from typing import NoReturn
 
 from aiohttp import web
 
-from devhost import app as apps
+from devhost.app import App
 from devhost.config import HostJson, read_host_json, use_local_settings
 from devhost.host import Host
 from devhost.http import Front, Route, routes, server
+from devhost.loading import AppError, load
 from devhost.store import Store, StoreError
 from devhost.unkind import Rates, Unkind
 from devhost.unkind_host import UnkindHost
@@ -33,12 +34,12 @@ def main() -> int:
     _log_to_stdout()
     try:
         use_local_settings(options.app)
-        app = apps.load(options.app)
+        app = load(options.app)
         config = read_host_json(options.app)
         table = routes(app.http, config.route_prefix)
         store = _open_store(options.data or options.app / ".devhost")
         asyncio.run(_serve(app, table, store, config, options))
-    except (apps.AppError, StoreError, ValueError, OSError) as error:
+    except (AppError, StoreError, ValueError, OSError) as error:
         print(f"devhost: {error}", file=sys.stderr)
         return 1
 
@@ -86,9 +87,7 @@ def _open_store(folder: Path) -> Store:
     return Store(folder / "taskhub.db")
 
 
-async def _serve(
-    app: apps.App, table: list[Route], store: Store, config: HostJson, options: argparse.Namespace
-) -> NoReturn:
+async def _serve(app: App, table: list[Route], store: Store, config: HostJson, options: argparse.Namespace) -> NoReturn:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
@@ -120,7 +119,7 @@ async def _serve(
     os._exit(0)
 
 
-def _host(app: apps.App, store: Store, config: HostJson, unkind: Unkind | None) -> Host:
+def _host(app: App, store: Store, config: HostJson, unkind: Unkind | None) -> Host:
     def clock() -> datetime:
         return datetime.now(UTC)
 
@@ -149,7 +148,7 @@ def _end_at_once(number: int, frame: object) -> None:
     os._exit(128 + number)
 
 
-def _print_functions(app: apps.App, table: list[Route], origin: str) -> None:
+def _print_functions(app: App, table: list[Route], origin: str) -> None:
     """Say what `func start` says: each function, and where it is found."""
     print("\nFunctions:\n")
     for route in table:

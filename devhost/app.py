@@ -1,14 +1,12 @@
-"""The function app: load `function_app.py`, and index its functions from their own metadata.
+"""The function app: its functions, and how they are called.
 
 Payloads pass through azure-functions' own converters, as in the Python worker.
 """
 
 import asyncio
-import importlib.util
 import inspect
 import re
 import sys
-import traceback
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,9 +17,7 @@ from typing import Any
 from azure.durable_functions.models.history import HistoryEvent
 from azure.durable_functions.models.utils import http_utils
 from azure.functions import Context, meta
-from azure.functions.decorators.function_app import Function, FunctionRegister
 
-from devhost.schedule import Schedule
 from devhost.turns import DurableFunctions, RawFunction
 
 HTTP_METHODS = ("GET", "POST", "DELETE", "HEAD", "PATCH", "PUT", "OPTIONS")
@@ -29,10 +25,6 @@ HTTP_METHODS = ("GET", "POST", "DELETE", "HEAD", "PATCH", "PUT", "OPTIONS")
 
 TRACEPARENT = re.compile(r"00-(?!0{32})(?P<trace>[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-(?P<flags>[0-9a-f]{2})")
 """https://www.w3.org/TR/trace-context/#traceparent-header"""
-
-
-class AppError(Exception):
-    """The app cannot be loaded, or has something that devhost does not support; one line, or one for each mistake."""
 
 
 @dataclass(frozen=True)
@@ -138,39 +130,6 @@ class App:
         )
 
 
-def load(folder: Path) -> App:
-    """Import `function_app.py` from the folder and index it. Raises AppError."""
-    file = folder / "function_app.py"
-    if not file.is_file():
-        raise AppError(f"there is no function_app.py in {folder}")
-    sys.path.insert(0, str(folder))
-    spec = importlib.util.spec_from_file_location("function_app", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules["function_app"] = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        raise AppError(
-            f"{file} failed to import at {where.filename}:{where.lineno}: {type(error).__name__}: {error}"
-        ) from error
-    apps = [each for each in vars(module).values() if isinstance(each, FunctionRegister)]
-    if len(apps) != 1:
-        raise AppError(f"{file} must have one function app at its top level, but has {len(apps)}")
-    return index(apps[0])
-
-
-def index(app: FunctionRegister) -> App:
-    """Index the functions of an app. Raises AppError for what devhost does not support."""
-    try:
-        functions: list[Function] = app.get_functions()
-    except ValueError as error:
-        raise AppError(str(error)) from error
-    remember_moments()
-    return App([_inspect(function) for function in functions])
-
-
 @cache
 def remember_moments() -> None:
     """Let the SDK parse the text of each moment once: it does so for every event in every replay, and takes longer for
@@ -193,39 +152,6 @@ def convert_out(binding: str, value: Any) -> meta.Datum:
 async def close_client_session() -> None:
     """Close the HTTP session that the SDK's client keeps for the process: it is the host that knows of the end."""
     await http_utils._close_session()
-
-
-def _inspect(function: Function) -> FunctionInfo:
-    name = function.get_function_name()
-    bindings = [each.get_dict_repr() for each in function.get_bindings()]
-    trigger = function.get_trigger().get_dict_repr()
-    supported = {
-        "httpTrigger": {"http", "durableClient"},
-        "activityTrigger": {"durableClient"},
-        "timerTrigger": {"durableClient"},
-        "orchestrationTrigger": set(),
-        "entityTrigger": set(),
-    }
-    if trigger["type"] not in supported:
-        raise AppError(f"function {name} has a trigger that devhost does not support: {trigger['type']}")
-    others = [each for each in bindings if each["type"] != trigger["type"]]
-    for each in others:
-        if each["type"] not in supported[trigger["type"]]:
-            raise AppError(f"function {name} has a binding that devhost does not support: {each['type']}")
-    if trigger["type"] == "timerTrigger":
-        try:
-            Schedule(name, trigger["schedule"])
-        except ValueError as error:
-            raise AppError(str(error)) from error
-    code = function.get_user_function()
-    taken = {each["name"] for each in bindings}
-    return FunctionInfo(
-        name=name,
-        code=code,
-        trigger=trigger,
-        clients=tuple(each["name"] for each in others if each["type"] == "durableClient"),
-        wants_context="context" in inspect.signature(code).parameters and "context" not in taken,
-    )
 
 
 def _durable_name(function: FunctionInfo, key: str) -> str:

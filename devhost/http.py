@@ -16,8 +16,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from azure.functions import meta
 
-from devhost.app import HTTP_METHODS, AppError, FunctionInfo, convert_in, convert_out
+from devhost.app import HTTP_METHODS, FunctionInfo, convert_in, convert_out
 from devhost.host import Host
+from devhost.loading import AppError
 from devhost.store import StoreError
 from devhost.webhooks import CONTINUATION, PREFIX, Call
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from devhost.engine import Engine
 from devhost.orchestration import EventType, OrchestrationError, from_timestamp, timestamp
 from devhost.pump import Clock
-from devhost.store import Message, Store
+from devhost.store import Instance, Message, Store
 from devhost.turns import ENDED, DurableFunctions, EntityTurn, OrchestrationTurn, split
 from devhost.unkind import Unkind
 
@@ -140,12 +140,15 @@ class UnkindEngine(Engine):
         self.store.put_back(replace(message, due=due) for message in inbox)
 
     def _orchestration_turn(self, id: str, inbox: list[Message], at: str) -> None:
+        instance = self.store.instance(id)
         inbox = sorted(inbox, key=lambda message: not _starts(message))
-        if not _starts(inbox[0]) and not self.store.history(id):
+        if instance is None or instance.status in ENDED:
+            super()._orchestration_turn(id, inbox, at)
+        elif not _starts(inbox[0]) and not self.store.history(id):
             due = _later(at, BEFORE_ITS_START)
             self.store.put_back(replace(message, due=due) for message in inbox)
         elif self._unkind.happens("worker_dies_in_turn"):
-            self._fail(id, at)
+            self._fail(instance, at)
             self._on_worker_death()
         elif self._unkind.happens("turn_again"):
             self._send_only(id, inbox, at)
@@ -153,11 +156,9 @@ class UnkindEngine(Engine):
         else:
             super()._orchestration_turn(id, inbox, at)
 
-    def _fail(self, id: str, at: str) -> None:
-        instance = self.store.instance(id)
-        if instance is not None and instance.status not in ENDED:
-            why = f"Orchestrator function '{instance.name}' failed: One or more errors occurred. ({EXIT})"
-            OrchestrationTurn(self.store, self.functions, instance, at).give_up(OrchestrationError(why))
+    def _fail(self, instance: Instance, at: str) -> None:
+        why = f"Orchestrator function '{instance.name}' failed: One or more errors occurred. ({EXIT})"
+        OrchestrationTurn(self.store, self.functions, instance, at).give_up(OrchestrationError(why))
 
     def _send_only(self, id: str, inbox: list[Message], at: str) -> None:
         """Make a turn of which nothing is kept but the messages to entities that it sends."""

@@ -1,4 +1,4 @@
-"""The one place where this app meets time, so that a test can stand in for it."""
+"""Time: the one place where this app meets it, so that a test can stand in for it, and moments as text."""
 
 import asyncio
 import time
@@ -19,3 +19,13 @@ def monotonic() -> float:
 async def sleep(seconds: float) -> None:
     """Let others work for this many seconds."""
     await asyncio.sleep(seconds)
+
+
+def to_text(moment: datetime) -> str:
+    """Write an aware datetime as RFC 3339 in UTC, to the millisecond: for example `2026-12-24T18:00:00.000Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def from_text(text: str) -> datetime:
+    """Read what `to_text` wrote."""
+    return datetime.fromisoformat(text)

@@ -5,20 +5,14 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from http import HTTPStatus
 from typing import Literal
 
-import requests
+import aiohttp
 import standardwebhooks
 
-Verdict = Literal["delivered", "failed", "again"]
+Verdict = Literal["delivered", "failed", "again", "off"]  # what came of an attempt; `off` where there is no webhook
 
-TRY_AGAIN = {
-    HTTPStatus.REQUEST_TIMEOUT,
-    HTTPStatus.CONFLICT,
-    HTTPStatus.TOO_EARLY,
-    HTTPStatus.TOO_MANY_REQUESTS,
-}
+TRY_AGAIN = (408, 409, 425, 429)
 """Client errors that pass; any other one means that the receiver will never take this delivery."""
 
 
@@ -27,16 +21,13 @@ class Webhook:
     """Where deliveries go."""
 
     url: str = field(repr=False)
-    secret: str = field(repr=False)
-    """`whsec_` and the key in base64."""
-    timeout: int
-    """Seconds for an attempt; the longest that a `post` waits to connect, and for each part of the answer."""
+    secret: str = field(repr=False)  # `whsec_` and the key in base64
+    timeout: int  # seconds for an attempt as a whole, however slowly the receiver answers
 
-    def post(self, id: str, body: str, now: datetime) -> tuple[Verdict, str]:
+    async def post(self, id: str, body: str, now: datetime) -> tuple[Verdict, str]:
         """Deliver a JSON body under an id by which the receiver tells repeats; returns what came of it, and why.
 
-        Redirects are not followed, and of the answer nothing but the status is read. Raises nothing: a receiver that
-        cannot be reached is one to try again.
+        Redirects and the environment's proxies are not followed; of the answer the status is read. Raises nothing.
         """
         headers = {
             "Content-Type": "application/json",
@@ -45,16 +36,12 @@ class Webhook:
             "webhook-signature": standardwebhooks.Webhook(self.secret).sign(id, now, body),
         }
         try:
-            with requests.post(
-                self.url,
-                data=body.encode(),
-                headers=headers,
-                timeout=(self.timeout, self.timeout),
-                allow_redirects=False,
-                stream=True,
-            ) as answer:
-                return verdict(answer.status_code), str(answer.status_code)
-        except (requests.RequestException, OSError, ValueError) as error:
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self.timeout)) as session,
+                session.post(self.url, data=body.encode(), headers=headers, allow_redirects=False) as answer,
+            ):
+                return verdict(answer.status), str(answer.status)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             return "again", type(error).__name__  # without its message, which names the URL
 
 

@@ -14,8 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from azure.functions import HttpRequest, HttpResponse
 
-from devhost import app as apps
-from devhost.app import App
+from devhost.app import App, convert_in, convert_out
 from devhost.engine import Engine, Outcome
 from devhost.http import routes
 from devhost.orchestration import from_timestamp, timestamp
@@ -97,9 +96,9 @@ class VirtualHost:
     async def _outcome(self, activity: Activity) -> Outcome:
         function = self.app.activities[activity.name.casefold()]
         try:
-            argument = apps.convert_in("activityTrigger", activity.input, "json")
+            argument = convert_in("activityTrigger", activity.input, "json")
             result = await function.invoke(argument, client_binding(ORIGIN))
-            return Outcome(result=apps.convert_out("activityTrigger", result).value)
+            return Outcome(result=convert_out("activityTrigger", result).value)
         except Exception as error:
             return Outcome(error=f"{type(error).__name__}: {error}")
 
@@ -108,7 +107,7 @@ class VirtualHost:
         (function,) = [each for each in self.app.timers if each.name == name]
         schedule = Schedule(name, function.trigger["schedule"])
         request = json.dumps(schedule.request(self.clock.now, past_due=False))
-        argument = apps.convert_in("timerTrigger", request, "json")
+        argument = convert_in("timerTrigger", request, "json")
         asyncio.run(function.invoke(argument, client_binding(ORIGIN)))
         self.settle()
 

@@ -211,7 +211,7 @@ def make_app(runs: list[str] | None = None) -> df.DFApp:
         return req.headers["x-twice"]
 
     @app.route("nothing")
-    def nothing(req: func.HttpRequest) -> None:
+    def nothing(req: func.HttpRequest):
         return None
 
     @app.route("bytes/{number:int}")

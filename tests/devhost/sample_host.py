@@ -9,9 +9,9 @@ from typing import Any
 from unittest.mock import patch
 from urllib.parse import parse_qsl, urlsplit
 
-from devhost import app as apps
 from devhost.app import App
 from devhost.engine import Engine, Outcome
+from devhost.loading import index
 from devhost.orchestration import from_timestamp, timestamp
 from devhost.store import Store
 from devhost.webhooks import PREFIX, Call, Reply, handle
@@ -91,7 +91,7 @@ class SampleHost(EngineHost):
     """The sample app."""
 
     def __init__(self, path: Path | None = None) -> None:
-        super().__init__(apps.index(make_app()), path)
+        super().__init__(index(make_app()), path)
 
     def start(self, name: str, input=None, id: str | None = None) -> str:
         body = json.dumps(json.dumps(input))

@@ -7,10 +7,10 @@ from unittest.mock import Mock
 import pytest
 from aiohttp import web
 
-from devhost import app as apps
 from devhost.durable_http import poll
 from devhost.engine import Outcome
 from devhost.host import Host
+from devhost.loading import index
 from devhost.store import Store
 from devhost.webhooks import Call
 from tests.clock import FakeClock
@@ -59,7 +59,7 @@ def test_an_orchestrator_calls_http(pending) -> None:
     async def scenario() -> None:
         async with Server(pending) as server:
             store, clock = Store(None), FakeClock()
-            host = Host(apps.index(make_app()), store, clock.utc_now)
+            host = Host(index(make_app()), store, clock.utc_now)
             host.start("http://test")
             given = json.dumps(json.dumps({"uri": f"{server.url}/wrap", "content": {"gift": "Bike"}}))
             await host.manage(Call("POST", "orchestrators/calls/a", "http://test", body=given))
@@ -79,7 +79,7 @@ def test_a_crash_while_polling_does_not_send_the_request_again() -> None:
     async def scenario() -> None:
         async with Server(1, retry_after=1) as server:
             store = Store(None)
-            host = Host(apps.index(make_app()), store, FakeClock().utc_now)
+            host = Host(index(make_app()), store, FakeClock().utc_now)
             host.start("http://test")
             given = json.dumps(json.dumps({"uri": f"{server.url}/wrap", "content": "x"}))
             await host.manage(Call("POST", "orchestrators/calls/a", "http://test", body=given))
@@ -90,7 +90,7 @@ def test_a_crash_while_polling_does_not_send_the_request_again() -> None:
             host._store = Mock()  # it dies, and leaves the task hub
             await host.stop()
             assert [method for method, _, _ in server.asked] == ["POST"]
-            again = Host(apps.index(make_app()), store, FakeClock().utc_now)
+            again = Host(index(make_app()), store, FakeClock().utc_now)
             again.start("http://test")
             assert (await outcome(again, store, "a"))["statusCode"] == 200
             assert [method for method, _, _ in server.asked] == ["POST", "GET"]
@@ -104,7 +104,7 @@ def test_a_call_that_gets_no_answer_fails() -> None:
 
     async def scenario() -> None:
         store = Store(None)
-        host = Host(apps.index(make_app()), store, FakeClock().utc_now)
+        host = Host(index(make_app()), store, FakeClock().utc_now)
         host.start("http://test")
         given = json.dumps(json.dumps({"uri": "http://127.0.0.1:1/", "content": None}))
         await host.manage(Call("POST", "orchestrators/calls/a", "http://test", body=given))

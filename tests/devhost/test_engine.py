@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from devhost import app as apps
+from devhost.app import App
 from devhost.engine import Engine, Outcome
+from devhost.loading import index
 from devhost.store import Store
 from devhost.webhooks import Call
 from tests.devhost.sample_app import make_app
@@ -84,7 +85,7 @@ def test_an_orchestrator_that_is_not_deterministic_fails(host) -> None:
 def test_an_orchestrator_that_is_gone_fails_its_instances(host) -> None:
     """When the app has changed since they were started."""
     id = host.start("two_events")
-    host.engine.functions = apps.App([]).durable
+    host.engine.functions = App([]).durable
     host.raise_event(id, "go")
     assert host.status(id)[0] == "Failed"
 
@@ -173,7 +174,7 @@ def test_an_entity_function_that_breaks_keeps_its_state(host, caplog) -> None:
     def breaks(payload: str) -> str:
         raise MemoryError("too many gifts")
 
-    host.engine.functions = apps.App(host.app.functions).durable
+    host.engine.functions = App(host.app.functions).durable
     host.engine.functions.entities["counter"] = breaks
     id = host.start("counts", "a")
     assert host.status(id)[0] == "Failed"
@@ -240,7 +241,7 @@ def test_a_restart_goes_on_where_it_was(tmp_path) -> None:
         waiting, working = host.start("raced_twice"), host.start("fan_out", [2])
         host.raise_event(waiting, "go")
     store = Store(path)
-    engine = Engine(store, apps.index(make_app()).durable)
+    engine = Engine(store, index(make_app()).durable)
     later = host.clock.now + timedelta(hours=1)
     with store.transaction():
         while engine.turns(later):

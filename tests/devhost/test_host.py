@@ -7,15 +7,15 @@ from unittest.mock import Mock
 import azure.functions as func
 import pytest
 
-from devhost import app as apps
 from devhost.host import Host
+from devhost.loading import index
 from devhost.store import Activity, Store, StoreError
 from devhost.webhooks import Call
 from tests.devhost.sample_app import make_app
 
 
 def make_host(store: Store, runs: list[str]) -> Host:
-    return Host(apps.index(make_app(runs)), store, clock=lambda: datetime.now(UTC))
+    return Host(index(make_app(runs)), store, clock=lambda: datetime.now(UTC))
 
 
 def test_activities_that_had_not_completed_run_again_at_the_start(tmp_path) -> None:
@@ -102,7 +102,7 @@ class Scheduled:
             if len(self.runs) == 1:
                 raise RuntimeError("no paper")
 
-        self._app = apps.index(app)
+        self._app = index(app)
         self._store = store
 
     async def at(self, *moments: datetime) -> list[bool]:

@@ -5,9 +5,8 @@ import azure.functions as func
 import pytest
 import requests
 
-from devhost import app as apps
-from devhost.app import AppError
 from devhost.http import routes
+from devhost.loading import AppError, index
 from tests.devhost.sample_app import make_app
 from tests.devhost.server import serving
 
@@ -15,7 +14,7 @@ from tests.devhost.server import serving
 @pytest.fixture(scope="module")
 def origin():
     """The sample app, served."""
-    with serving(apps.index(make_app())) as origin:
+    with serving(index(make_app())) as origin:
         yield origin
 
 
@@ -218,10 +217,10 @@ def test_a_route_that_is_not_supported_is_named(route, message) -> None:
     app = func.FunctionApp()
 
     @app.route(route)
-    def gift(req: func.HttpRequest) -> None: ...
+    def gift(req: func.HttpRequest): ...
 
     with pytest.raises(AppError) as error:
-        routes(apps.index(app).http, "api")
+        routes(index(app).http, "api")
     assert message in str(error.value)
 
 
@@ -230,8 +229,8 @@ def test_a_catch_all_route_and_another_prefix() -> None:
     app = func.FunctionApp()
 
     @app.route("{*path}")
-    def gift(req: func.HttpRequest) -> None: ...
+    def gift(req: func.HttpRequest): ...
 
-    (route,) = routes(apps.index(app).http, "")
+    (route,) = routes(index(app).http, "")
     assert route.pattern.fullmatch("/a/b/c")["path"] == "a/b/c"
     assert route.pattern.fullmatch("/")["path"] is not None

@@ -10,8 +10,9 @@ from datetime import timedelta
 import azure.durable_functions as df
 import pytest
 
-from devhost import app as apps
+from devhost.app import App
 from devhost.engine import Outcome
+from devhost.loading import index
 from devhost.webhooks import Call
 from tests.devhost.sample_host import ORIGIN, EngineHost
 
@@ -61,8 +62,8 @@ def make_app() -> df.DFApp:
 
 
 @pytest.fixture(scope="module")
-def app() -> apps.App:
-    return apps.index(make_app())
+def app() -> App:
+    return index(make_app())
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -28,7 +28,7 @@ APP = """
         await asyncio.sleep(1)
         return "done"
     @app.route("stuck")
-    def stuck(req: func.HttpRequest) -> None:
+    def stuck(req: func.HttpRequest):
         time.sleep(60)
 """
 

@@ -6,8 +6,8 @@ from types import NoneType
 
 import pytest
 
-from devhost import app as apps
 from devhost.engine import Engine
+from devhost.loading import index
 from devhost.pump import Pump
 from devhost.store import Store, StoreError
 from tests.clock import START, FakeClock
@@ -20,7 +20,7 @@ class Pumping:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.store = Store(None)
-        self.engine = Engine(self.store, apps.index(make_app()).durable)
+        self.engine = Engine(self.store, index(make_app()).durable)
         self.scheduled: list[str] = []
 
     async def __aenter__(self) -> "Pumping":

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import azure.functions as func
 import pytest
 
-from devhost.app import AppError, index
+from devhost.loading import AppError, index
 from devhost.schedule import Schedule
 
 NOW = datetime(2026, 12, 24, 18, 0, 30, tzinfo=UTC)

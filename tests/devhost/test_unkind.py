@@ -14,10 +14,11 @@ import azure.functions as func
 import pytest
 import requests
 
-from devhost import app as apps
 from devhost import unkind, unkind_engine, unkind_host
 from devhost.config import HostJson
+from devhost.loading import index
 from devhost.store import Query, Store
+from devhost.turns import event_message
 from devhost.unkind import Rates, Unkind
 from devhost.webhooks import CONTINUATION, PREFIX
 from tests.devhost.server import serving
@@ -39,7 +40,7 @@ class Sample:
         """When the activity began."""
         self.ended: list[str] = []
         """How functions ended."""
-        self.app = apps.index(self._make())
+        self.app = index(self._make())
 
     def _make(self) -> df.DFApp:
         app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
@@ -174,6 +175,17 @@ def test_what_comes_before_the_start_of_its_instance_waits_for_it(sample) -> Non
             sample.manage("POST", "instances/i/raiseEvent/go", "now")
             sample.host.advance(seconds=10)
             assert sample.output() == "now"
+
+
+def test_what_comes_for_an_instance_that_is_gone_is_dropped(sample) -> None:
+    """It does not wait for a start that never comes."""
+    with sample.on():
+        store = sample.host.store
+        with store.transaction():
+            store.enqueue([event_message("gone", {"EventType": 15, "Name": "go", "Input": '"now"'})])
+        sample.start("waits")
+        sample.host.advance(seconds=10)
+        assert store.next_due() is None
 
 
 def test_signals_and_events_of_clients_come_twice(sample) -> None:

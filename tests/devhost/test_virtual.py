@@ -12,7 +12,7 @@ import azure.functions as func
 import pytest
 import requests
 
-from devhost import app as apps
+from devhost.loading import index
 from devhost.store import Query, Store
 from tests.devhost.sample_app import make_app
 from tests.support.virtual import ORIGIN, START, VirtualHost
@@ -21,7 +21,7 @@ from tests.support.virtual import ORIGIN, START, VirtualHost
 @pytest.fixture
 def host():
     """The sample app."""
-    with VirtualHost(apps.index(make_app())) as host:
+    with VirtualHost(index(make_app())) as host:
         yield host
 
 
@@ -83,7 +83,7 @@ def test_the_same_seed_gives_the_same_run() -> None:
     """Uuids and random numbers follow from it, and chance outside is as before."""
 
     def drawn(seed: int) -> list[object]:
-        with VirtualHost(apps.index(make_app()), seed=seed):
+        with VirtualHost(index(make_app()), seed=seed):
             return [uuid.uuid4(), random.random(), random.SystemRandom().random()]
 
     before = random.getstate()
@@ -129,7 +129,7 @@ def test_the_rest_of_the_web_is_the_receiver(way) -> None:
         received.append(request)
         return 204
 
-    with VirtualHost(apps.index(web_app())) as host:
+    with VirtualHost(index(web_app())) as host:
         assert b"Connection" in host.request("GET", f"/api/{way}").body
         host.receiver = receiver
         assert host.request("GET", f"/api/{way}").body == b"204"
@@ -146,7 +146,7 @@ def test_a_receiver_may_be_slow() -> None:
         await asyncio.sleep(6)
         return 200
 
-    with VirtualHost(apps.index(web_app()), receiver=receiver) as host:
+    with VirtualHost(index(web_app()), receiver=receiver) as host:
         assert host.request("GET", "/api/aiohttp").body == b"TimeoutError"
         assert host.now() == START + timedelta(seconds=5)
 
@@ -155,7 +155,7 @@ def test_a_receiver_may_be_slow() -> None:
 def test_timer_triggered_functions_run_by_themselves(timers, runs) -> None:
     """Unless a test wants to fire each of them."""
     app = web_app()
-    indexed = apps.index(app)
+    indexed = index(app)
     with VirtualHost(indexed, timers=timers) as host:
         host.advance(minutes=3)
         assert app.runs == [False] * runs
@@ -165,7 +165,7 @@ def test_timer_triggered_functions_run_by_themselves(timers, runs) -> None:
 
 def test_the_task_hub_outlives_a_host() -> None:
     """Given to the next one, it goes on where it was."""
-    indexed = apps.index(make_app())
+    indexed = index(make_app())
     store = Store(None)
     with VirtualHost(indexed, store=store) as host:
         host.request("POST", "/api/start/sleeps", b"1")

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from registry.times import from_text, to_text
+from registry.clock import from_text, to_text
 
 
 def test_text_is_rfc_3339_in_utc_to_the_millisecond() -> None:

@@ -1,15 +1,17 @@
-"""The API's description of itself, as OpenAPI 3.1: limits are those of the settings, problems those of `problems`.
+"""The API's description of itself, as OpenAPI 3.1: limits are those of the settings, problems those of `errors`.
 
 https://spec.openapis.org/oas/v3.1.1.html
 """
 
 from typing import Any, get_args
 
-from registry import __version__, page, problems
-from registry.http import IDEMPOTENCY_KEY, NOT_BLANK, REGISTRY_ID, problem_body
-from registry.model import Processing
-from registry.problems import ProblemType
+from registry import __version__, errors
+from registry.errors import KINDS, Kind
+from registry.model import MAX_BYTES, Processing
 from registry.settings import Settings
+from registry.web import page
+from registry.web.requests import IDEMPOTENCY_KEY, NOT_BLANK, REGISTRY_ID
+from registry.web.responses import problem_body
 
 Node = dict[str, Any]
 
@@ -53,41 +55,51 @@ def describe(settings: Settings) -> Node:
     return document
 
 
-def _problems(settings: Settings) -> dict[ProblemType, str]:
-    """Every kind of problem, with what is said of one."""
+def _details(settings: Settings) -> dict[str, str]:
+    """What is said of each kind of problem, by its name."""
     return {
-        problems.INVALID_ITEM: "The item is blank.",
-        problems.INVALID_KEY: "The Idempotency-Key must be 1 to 128 visible ASCII characters.",
-        problems.UNKNOWN_REGISTRY: "There is no registry with this id.",
-        problems.REGISTRY_CLOSED: f"The registry closed at {CLOSED_AT} and takes no more items.",
-        problems.REGISTRY_FULL: f"The registry is full: it has {settings.max_items} items, the most it takes.",
-        problems.REGISTRY_OPEN: f"The registry is open until {CLOSES_AT}, and is sent when it closes.",
-        problems.PROCESSING_OFF: "Nothing is sent for processing here.",
-        problems.ITEM_TOO_LONG: f"The item is too long: an item has at most {settings.max_item_length} characters.",
-        problems.KEY_REUSED: "The Idempotency-Key stands for another item in this registry.",
-        problems.HUB_UNAVAILABLE: "The task hub does not answer.",
+        "invalid-item": "The item is blank.",
+        "invalid-key": "The Idempotency-Key must be 1 to 128 visible ASCII characters.",
+        "unknown-registry": "There is no registry with this id.",
+        "registry-closed": f"The registry closed at {CLOSED_AT} and changes no more.",
+        "registry-full": f"The registry is full: it takes at most {settings.max_items} items, "
+        f"and {MAX_BYTES // 1024} KiB of texts and keys.",
+        "gift-removed": "The item with this Idempotency-Key was taken back.",
+        "registry-open": f"The registry is open until {CLOSES_AT}, and is sent when it closes.",
+        "processing-off": "Nothing is sent for processing here.",
+        "item-too-long": f"The item is too long: an item has at most {settings.max_item_length} characters.",
+        "key-reused": "The Idempotency-Key stands for another item in this registry.",
+        "sent-just-now": "The registry was sent again just now.",
+        "hub-unavailable": "The task hub does not answer.",
     }
+
+
+def _problems(settings: Settings) -> dict[Kind, str]:
+    """Every kind of problem, with what is said of one."""
+    details = _details(settings)
+    return {kind: details[kind.name] for kind in KINDS}
 
 
 def _paths(settings: Settings) -> Node:
     registry = [_ref("parameters/id")]
     item = [_ref("parameters/item"), _ref("parameters/idempotencyKey")]
     required = _parameters(settings)["item"] | {"required": True}  # a GET has no body that could hold it
-    hub = problems.HUB_UNAVAILABLE
-    unknown = problems.UNKNOWN_REGISTRY
+    hub = errors.UNAVAILABLE
+    unknown = errors.UNKNOWN
     opened = _json("The registry is open.", "Opened", _opened(), headers=["Location"])
     opened["content"]["text/plain"] = {"schema": _ref("schemas/Id"), "example": ID}
     add = {
         "200": _json("The item is in the registry, and will be there when it closes.", "Added", _added()),
         "202": _unknown("Repeat with the itemKey as Idempotency-Key.", "Unconfirmed", _unconfirmed()),
         **_refused(
-            problems.INVALID_ITEM,
-            problems.INVALID_KEY,
+            errors.INVALID_ITEM,
+            errors.INVALID_KEY,
             unknown,
-            problems.REGISTRY_CLOSED,
-            problems.REGISTRY_FULL,
-            problems.ITEM_TOO_LONG,
-            problems.KEY_REUSED,
+            errors.CLOSED,
+            errors.FULL,
+            errors.REMOVED,
+            errors.TOO_LONG,
+            errors.KEY_REUSED,
             hub,
         ),
     }
@@ -96,14 +108,25 @@ def _paths(settings: Settings) -> Node:
         "202": _unknown("Repeat.", "Unknown", {"detail": "The registry is being closed."}),
         **_refused(unknown, hub),
     }
+    removed = {"id": ID, "itemKey": KEY, "itemsCount": 0}
+    remove = {
+        "200": _json("No item with this key is in the registry or will be.", "Removed", removed),
+        "202": _unknown("Repeat.", "Unknown", {"detail": "The item is being removed."}),
+        **_refused(errors.INVALID_KEY, unknown, errors.CLOSED, errors.FULL, hub),
+    }
     process = {
         "202": _json("It is being sent again: peek shows what comes of it.", "Processed", _shown(closed=True)),
-        **_refused(unknown, problems.REGISTRY_OPEN, problems.PROCESSING_OFF, hub),
+        **_refused(unknown, errors.STILL_OPEN, errors.PROCESSING_OFF, errors.SENT_JUST_NOW, hub),
     }
     process["202"]["headers"]["Retry-After"] = _headers()["Retry-After"] | {"required": False}
     paths = {
         "/open": _change("Open a registry", [], {"201": opened, **_refused(hub)}, "open"),
         "/add/{id}": _change("Add an item to a registry", registry + item, add, "add", _item_body()),
+        "/remove/{id}": {
+            "post": _operation(
+                "Take an item back", [*registry, _ref("parameters/itemKey")], remove, "remove", _key_body()
+            )
+        },
         "/finish/{id}": _change("Close a registry", registry, finish, "finish"),
         "/process/{id}": {"post": _operation("Send a closed registry again", registry, process, "process")},
         "/peek/{id}": _show("Show a registry", registry, "Shown", _shown(), "peek", unknown, hub),
@@ -135,7 +158,7 @@ def _change(summary: str, parameters: list[Node], responses: Node, name: str, bo
     }
 
 
-def _show(summary: str, parameters: list[Node], schema: str, example: Any, name: str, *kinds: ProblemType) -> Node:
+def _show(summary: str, parameters: list[Node], schema: str, example: Any, name: str, *kinds: Kind) -> Node:
     responses = {"200": _json(f"{summary}.", schema, example), **_refused(*kinds)}
     return {"get": _operation(summary, parameters, responses, name)}
 
@@ -158,15 +181,15 @@ def _unknown(what_to_do: str, schema: str, example: Any) -> Node:
     return _json(f"The outcome is not known yet. {what_to_do}", schema, example, headers=["Retry-After"])
 
 
-def _refused(*kinds: ProblemType) -> Node:
+def _refused(*kinds: Kind) -> Node:
     """The answers for kinds of problems: one for each status."""
     answers: Node = {}
     for kind in kinds:
         same = [each for each in kinds if each.status == kind.status]
         headers = {"Cache-Control": _ref("headers/Cache-Control")}
-        if kind is problems.HUB_UNAVAILABLE:
+        if kind in (errors.UNAVAILABLE, errors.SENT_JUST_NOW):
             headers["Retry-After"] = _ref("headers/Retry-After")
-        answers[str(kind.status.value)] = {
+        answers[str(kind.status)] = {
             "description": " or ".join(each.title for each in same) + ".",
             "headers": headers,
             "content": {
@@ -192,6 +215,11 @@ def _item_body() -> Node:
     }
 
 
+def _key_body() -> Node:
+    media = {"schema": _object({"itemKey": _ref("schemas/Key")}), "example": {"itemKey": KEY}}
+    return {"description": "The key, unless it is in the query.", "content": {"application/json": media}}
+
+
 def _parameters(settings: Settings) -> Node:
     return {
         "id": {"name": "id", "in": "path", "required": True, "schema": _ref("schemas/Id"), "example": ID},
@@ -201,6 +229,13 @@ def _parameters(settings: Settings) -> Node:
             "description": "The item; it wins over the body.",
             "schema": _ref("schemas/Item"),
             "example": GIFT,
+        },
+        "itemKey": {
+            "name": "itemKey",
+            "in": "query",
+            "description": "The itemKey of the add; it wins over the body.",
+            "schema": _ref("schemas/Key"),
+            "example": KEY,
         },
         "idempotencyKey": {
             "name": "Idempotency-Key",
@@ -247,7 +282,7 @@ def _schemas(settings: Settings) -> Node:
                 "processing": processing,
             }
         ),
-        "Shown": _object({"status": {"enum": ["Open", "Closed"]}, "registry": _ref("schemas/Registry")}),
+        "Shown": _object({"status": {"enum": ["Open", "Closing", "Closed"]}, "registry": _ref("schemas/Registry")}),
         "Processed": {"anyOf": [_ref("schemas/Shown"), _ref("schemas/Unknown")]},
         "Opened": _object(
             {
@@ -259,6 +294,7 @@ def _schemas(settings: Settings) -> Node:
             }
         ),
         "Added": _object(sent | {"itemsCount": count}),
+        "Removed": _object({"id": _ref("schemas/Id"), "itemKey": _ref("schemas/Key"), "itemsCount": count}),
         "Unconfirmed": _object(sent | {"detail": text}),
         "Unknown": _object({"detail": text}),
         "Stats": _object(

@@ -1,0 +1,1 @@
+"""What Durable Functions sees: entities, orchestrations, activities, and the client's side of them."""

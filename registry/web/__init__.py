@@ -1,0 +1,1 @@
+"""What HTTP sees: the API, its description, and the page for people."""

@@ -1,0 +1,144 @@
+"""The HTTP triggers: what a request asks for goes to the Registries, what comes of it goes back as an answer."""
+
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any, get_args
+from urllib.parse import urljoin
+
+import azure.durable_functions as df
+from azure.functions import AuthLevel, Context, HttpMethod, HttpRequest, HttpResponse
+
+from registry import __version__, clock, errors, settings
+from registry.clock import to_text
+from registry.durable.registries import Registries
+from registry.durable.taskhub import TaskHub
+from registry.errors import HubUnavailable, OutcomeUnknown, Refusal
+from registry.model import Birth, Processing
+from registry.states import shown
+from registry.telemetry import trace_of
+from registry.web import openapi, page
+from registry.web.requests import registry_id, requested_item, requested_key, wants_plain_text
+from registry.web.responses import answer, plain, problem
+
+blueprint = df.Blueprint()
+
+GET, POST = HttpMethod.GET, HttpMethod.POST
+"""What changes state takes both: POST is recommended, GET is what the original offers."""
+
+Trigger = Callable[[HttpRequest, Registries], Awaitable[HttpResponse]]
+
+
+def endpoint(route: str, *methods: HttpMethod, auth_level: AuthLevel | None = None) -> Callable[[Trigger], Any]:
+    """Publish a trigger, with the parameters that the host binds, under a route whose first part is its name."""
+
+    def publish(trigger: Trigger) -> Any:
+        async def answered(req: HttpRequest, client: df.DurableOrchestrationClient, context: Context) -> HttpResponse:
+            try:
+                return await trigger(req, Registries(TaskHub(client, trace_of(context))))
+            except (Refusal, OutcomeUnknown) as error:
+                return _failure(error)
+
+        function = blueprint.durable_client_input(client_name="client")(answered)
+        function = blueprint.route(route, methods=methods, auth_level=auth_level)(function)
+        return blueprint.function_name(route.partition("/")[0])(function)
+
+    return publish
+
+
+def _failure(error: Refusal | OutcomeUnknown, **members: str) -> HttpResponse:
+    if isinstance(error, Refusal):
+        return problem(error, members)
+    return answer(202, members | {"detail": str(error)}, {"Retry-After": "1"})
+
+
+@endpoint("open", GET, POST)
+async def open_registry(req: HttpRequest, registries: Registries) -> HttpResponse:
+    """Open a new registry."""
+    id, now, chosen = uuid.uuid4().hex, clock.utc_now(), settings.current()
+    birth = Birth(id, now, now + chosen.open_for, chosen.max_items, chosen.webhook is not None, chosen.backoff)
+    await registries.open(birth)
+    here = req.url.partition("?")[0].rstrip("/")
+    links = {name: urljoin(here, f"{name}/{id}") for name in ("add", "finish", "peek")}
+    headers = {"Location": links["peek"]}
+    if wants_plain_text(req):
+        return plain(201, id, headers)
+    times = {"openedAt": to_text(birth.opened_at), "closesAt": to_text(birth.closes_at)}
+    return answer(201, {"id": id, "status": "Open", **times, "links": links}, headers)
+
+
+@endpoint("add/{id}", GET, POST)
+async def add_item(req: HttpRequest, registries: Registries) -> HttpResponse:
+    """Add an item: 200 means that it is in the registry and will be there when it closes."""
+    id, item = registry_id(req), requested_item(req, settings.current().max_item_length)
+    added = {"id": id, "item": item.text, "itemKey": item.key}
+    try:
+        return answer(200, added | {"itemsCount": await registries.add(id, item)})
+    except (OutcomeUnknown, HubUnavailable) as error:
+        return _failure(error, **added)  # the caller needs the key to retry
+
+
+@endpoint("remove/{id}", POST)
+async def remove_item(req: HttpRequest, registries: Registries) -> HttpResponse:
+    """Take an item back: 200 means that no item with this key is in the registry or will be."""
+    id, key = registry_id(req), requested_key(req)
+    return answer(200, {"id": id, "itemKey": key, "itemsCount": await registries.remove(id, key)})
+
+
+@endpoint("finish/{id}", GET, POST)
+async def finish_registry(req: HttpRequest, registries: Registries) -> HttpResponse:
+    """Close a registry and show it."""
+    return answer(200, shown(await registries.finish(registry_id(req)), clock.utc_now()))
+
+
+@endpoint("process/{id}", POST)
+async def process_registry(req: HttpRequest, registries: Registries) -> HttpResponse:
+    """Send a closed registry to the processing webhook again."""
+    id = registry_id(req)
+    if settings.current().webhook is None:
+        raise Refusal(errors.PROCESSING_OFF, "Nothing is sent for processing here.")
+    return answer(202, shown(await registries.process(id), clock.utc_now()))
+
+
+@endpoint("peek/{id}", GET)
+async def peek_registry(req: HttpRequest, registries: Registries) -> HttpResponse:
+    """Show a registry."""
+    now = clock.utc_now()
+    return answer(200, shown(await registries.peek(registry_id(req)), now))
+
+
+@endpoint("stats", GET)
+async def global_stats(req: HttpRequest, registries: Registries) -> HttpResponse:
+    """Count registries and items."""
+    stats = await registries.stats()
+    counts = {
+        "registryCount": stats.phases.total(),
+        "itemsCount": stats.items,
+        "openCount": stats.phases["open"],
+        "closedCount": stats.phases.total() - stats.phases["open"],
+        "processing": {outcome: stats.phases[outcome] for outcome in get_args(Processing)},
+    }
+    return answer(200, counts)
+
+
+@endpoint("health", GET, auth_level=AuthLevel.ANONYMOUS)
+async def health(req: HttpRequest, registries: Registries) -> HttpResponse:
+    """Say whether the app can work; a probe needs no key."""
+    try:
+        await registries.ping()
+    except HubUnavailable as error:
+        return _failure(error, version=__version__)
+    return answer(200, {"status": "Healthy", "version": __version__})
+
+
+@blueprint.function_name("describe")
+@blueprint.route("openapi.json", methods=[GET], auth_level=AuthLevel.ANONYMOUS)
+async def describe(req: HttpRequest) -> HttpResponse:
+    """The API's description of itself."""
+    return answer(200, openapi.describe(settings.current()))
+
+
+@blueprint.function_name("home")
+@blueprint.route("home", methods=[GET], auth_level=AuthLevel.ANONYMOUS)
+async def home(req: HttpRequest) -> HttpResponse:
+    """The page for people; where calls need a key, it is opened with ?code=, and passes that on."""
+    return HttpResponse(page.document(settings.current().open_for), headers=page.HEADERS)

@@ -1,0 +1,40 @@
+"""Answers, as JSON, as plain text, or as problems (RFC 9457)."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from azure.functions import HttpResponse
+
+from registry.errors import Kind, Refusal
+
+
+def answer(status: int, body: Any, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """An answer in JSON."""
+    return _response(status, _json(body), "application/json", headers)
+
+
+def plain(status: int, text: str, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """An answer in plain text."""
+    return _response(status, text, "text/plain; charset=utf-8", headers)
+
+
+def problem_body(kind: Kind, detail: str) -> dict[str, Any]:
+    """An error as RFC 9457 has it; its detail ends with what to do next."""
+    return {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": f"{detail} {kind.advice}"}
+
+
+def problem(error: Refusal, members: Mapping[str, Any]) -> HttpResponse:
+    """A refusal as an answer; `members` are added to the standard ones."""
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else {}
+    body = problem_body(error.kind, error.detail) | dict(members)
+    return _response(error.kind.status, _json(body), "application/problem+json", headers)
+
+
+def _json(body: Any) -> str:
+    return json.dumps(body, ensure_ascii=False) + "\n"
+
+
+def _response(status: int, body: str, content_type: str, headers: Mapping[str, str] | None) -> HttpResponse:
+    always = {"Content-Type": content_type, "Cache-Control": "no-store"}
+    return HttpResponse(body, status_code=status, headers=always | dict(headers or {}))
