@@ -103,6 +103,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Let time pass in which nothing is done, as on a machine that is too busy: all that falls due is late."""
         self._now += seconds
 
+    def call_at(self, when: float, callback: Any, *arguments: Any, context: Any = None) -> asyncio.TimerHandle:
+        """Time passes before whatever is to come later, however soon that is: who sleeps sees another time then."""
+        if when > self._now:
+            when = max(when, self._now + TICK)
+        return super().call_at(when, callback, *arguments, context=context)
+
     def is_idle(self) -> bool:
         """Whether nothing is to be done until time passes."""
         while self._scheduled and self._scheduled[0]._cancelled:
