@@ -27,8 +27,8 @@ BREAKS = {
     ),
     "trust the reply of a close": Break(
         "registry/durable/registries.py",
-        "return await self.until(birth.id, lambda registry: registry.is_closed, send, unknown)",
-        "return await self.until(birth.id, lambda registry: True, send, unknown)",
+        "return await self.until(birth.id, send, lambda registry: registry.is_closed, unknown)",
+        "return await self.until(birth.id, send, lambda registry: True, unknown)",
         ("answers as agreed", "stays closed"),
     ),
     "no memory of removed keys": Break(
