@@ -1,6 +1,6 @@
 """The checker from the command line: seed after seed in virtual time, or once on a host that is running.
 
-python -m tests.support.torture [--seconds 600] [--seed 1] [--app DIR]
+python -m tests.support.torture [--seconds 600] [--seed 1] [--app DIR] [--break NAME] [--only RATE=NUMBER ...]
 python -m tests.support.torture --base-url http://127.0.0.1:7071 [--seconds 60] [--shared]
 """
 
@@ -83,7 +83,7 @@ def run_seed(seed: int, app: Path | None = None, rates: Rates | None = None) -> 
     settings: dict[str, object] = {"REGISTRY_OPEN_SECONDS": life, **WEBHOOK}
     limits = UNKIND_HOST
     if seed % 2:
-        limits = replace(limits, max_items=dice.randint(4, 12))
+        limits = replace(limits, max_items=dice.randint(4, 8))
         settings["REGISTRY_MAX_ITEMS"] = limits.max_items
     history = History()
 
@@ -109,11 +109,11 @@ async def run_on(
     return check(history, limits)
 
 
-def run_seeds(first: int, seconds: float, app: Path | None) -> Iterator[tuple[int, Run]]:
+def run_seeds(first: int, seconds: float, app: Path | None, rates: Rates | None) -> Iterator[tuple[int, Run]]:
     """Run seed after seed until the time is over."""
     end, seed = time.monotonic() + seconds, first
     while time.monotonic() < end:
-        yield seed, run_seed(seed, app)
+        yield seed, run_seed(seed, app, rates)
         seed += 1
 
 
@@ -124,6 +124,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="the first seed (1)")
     parser.add_argument("--app", type=Path, help="the folder of another app than this project's")
     parser.add_argument("--break", choices=BREAKS, dest="breaks", help="break the app in one line first")
+    parser.add_argument(
+        "--only", nargs="*", metavar="RATE=NUMBER", help="these kinds of trouble (see devhost/unkind.py)"
+    )
     parser.add_argument("--base-url", help="a host that is running, instead of one in virtual time")
     parser.add_argument("--shared", action="store_true", help="others use that host: its stats are not checked")
     given = parser.parse_args()
@@ -139,7 +142,7 @@ def main() -> int:
                 app = given.app
                 if given.breaks:
                     app = broken_app(given.breaks, Path(folder), given.app or ROOT)
-                for seed, run in run_seeds(given.seed, given.seconds, app):
+                for seed, run in run_seeds(given.seed, given.seconds, app, _rates(given.only)):
                     total += run
                     print(f"seed {seed}: {run}", flush=True)
                     print(*(f"  {line}\n" for line in run.report.violations()), sep="", end="", flush=True)
@@ -149,6 +152,13 @@ def main() -> int:
     if given.base_url:
         print(*total.report.violations(), sep="\n")
     return 0 if total.report.is_good else 1
+
+
+def _rates(only: list[str] | None) -> Rates | None:
+    if only is None:
+        return None
+    pairs = (each.partition("=") for each in only)
+    return Rates.only(**{name: float(rate) for name, _, rate in pairs})
 
 
 if __name__ == "__main__":
