@@ -114,8 +114,12 @@ class UnkindHost(Host):
         return ERROR if trouble == "after" else reply
 
     def _cut_short(self, call: Call) -> Call:
-        most = self.unkind.page()
-        return call if most is None else replace(call, query=call.query | {"top": str(most)})
+        most, asked = self.unkind.page(), call.query.get("top", "")
+        if most is None:
+            return call
+        if asked.isdecimal():
+            most = min(most, int(asked))
+        return replace(call, query=call.query | {"top": str(most)})
 
     def _run_activities(self, activities: list[Activity]) -> None:
         now = self._loop.time()

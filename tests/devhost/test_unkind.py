@@ -462,6 +462,14 @@ def test_pages_are_cut_short(sample, rates) -> None:
         assert not rates.get("page_empty") or [] in pages
 
 
+def test_a_page_that_is_cut_short_is_not_longer_than_it_was_to_be(sample) -> None:
+    """The number that a request asks for is the most that it gets."""
+    with sample.on(page_short=1):
+        for number in range(20):
+            sample.start("waits", id=f"i{number:02}")
+        assert all(len(sample.manage("GET", "instances?top=1")[1]) == 1 for _ in range(10))
+
+
 def test_answers_take_time(sample) -> None:
     """A request to the management API is under way both ways."""
     with sample.on(answer_delayed=1):
