@@ -23,6 +23,7 @@ def test_the_promises_hold_under_sigkill(tmp_path) -> None:
     """Whatever the host was doing when it was killed: clients were told the truth, and all comes to its end."""
     report = asyncio.run(_run(tmp_path))
     print(report.summary, *report.table(), sep="\n")
+    assert set(report.not_checkable) == {"full for good"}
     assert report.is_good, "\n".join(report.complaints())
 
 

@@ -448,6 +448,13 @@ def test_what_cannot_be_checked_is_named() -> None:
     assert "never checked: refused is out" in report.complaints()
 
 
+def test_an_app_that_has_a_remove_is_to_be_asked_for_it() -> None:
+    """That no client took anything back is no excuse."""
+    report = check(opened().peek(30, CLOSED), LIMITS)
+    assert report.not_checkable == {}
+    assert {"removed is out", "removals are asked for"} <= set(report.unchecked)
+
+
 def test_reports_add_up() -> None:
     """What one run could not check another one may have."""
     whole = check(good(), LIMITS) + check(opened().peek(30, CLOSED), Limits())
