@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 7071
 DATA ?= .devhost
+SECONDS ?= 600
+SEED ?= 1
 BIN := $(VENV)/bin
 
-.PHONY: help run test quick check format bench screenshots func clean
+.PHONY: help run test quick check format torture bench screenshots func clean
 .DELETE_ON_ERROR:
 
 help: ## Show this
@@ -28,6 +30,9 @@ check: $(VENV)/dev ## Check style and types
 format: $(VENV)/dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+torture: $(VENV)/dev ## Check the promises on an unkind host in virtual time (SECONDS=600, SEED=1, OPTIONS=...)
+	@exec $(BIN)/python -m tests.support.torture --seconds $(SECONDS) --seed $(SEED) $(OPTIONS)
 
 bench: $(VENV)/dev ## Measure the speed beside its baselines
 	$(BIN)/python -m bench

@@ -1,0 +1,14 @@
+"""The three promises in virtual time, on a host that is as unkind as Azure, for twenty seeds."""
+
+import pytest
+
+from tests.support.torture import run_seed
+
+
+@pytest.mark.parametrize("seed", range(1, 21))
+def test_the_promises_hold(seed: int) -> None:
+    """Whatever the host does, clients are told the truth, and every registry comes to its end."""
+    run = run_seed(seed)
+    print(run, *run.report.table(), sep="\n")
+    assert set(run.report.not_checkable) <= {"full for good"}
+    assert run.report.is_good, "\n".join([str(run), *run.report.complaints()])

@@ -1,0 +1,65 @@
+"""Breaks of one line in the app, by which the checker is tried: it is only worth what it finds."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+APP = ("function_app.py", "host.json", "registry")
+
+
+@dataclass(frozen=True)
+class Break:
+    """A text in a file of the app, once there, what to put in its place, and which rules have to see what follows."""
+
+    file: str
+    old: str
+    new: str
+    rules: tuple[str, ...]
+
+
+BREAKS = {
+    "answer from the clock": Break(
+        "registry/durable/registries.py",
+        'return await self._closed(registry.birth, "timeout")',
+        'return replace(registry, closed_at=registry.birth.closes_at, closed_by="timeout")',
+        ("stays closed", "refused is out"),
+    ),
+    "trust the reply of a close": Break(
+        "registry/durable/registries.py",
+        "return await self.until(birth.id, send, lambda registry: registry.is_closed, unknown)",
+        "return await self.until(birth.id, send, lambda registry: True, unknown)",
+        ("answers as agreed", "stays closed"),
+    ),
+    "no memory of removed keys": Break(
+        "registry/model.py", "if item.key in self.removed:", "if item is self.removed:", ("removed is out",)
+    ),
+    "a close by time at any time": Break(
+        "registry/model.py",
+        'if not self.is_closed and (by == "user" or not in_time):',
+        "if not self.is_closed:",
+        ("not early", "close is explained"),
+    ),
+    "heal off": Break(
+        "registry/durable/upkeep.py",
+        "late = lives + sorted(sent, key=lambda id: standings[id].due)[:DELIVERIES_A_RUN]",
+        "late: list[str] = []",
+        ("closes", "sent in time", "stats in the end"),
+    ),
+}
+
+
+def broken_app(name: str, folder: Path, source: Path = ROOT) -> Path:
+    """Copy an app into a folder, with that break in it. Raises LookupError where its text is not there just once."""
+    chosen = BREAKS[name]
+    for each in APP:
+        if (source / each).is_dir():
+            shutil.copytree(source / each, folder / each, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source / each, folder / each)
+    path = folder / chosen.file
+    text = path.read_text()
+    if text.count(chosen.old) != 1:
+        raise LookupError(f"{chosen.file} has {chosen.old!r} {text.count(chosen.old)} times")
+    path.write_text(text.replace(chosen.old, chosen.new))
+    return folder

@@ -1,0 +1,65 @@
+"""A World of sockets and of the time on the wall, and the end of the webhook in it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+from tests.support.call import Answer, Unanswered
+from tests.support.checker import Receiver
+
+TIMEOUT = aiohttp.ClientTimeout(total=30, connect=5)
+
+
+class Sockets:
+    """Calls a host at a URL, which may change when it is started again."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def call(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
+        """Send one request. Raises Unanswered."""
+        url = URL(self._url + path, encoded=True)
+        try:
+            async with self._session.request(method, url, headers=headers, data=body or None) as answer:
+                shown = {name.lower(): value for name, value in answer.headers.items()}
+                return Answer(answer.status, shown, await answer.read())
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unanswered from error
+
+
+@asynccontextmanager
+async def sockets(url: str) -> AsyncIterator[Sockets]:
+    """A World at a URL: of the scheme, the host and the port."""
+    async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
+        yield Sockets(session, url)
+
+
+@asynccontextmanager
+async def receiving(receiver: Receiver, port: int) -> AsyncIterator[None]:
+    """Have deliveries to this port of this machine received."""
+
+    async def receive(request: web.Request) -> web.Response:
+        return web.Response(status=receiver.receive(request.headers["webhook-id"], json.loads(await request.read())))
+
+    app = web.Application()
+    app.router.add_post("/gifts", receive)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
