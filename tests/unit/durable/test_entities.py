@@ -180,7 +180,9 @@ def test_a_list_that_was_deleted_begins_anew(clock) -> None:
     assert (held(entity).birth, held(entity).items) == (born(), {})
 
 
-@pytest.mark.parametrize("broken", [("burn", message()), ("add", message(key="k2")), ("add", None), ("add", ["k2", "x"])])
+@pytest.mark.parametrize(
+    "broken", [("burn", message()), ("add", message(key="k2")), ("add", None), ("add", ["k2", "x"])]
+)
 def test_an_operation_that_fails_changes_nothing(gifts, broken) -> None:
     """Neither one that is not known nor one whose message is of another form; the rest of the batch goes on."""
     failed, done = gifts.batch(broken, add(BIKE))
@@ -236,7 +238,9 @@ def test_a_change_that_closes_says_so(gifts, clock, caplog) -> None:
 
 
 def observing(**changes: object) -> tuple[str, object]:
-    standing = Standing(**{"revision": 1, "items": 0, "phase": "open", "due": born().closes_at, "birth": born()} | changes)
+    standing = Standing(
+        **{"revision": 1, "items": 0, "phase": "open", "due": born().closes_at, "birth": born()} | changes
+    )
     return "observe", message(id=ID, standing=dump(standing))
 
 

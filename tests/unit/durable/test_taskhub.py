@@ -140,10 +140,11 @@ def test_a_start_is_not_accepted_by_an_instance_that_has_ended(client, clock, hu
 def test_an_event_is_raised_until_it_is_accepted(client, clock, hub) -> None:
     """True says that the instance has it."""
     client.begin(born())
+    expected = hub.message(birth={})
     client.fate = failing(1)
     assert clock.run(hub.have_raised(FINISH, ID, birth={})) is True
     assert [call.what for call in client.calls] == ["raise finish", "instance", "raise finish"]
-    assert client.calls[0].content == hub.message(birth={})
+    assert client.calls[0].content == expected
 
 
 @pytest.mark.parametrize("status", ["Completed", "Failed", "Terminated", None])
