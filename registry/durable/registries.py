@@ -182,7 +182,8 @@ class Registries:
             registry = await self.until(id, lambda registry: judge(registry) != "undecided", send, unknown)
         if (verdict := judge(registry)) != success:
             raise _refusal(verdict, registry)
-        observer.observe(self._hub, registry)
+        if not registry.is_closed:  # else it is settled, and told again after an hour it would count twice
+            observer.observe(self._hub, registry)
         return len(registry.items)
 
     async def _find(self, id: str) -> Registry:

@@ -2,12 +2,12 @@ import asyncio
 import json
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
 
 from registry import errors
-from registry.clock import to_text
 from registry.durable.management import Instance
 from registry.durable.names import LIFE, delivery_instance, list_entity, stats_entity
 from registry.durable.registries import AGAIN, PING_PATIENCE, Registries
@@ -188,9 +188,7 @@ class TestAdd:
             caller.add(ID, BIKE)
         times = opened.times("signal list add")
         assert len(times) == PATIENCE / AGAIN
-        assert all(
-            AGAIN - 0.01 <= later - earlier < AGAIN + 0.1 for earlier, later in zip(times, times[1:], strict=False)
-        )
+        assert all(AGAIN - 0.01 <= later - earlier < AGAIN + 0.1 for earlier, later in pairwise(times))
 
     def test_a_lost_message_is_made_good_after_a_second(self, opened, caller, clock) -> None:
         """The add is answered once it is there."""
@@ -286,6 +284,35 @@ class TestAdd:
 
         clock.run(race())
         assert caller.peek(ID).items == {}
+
+    def test_a_repeated_add_to_a_registry_at_rest_counts_nothing(self, opened, caller, clock) -> None:
+        """Settling and the delivery have told the stats: what these have forgotten since, they would count again."""
+
+        async def live_and_repeat() -> None:
+            birth = opened.open(born(is_sent=True, id="f" * 32))
+            await caller.registries().open(birth)
+            await caller.registries().add(birth.id, BIKE)
+            await asyncio.sleep(2)
+            await caller.registries().settle(birth, "user")
+            for number, outcome in ((1, "failed"), (2, "delivered")):
+                opened.do("send_again", birth.id, number=number)
+                await caller.registries().settle(birth, "user")
+                opened.do("delivered", birth.id, number=number, outcome=outcome)
+                await caller.registries().settle(birth, "user")
+            await asyncio.sleep(1)
+            assert +opened.stats().phases == {"delivered": 1}
+            await asyncio.sleep(2 * 3600)
+            await caller.registries().open(born("f" * 31 + "0"))
+            await asyncio.sleep(1)
+            assert +opened.stats().phases == {"delivered": 1, "open": 1}
+            opened.calls.clear()
+            assert await caller.registries().add(birth.id, BIKE) == 1
+            assert await caller.registries().remove(birth.id, "k9") == 1
+            await asyncio.sleep(2)
+
+        clock.run(live_and_repeat())
+        assert +opened.stats().phases == {"delivered": 1, "open": 1}
+        assert names(opened) == []
 
 
 class TestRemove:
@@ -497,9 +524,10 @@ class TestFinish:
         assert names(client) == ["signal list open", "signal list close", "raise finish"]
 
 
-class TestUnknown:
-    CALLS = [("peek",), ("add", BIKE), ("remove", "k1"), ("finish",), ("process",)]
+CALLS = [("peek",), ("add", BIKE), ("remove", "k1"), ("finish",), ("process",)]
 
+
+class TestUnknown:
     @pytest.mark.parametrize("call", CALLS, ids=lambda call: call[0])
     def test_an_id_that_nobody_has_opened(self, client, caller, call) -> None:
         """Nothing is sent."""
