@@ -173,6 +173,13 @@ class TestAdd:
         assert caller.add(ID, BIKE) == 1
         assert opened.registry().items == {"k1": "Bike"}
 
+    def test_the_end_of_patience_is_no_fault_of_the_task_hub(self, opened, caller, caplog) -> None:
+        """Each call was answered: nothing is logged."""
+        opened.fate = on("signal list add", LOST)
+        with pytest.raises(OutcomeUnknown):
+            caller.add(ID, BIKE)
+        assert caplog.messages == []
+
     def test_it_is_not_told_by_what_was_sent(self, opened, caller, clock) -> None:
         """A message that was accepted may have no effect: only a read shows that it has."""
         opened.fate = on("signal list add", LOST)

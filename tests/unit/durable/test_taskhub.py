@@ -76,6 +76,16 @@ def test_calls_share_one_deadline(client, clock, hub) -> None:
     assert sum(clock.slept) == pytest.approx(PATIENCE - 4)
 
 
+def test_no_call_is_made_that_could_not_be_answered_in_time(client, clock, hub) -> None:
+    """A last one at the deadline would fail, and would be logged as a task hub that does not answer."""
+
+    async def waking() -> list[float]:
+        return [round(hub.remaining, 3) async for _ in hub.delays(2 * PATIENCE)]
+
+    assert min(clock.run(waking())) >= FIRST_DELAY
+    assert sum(clock.slept) == pytest.approx(PATIENCE)
+
+
 def test_a_signal_is_sent_once(client, clock, hub) -> None:
     """Whether it has an effect is read, not guessed."""
     client.fate = failing(1)
