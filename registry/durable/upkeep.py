@@ -13,7 +13,6 @@ from registry.durable import management
 from registry.durable.names import LIFE, delivery_instance, list_entity
 from registry.durable.registries import Registries
 from registry.durable.taskhub import TaskHub
-from registry.errors import HubUnavailable, OutcomeUnknown
 from registry.model import Standing
 
 blueprint = df.Blueprint()
@@ -46,8 +45,8 @@ async def heal(timer: TimerRequest, client: df.DurableOrchestrationClient) -> No
     async def heal_one(id: str, standing: Standing) -> None:
         try:
             await Registries(TaskHub(client)).heal(id, standing)
-        except (HubUnavailable, OutcomeUnknown) as error:
-            log.warning("registry %s: not healed yet: %s", id[:8], error)
+        except Exception as error:  # whatever is wrong with one registry stops no other
+            log.warning("registry %s: not healed yet: %s", id[:8], type(error).__name__)
 
     late = lives + deliveries[:DELIVERIES_A_RUN]
     await _at_once(HEALED_AT_ONCE, (heal_one(id, standing) for id, standing in late))
