@@ -116,10 +116,11 @@ class Registries:
     async def heal(self, id: str, standing: Standing) -> None:
         """Settle a registry that is due, but of which the stats have heard nothing more."""
         birth, now = standing.birth, clock.utc_now()
-        if birth is None:  # an older version did not note it
+        if birth is None or standing.phase == "pending":  # an older version did not note it; its list may be forgotten
             registry = await self.read(id) or await self._announced(id)
             if registry is None:
-                gone = replace(standing, revision=standing.revision + 1, phase="off", due=now, closed_at=now)
+                phase = standing.previous or "off"
+                gone = replace(standing, revision=standing.revision + 1, phase=phase, due=now, closed_at=now)
                 await self._hub.have_signalled(stats_entity(id), "observe", id=id, standing=dump(gone))
                 return
             if not registry.is_closed and now < registry.birth.closes_at:

@@ -1,10 +1,12 @@
 import asyncio
 import json
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from types import SimpleNamespace
 
+import azure.durable_functions as df
 import pytest
 
 from registry import errors
@@ -13,7 +15,7 @@ from registry.durable.names import LIFE, delivery_instance, list_entity, stats_e
 from registry.durable.registries import AGAIN, PING_PATIENCE, Registries
 from registry.durable.taskhub import PATIENCE, TaskHub
 from registry.errors import HubUnavailable, OutcomeUnknown, Refusal
-from registry.model import Item, Registry, Standing
+from registry.model import Item, Registry, Standing, Stats
 from registry.states import LONG_AGO, dump, of_stats
 from registry.view import shown
 from tests.clock import START
@@ -871,6 +873,26 @@ class TestHeal:
         assert client.instances[delivery_instance(ID)].is_alive
         clock.advance(seconds=1)
         assert (client.stats().items, +client.stats().phases) == (0, {"pending": 1})
+
+    def test_one_that_was_forgotten_while_it_was_sent_again_comes_to_rest(self, client, caller, clock) -> None:
+        """It had been closed: it does not rise again as another, empty registry."""
+        birth = client.open(born(is_sent=True))
+        client.do("close", birth=dump(birth), by="user")
+        client.do("delivered", number=1, outcome="failed")
+        client.do("send_again", number=2)
+        standing = Standing.of(client.registry(), clock.utc_now())
+        entity = client.entity(stats_entity(ID))
+        entity.exists = True
+        entity.state = json.dumps(of_stats(Stats(0, Counter(pending=1), {ID: standing})))
+        del client.entities[df.EntityId.get_scheduler_id(list_entity(ID))]
+        client.instances.clear()
+        clock.advance(days=31)
+        caller.heal(ID, standing)
+        clock.advance(seconds=1)
+        assert caller.refused("peek", ID).kind == errors.UNKNOWN
+        assert client.stats().standings[ID].is_at_rest
+        assert +client.stats().phases == {"failed": 1}
+        assert client.sent() == ["signal stats observe"]
 
     def test_one_of_an_older_version_that_is_gone_comes_to_rest(self, client, caller, clock) -> None:
         """There is nothing to settle; it stays counted."""
