@@ -324,6 +324,12 @@ class TestSendAgain:
         assert receiver.posts == []
         assert rested.registry().sends == 1
 
+    def test_an_attempt_of_the_delivery_before_sends_nothing(self, rested, receiver) -> None:
+        """That of the next number is under way."""
+        rested.do("send_again", number=2)
+        assert run(rested, number=1) is True
+        assert (receiver.posts, rested.sent()) == ([], [])
+
     def test_a_lost_question_is_asked_again(self, rested, receiver) -> None:
         """Once a second."""
         fates = [LOST, LOST]
