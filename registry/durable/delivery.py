@@ -15,6 +15,7 @@ from registry.durable.names import DELIVERY, SEND, list_entity
 from registry.durable.observing import tell_stats
 from registry.durable.registries import Registries
 from registry.durable.taskhub import TaskHub
+from registry.errors import HubUnavailable
 from registry.model import Backoff, Registry
 from registry.states import shown
 
@@ -66,7 +67,8 @@ async def send(attempt: dict, client: df.DurableOrchestrationClient) -> bool:  #
     report = partial(hub.signal, list_entity(id), "delivered", number=number, outcome=came_to)
     unknown, before = "What came of the delivery is not on record yet.", registry.revision
     registry = await Registries(hub).until(id, report, lambda registry: registry.revision > before, unknown)
-    await tell_stats(hub, registry)
+    with suppress(HubUnavailable):  # then heal tells them
+        await tell_stats(hub, registry)
     return True
 
 

@@ -81,14 +81,18 @@ class Registries:
         if not registry.is_closed:
             closes_at = to_text(registry.birth.closes_at)
             raise Refusal(errors.STILL_OPEN, f"The registry is open until {closes_at}, and is sent when it closes.")
-        if registry.processing == "pending":
-            await self._deliver(registry, registry.sends)
-            return registry
-        if seconds := registry.seconds_until_again(clock.utc_now()):
-            raise Refusal(errors.SENT_JUST_NOW, "The registry was sent again just now.", retry_after=seconds)
-        unknown, number = "The registry is about to be sent. Peek at it to see the outcome.", registry.sends + 1
-        send = partial(self._deliver, registry, number)
-        return await self.until(id, send, lambda registry: registry.sends >= number, unknown)
+        number = registry.sends
+        if registry.processing != "pending":
+            if seconds := registry.seconds_until_again(clock.utc_now()):
+                raise Refusal(errors.SENT_JUST_NOW, "The registry was sent again just now.", retry_after=seconds)
+            number += 1
+        send, unknown = (
+            partial(self._deliver, registry, number),
+            "It is about to be sent. Peek at it to see the outcome.",
+        )
+        registry = await self.until(id, send, lambda registry: registry.sends >= number, unknown)
+        await tell_stats(self._hub, registry)  # so that it is healed, if its delivery ends before it can tell them
+        return registry
 
     async def settle(self, birth: Birth, by: ClosedBy) -> Registry:
         """See to it that a registry is closed on record, is sent, and is counted; anybody may, any number of times."""
@@ -102,18 +106,18 @@ class Registries:
 
     async def heal(self, id: str, standing: Standing) -> None:
         """Settle a registry that is due, but of which the stats have heard nothing more."""
-        birth, now = standing.birth, clock.utc_now()
-        if birth is None:  # an older version did not note it
-            registry = await self.read(id) or await self._announced(id)
-            if registry is None:  # nothing is left of it but that it was counted
-                gone = dump(replace(standing, revision=standing.revision + 1, phase="off", due=now, closed_at=now))
-                await self._hub.have_signalled(names.stats_entity(id), "observe", id=id, standing=gone)
-                return
-            if not registry.is_closed and now < registry.birth.closes_at:
-                await tell_stats(self._hub, registry)
-                return
-            birth = registry.birth
-        await self.settle(birth, "timeout")
+        registry, now = await self.read(id), clock.utc_now()
+        if registry and not registry.is_closed and now < registry.birth.closes_at:
+            await tell_stats(self._hub, registry)  # an older version did not note when it is due
+            return
+        life = None if registry or standing.phase == "pending" else await self._hub.instance(id)
+        if registry or (life and life.status != "Completed"):
+            birth = registry.birth if registry else standing.birth or names.birth_of(id, life and life.input)
+            await self.settle(birth, "timeout")
+            return
+        phase = standing.previous or "off"  # it was forgotten: nothing is left of it but that it was counted
+        gone = dump(replace(standing, revision=standing.revision + 1, phase=phase, due=now, closed_at=now))
+        await self._hub.have_signalled(names.stats_entity(id), "observe", id=id, standing=gone)
 
     async def ping(self) -> None:
         """See whether the task hub answers, as fast as a healthy one does."""

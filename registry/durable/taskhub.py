@@ -83,6 +83,8 @@ class TaskHub:
         end, delay = min(clock.monotonic() + seconds, self._deadline), FIRST_DELAY
         while (remaining := end - clock.monotonic()) > 0:
             await clock.sleep(min(delay, remaining))
+            if self.remaining < FIRST_DELAY:  # a call could not be answered in time
+                return
             yield
             delay = min(2 * delay, LONGEST_DELAY)
 
