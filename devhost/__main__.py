@@ -1,4 +1,4 @@
-"""Command line: python -m devhost [--port 7071] [--data DIR] [--app DIR]."""
+"""Command line: python -m devhost [--port 7071] [--data DIR] [--app DIR] [--unkind SEED]."""
 
 import argparse
 import asyncio
@@ -15,10 +15,13 @@ from typing import NoReturn
 from aiohttp import web
 
 from devhost.app import App
-from devhost.host import Host, route_prefix, use_local_settings
+from devhost.config import HostJson, read_host_json, use_local_settings
+from devhost.hardships import UnkindHost
+from devhost.host import Host
 from devhost.http import Front, Route, routes, server
 from devhost.loading import AppError, load
 from devhost.store import Store, StoreError
+from devhost.unkind import Rates, Unkind
 
 SHUTDOWN_SECONDS = 5.0
 """How long what is being served has to come to its end."""
@@ -32,9 +35,10 @@ def main() -> int:
     try:
         use_local_settings(options.app)
         app = load(options.app)
-        table = routes(app.http, route_prefix(options.app))
+        config = read_host_json(options.app)
+        table = routes(app.http, config.route_prefix)
         store = _open_store(options.data or options.app / ".devhost")
-        asyncio.run(_serve(app, table, store, options))
+        asyncio.run(_serve(app, table, store, config, options))
     except (AppError, StoreError, ValueError, OSError) as error:
         print(f"devhost: {error}", file=sys.stderr)
         return 1
@@ -51,6 +55,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--app", type=Path, default=Path.cwd(), metavar="DIR", help="the app (default: here)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="the task hub (default: .devhost in the app)")
+    parser.add_argument(
+        "--unkind",
+        type=int,
+        metavar="SEED",
+        help="do what Azure does to an app now and then: deliver late and twice, fire timers early, run things again, "
+        "kill workers and the host, fail requests of the Durable client. What happens follows from the number, though "
+        "when it happens does not repeat exactly; and clocks are not set wrong, which takes a host in virtual time",
+    )
     options = parser.parse_args()
     options.app = options.app.resolve()
     return options
@@ -75,11 +87,12 @@ def _open_store(folder: Path) -> Store:
     return Store(folder / "taskhub.db")
 
 
-async def _serve(app: App, table: list[Route], store: Store, options: argparse.Namespace) -> NoReturn:
+async def _serve(app: App, table: list[Route], store: Store, config: HostJson, options: argparse.Namespace) -> NoReturn:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
-    host = Host(app, store, clock=lambda: datetime.now(UTC))
+    unkind = None if options.unkind is None else Unkind(options.unkind, Rates(clock_off=0))
+    host = _host(app, store, config, unkind)
     front = Front(host, table)
     runner = web.ServerRunner(server(front), shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
@@ -88,6 +101,8 @@ async def _serve(app: App, table: list[Route], store: Store, options: argparse.N
     port = runner.addresses[0][1]
     front.origin = f"http://{_reachable(options.host)}:{port}"
     host.start(front.origin)
+    if unkind:
+        print(f"devhost: unkind, with seed {options.unkind}: expect what goes wrong on Azure now and then", flush=True)
     _print_functions(app, table, front.origin)
     await stop.wait()
     print("devhost: stopping", flush=True)
@@ -97,9 +112,24 @@ async def _serve(app: App, table: list[Route], store: Store, options: argparse.N
     await front.drain(SHUTDOWN_SECONDS)
     await runner.cleanup()
     await host.stop()
+    if unkind:
+        print(f"devhost: was unkind: {_counted(unkind)}")
     # A function that is stuck in its thread would keep the process; what it does is not committed, and happens again.
     sys.stdout.flush()
     os._exit(0)
+
+
+def _host(app: App, store: Store, config: HostJson, unkind: Unkind | None) -> Host:
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+    return UnkindHost(app, store, clock, unkind, config) if unkind else Host(app, store, clock, config)
+
+
+def _counted(unkind: Unkind) -> str:
+    """What went wrong, the most frequent first."""
+    names = {name: name.removesuffix("_a_minute").replace("_", " ") for name in unkind.counts}
+    return ", ".join(f"{names[name]} {count}" for name, count in unkind.counts.most_common()) or "nothing went wrong"
 
 
 def _reachable(host: str) -> str:

@@ -19,6 +19,7 @@ from devhost.turns import (
     split,
 )
 
+DEFAULT_HUB = "devhost"
 CONTROL = {EventType.EXECUTION_SUSPENDED, EventType.EXECUTION_RESUMED}
 REWOUND = {
     EventType.EXECUTION_COMPLETED,
@@ -39,9 +40,11 @@ class Outcome:
 class Engine:
     """The task hub at work."""
 
-    def __init__(self, store: Store, functions: DurableFunctions) -> None:
+    def __init__(self, store: Store, functions: DurableFunctions, hub: str = DEFAULT_HUB) -> None:
         self.store = store
         self.functions = functions
+        self.hub = hub
+        """The name of the task hub, for the URLs that are shown."""
         self.scheduled: list[Activity] = []
         """Activities that turns have scheduled; whoever runs activities takes them after the commit."""
 
@@ -134,11 +137,15 @@ class Engine:
         turn = EntityTurn(self.store, self.functions, id, at)
         try:
             with self.store.savepoint():
-                turn.run(inbox)
+                self._commit(turn, inbox, turn.judge(inbox), at)
         except Exception as error:
             if concerns_the_file(error):
                 raise
             turn.give_up(inbox, error)
+
+    def _commit(self, turn: EntityTurn, inbox: list[Message], state: str | None, at: str) -> None:
+        """Commit a batch of an entity that was judged."""
+        turn.commit(state)
 
     def _orchestration_turn(self, id: str, inbox: list[Message], at: str) -> None:
         instance = self.store.instance(id)

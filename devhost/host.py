@@ -4,11 +4,11 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Coroutine
-from pathlib import Path
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from devhost.app import App, FunctionInfo, close_client_session, convert_in, convert_out
+from devhost.config import DEFAULTS, HostJson
 from devhost.durable_http import poll
 from devhost.engine import Engine, Outcome
 from devhost.orchestration import HTTP_ACTIVITY, from_timestamp, timestamp
@@ -32,31 +32,50 @@ SHORTEST_INTERVAL = 0.05
 class Host:
     """Runs an app on a task hub, from `start` to `stop`."""
 
-    def __init__(self, app: App, store: Store, clock: Clock) -> None:
+    def __init__(
+        self, app: App, store: Store, clock: Clock, config: HostJson = DEFAULTS, engine: Engine | None = None
+    ) -> None:
+        """`engine` is another one than usual for this app and store."""
         self.app = app
         self._store = store
         self._clock = clock
-        self._pump = Pump(Engine(store, app.durable), clock, self._run_activities)
+        self._engine = engine or Engine(store, app.durable, config.hub_name)
+        self._pump = Pump(self._engine, clock, self._run_activities)
         self._slots = asyncio.Semaphore(CONCURRENT_ACTIVITIES)
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], None] = {}  # in order, so that nothing depends on addresses
         self.client = ""
         """What a durableClient parameter gets; known once the host has an address."""
 
     def start(self, origin: str) -> None:
         """Go to work: overdue timers fire, and activities that had not completed run again."""
-        self.client = client_binding(origin)
+        self.client = client_binding(origin, self._engine.hub)
+        self._go_on()
+
+    async def stop(self) -> None:
+        """Stop after the current turns; activities that are running will run again at the next start."""
+        self._halt()
+        await close_client_session()
+        self._store.close()
+
+    def _go_on(self) -> None:
+        """Go on from what the task hub holds."""
         self._run_activities(self._store.activities())
         self._pump.start()
         for function in self.app.timers:
             self._spawn(self._keep_schedule(function))
 
-    async def stop(self) -> None:
-        """Stop after the current turns; activities that are running will run again at the next start."""
-        for task in self._running:
+    def _halt(self) -> None:
+        for task in list(self._running):
             task.cancel()
         self._pump.stop()
-        await close_client_session()
-        self._store.close()
+
+    async def invoke(self, function: FunctionInfo, argument: Any, headers: Mapping[str, str] | None = None) -> Any:
+        """Call a function, but not an orchestrator or entity; `headers` are those of the request that triggers it."""
+        return await function.invoke(argument, self.client, headers)
+
+    async def fire(self, function: FunctionInfo) -> None:
+        """Run a timer-triggered function out of its turn."""
+        await self._run_timer(function, Schedule(function.name, function.trigger["schedule"]), past_due=False)
 
     async def manage(self, call: Call) -> Reply:
         """Serve a request to the Durable management API. Raises StoreError."""
@@ -83,8 +102,8 @@ class Host:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running[task] = None
+        task.add_done_callback(self._running.pop)
 
     async def _run_activity(self, activity: Activity) -> None:
         if activity.name == HTTP_ACTIVITY:
@@ -108,7 +127,7 @@ class Host:
             return Outcome(error=f"The function '{activity.name}' doesn't exist any more.")
         try:
             argument = convert_in("activityTrigger", activity.input, "json")
-            result = await function.invoke(argument, self.client)
+            result = await self.invoke(function, argument)
             return Outcome(result=convert_out("activityTrigger", result).value)
         except Exception as error:
             log.exception("activity %s failed", activity.name)
@@ -149,46 +168,8 @@ class Host:
         at = timestamp(self._clock())
         try:
             request = json.dumps(schedule.request(self._clock(), past_due))
-            await function.invoke(convert_in("timerTrigger", request, "json"), self.client)
+            await self.invoke(function, convert_in("timerTrigger", request, "json"))
         except Exception:
             log.exception("function %s failed", function.name)
         await self._insist(lambda engine, now: engine.store.save_last_run(function.name, at))
         return at
-
-
-def use_local_settings(folder: Path) -> None:
-    """Put the Values of a local.settings.json into the environment, as Core Tools does; what is set already wins.
-
-    Raises ValueError when the file is not of that form.
-    """
-    file = folder / "local.settings.json"
-    if not file.is_file():
-        return
-    for name, value in _member(_document(file), "Values", file).items():
-        if not isinstance(value, str):
-            raise ValueError(f"{file}: the value of {name} must be a string")
-        os.environ.setdefault(name, value)
-
-
-def route_prefix(folder: Path) -> str:
-    """The prefix of HTTP routes that host.json sets, or `api`. Raises ValueError when the file is not JSON."""
-    file = folder / "host.json"
-    if not file.is_file():
-        return "api"
-    extensions = _member(_document(file), "extensions", file)
-    return str(_member(extensions, "http", file).get("routePrefix", "api"))
-
-
-def _document(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise ValueError(f"{file} is not JSON: {error}") from error
-
-
-def _member(document: Any, name: str, file: Path) -> dict[str, Any]:
-    """A member that is an object, or an empty one where it is missing."""
-    member = document.get(name, {}) if isinstance(document, dict) else None
-    if not isinstance(member, dict):
-        raise ValueError(f"{file} must be a JSON object whose {name} is an object")
-    return member

@@ -188,7 +188,7 @@ class Front:
         function = route.function
         try:
             argument = await _to_function(request, parameters)
-            result = await function.invoke(argument, self._host.client, request.headers)
+            result = await self._host.invoke(function, argument, request.headers)
             return _from_function(result)
         except web.HTTPException as error:
             return web.Response(status=error.status, text=error.text)

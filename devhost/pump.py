@@ -7,8 +7,8 @@ entities run on the loop too, which is the fastest for functions that do not blo
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
+from contextvars import copy_context
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -38,6 +38,8 @@ class Pump:
         self._clock = clock
         self._on_scheduled = on_scheduled
         self._loop = asyncio.get_running_loop()
+        self._context = copy_context()
+        """In which batches run, instead of that of whoever submits a command."""
         self._commands: list[tuple[Command[Any], asyncio.Future[Any]]] = []
         self._next: asyncio.Handle | None = None
         self._stopped = False
@@ -67,7 +69,11 @@ class Pump:
             self._next.cancel()
         if not self._stopped:
             soon = seconds <= 0
-            self._next = self._loop.call_soon(self._batch) if soon else self._loop.call_later(seconds, self._batch)
+            self._next = (
+                self._loop.call_soon(self._batch, context=self._context)
+                if soon
+                else self._loop.call_later(seconds, self._batch, context=self._context)
+            )
 
     def _batch(self) -> None:
         batch, self._commands = self._commands, []
@@ -107,8 +113,8 @@ class Pump:
             return error
 
     def _turns(self) -> None:
-        end = time.monotonic() + BATCH_SECONDS
-        while self._engine.turns(self._clock()) and time.monotonic() < end:
+        end = self._loop.time() + BATCH_SECONDS
+        while self._engine.turns(self._clock()) and self._loop.time() < end:
             pass
 
     def _seconds_until(self, due: str | None) -> float:

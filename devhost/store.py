@@ -140,6 +140,16 @@ class Store:
             if self._db.in_transaction:
                 self._db.execute("RELEASE part")
 
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Within a transaction: undo what is written in the block, whatever becomes of it."""
+        self._db.execute("SAVEPOINT undone")
+        try:
+            yield
+        finally:
+            self._db.execute("ROLLBACK TO undone")
+            self._db.execute("RELEASE undone")
+
     def instance(self, id: str) -> Instance | None:
         """The instance, or None."""
         row = self._db.execute("SELECT * FROM instances WHERE id = ?", (id,)).fetchone()
@@ -238,14 +248,26 @@ class Store:
         )
         return [Message(*row) for row in rows]
 
+    def messages_after(self, seq: int) -> list[Message]:
+        """Messages that came after another one, whether they are due or not, in order of arrival."""
+        rows = self._db.execute(
+            "SELECT target, body, due, execution, timer, seq FROM messages WHERE seq > ? ORDER BY seq", (seq,)
+        )
+        return [Message(*row) for row in rows]
+
+    def last_seq(self) -> int:
+        """The `seq` of the latest message, taken or not; 0 where there was none."""
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
+        return row[0] if row else 0
+
     def next_due(self) -> str | None:
         """When the earliest message is due (empty: at once), or None where there is none."""
         due: str | None = self._db.execute("SELECT MIN(due) FROM messages").fetchone()[0]
         return due
 
-    def dequeue(self, messages: Iterable[Message]) -> None:
-        """Remove messages that were taken."""
-        self._db.executemany("DELETE FROM messages WHERE seq = ?", [(m.seq,) for m in messages])
+    def dequeue(self, messages: Iterable[Message]) -> int:
+        """Remove messages that were taken; returns how many there were of them."""
+        return self._db.executemany("DELETE FROM messages WHERE seq = ?", [(m.seq,) for m in messages]).rowcount
 
     def put_back(self, messages: Iterable[Message]) -> None:
         """Enqueue messages under the `seq` of ones that were dequeued: they come before all that arrived later."""
@@ -253,6 +275,10 @@ class Store:
             "INSERT INTO messages (seq, target, execution, timer, due, body) VALUES (?, ?, ?, ?, ?, ?)",
             [(m.seq, m.target, m.execution, m.timer, m.due, m.body) for m in messages],
         )
+
+    def postpone(self, messages: Iterable[Message], due: str) -> None:
+        """Make messages due at another time; those that are gone stay so."""
+        self._db.executemany("UPDATE messages SET due = ? WHERE seq = ?", [(due, m.seq) for m in messages])
 
     def release(self, target: str) -> None:
         """Make the messages of a target due that were put back for NEVER."""

@@ -109,31 +109,35 @@ class EntityTurn:
     def __init__(self, store: Store, functions: DurableFunctions, id: str, at: str) -> None:
         self._store = store
         self._functions = functions
-        self._id = id
+        self.id = id
         self._at = at
 
-    def run(self, inbox: list[Message]) -> None:
-        """Run the operations, save the state, and reply to those who wait."""
+    def judge(self, inbox: list[Message]) -> str | None:
+        """Run the operations and reply to those who wait; returns the state that is to be committed."""
         requests = [json.loads(message.body) for message in inbox]
-        after = self._ask(self._store.entity(self._id), requests)
-        exists = after["entityExists"]
-        self._store.save_entity(self._id, after["entityState"] if exists else None, self._at)
+        after = self._ask(self._store.entity(self.id), requests)
         for request, result in zip(requests, after["results"], strict=True):
             if result["isError"]:
-                log.error("entity %s failed at operation %s: %s", self._id, request["op"], result["result"])
+                log.error("entity %s failed at operation %s: %s", self.id, request["op"], result["result"])
             if "parent" in request:
                 self._reply(request, result)
+        state: str | None = after["entityState"] if after["entityExists"] else None
+        return state
+
+    def commit(self, state: str | None) -> None:
+        """Save the state, from where it can be read."""
+        self._store.save_entity(self.id, state, self._at)
 
     def give_up(self, inbox: list[Message], error: Exception) -> None:
         """Where the turn cannot be made: tell those who wait, and leave the state as it is."""
-        log.error("entity %s failed; its state stays as it was: %r", self._id, error)
+        log.error("entity %s failed; its state stays as it was: %r", self.id, error)
         for message in inbox:
             request = json.loads(message.body)
             if "parent" in request:
                 self._reply(request, {"isError": True, "result": json.dumps(str(error))})
 
     def _ask(self, state: str | None, requests: list[dict[str, Any]]) -> dict[str, Any]:
-        _, name, key = self._id.split("@", 2)
+        _, name, key = self.id.split("@", 2)
         function = self._functions.entities.get(name)
         if function is None:
             raise unknown_function(name, "entity")

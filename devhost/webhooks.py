@@ -13,14 +13,13 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 from urllib.parse import quote, unquote
 
-from devhost.engine import Engine
+from devhost.engine import DEFAULT_HUB, Engine
 from devhost.histories import shown_history
 from devhost.orchestration import OrchestrationError, timestamp
 from devhost.store import Instance, Query, RuntimeStatus
 from devhost.turns import ENDED, check_instance_id, has_forbidden, in_use, unknown_function
 
 PREFIX = "/runtime/webhooks/durabletask/"
-HUB = "taskHub=devhost&connection=Storage"
 PAGE = 100
 """Instances or entities that a list shows at once, if the request names no other number."""
 CONTINUATION = "x-ms-continuation-token"
@@ -81,17 +80,17 @@ def handle(engine: Engine, call: Call, now: datetime) -> Reply:
     return Reply(404)
 
 
-def client_binding(origin: str) -> str:
+def client_binding(origin: str, hub: str = DEFAULT_HUB) -> str:
     """What a durableClient parameter gets: where the SDK's client finds this API, as JSON."""
     base = origin + PREFIX.rstrip("/")
     binding = {
-        "taskHubName": "devhost",
+        "taskHubName": hub,
         "creationUrls": {
             "createNewInstancePostUri": f"{base}/orchestrators/{{functionName}}[/{{instanceId}}]?",
             "createAndWaitOnNewInstancePostUri": f"{base}/orchestrators/{{functionName}}[/{{instanceId}}]"
             "?timeout={timeoutInSeconds}&pollingInterval={intervalInSeconds}&",
         },
-        "managementUrls": _management_urls(origin, "INSTANCEID"),
+        "managementUrls": _management_urls(origin, hub, "INSTANCEID"),
         "baseUrl": base,
         "requiredQueryStringParameters": "",
         "rpcBaseUrl": f"{base}/",
@@ -99,18 +98,19 @@ def client_binding(origin: str) -> str:
     return json.dumps(binding)
 
 
-def _management_urls(origin: str, id: str) -> dict[str, str]:
+def _management_urls(origin: str, hub: str, id: str) -> dict[str, str]:
+    parameters = f"taskHub={hub}&connection=Storage"
     instance = f"{origin}{PREFIX}instances/{quote(id, safe='')}"
     return {
         "id": id,
-        "statusQueryGetUri": f"{instance}?{HUB}",
-        "sendEventPostUri": f"{instance}/raiseEvent/{{eventName}}?{HUB}",
-        "terminatePostUri": f"{instance}/terminate?reason={{text}}&{HUB}",
-        "rewindPostUri": f"{instance}/rewind?reason={{text}}&{HUB}",
-        "purgeHistoryDeleteUri": f"{instance}?{HUB}",
-        "restartPostUri": f"{instance}/restart?{HUB}",
-        "suspendPostUri": f"{instance}/suspend?reason={{text}}&{HUB}",
-        "resumePostUri": f"{instance}/resume?reason={{text}}&{HUB}",
+        "statusQueryGetUri": f"{instance}?{parameters}",
+        "sendEventPostUri": f"{instance}/raiseEvent/{{eventName}}?{parameters}",
+        "terminatePostUri": f"{instance}/terminate?reason={{text}}&{parameters}",
+        "rewindPostUri": f"{instance}/rewind?reason={{text}}&{parameters}",
+        "purgeHistoryDeleteUri": f"{instance}?{parameters}",
+        "restartPostUri": f"{instance}/restart?{parameters}",
+        "suspendPostUri": f"{instance}/suspend?reason={{text}}&{parameters}",
+        "resumePostUri": f"{instance}/resume?reason={{text}}&{parameters}",
     }
 
 
@@ -128,7 +128,7 @@ def _create(engine: Engine, call: Call, now: datetime, name: str, input: str | N
         if reason := in_use(engine.store, id):
             return _error(500, "Something went wrong while processing your request", ExceptionMessage=reason)
     id = engine.start(name, input, now, id, call.query.get("version", ""))
-    return _check_status(call, id)
+    return _check_status(engine, call, id)
 
 
 def patience(call: Call) -> tuple[float, float] | None:
@@ -140,9 +140,9 @@ def patience(call: Call) -> tuple[float, float] | None:
     return wanted if all(map(math.isfinite, wanted)) else None
 
 
-def _check_status(call: Call, id: str) -> Reply:
+def _check_status(engine: Engine, call: Call, id: str) -> Reply:
     """Where to look after an instance."""
-    urls = _management_urls(call.origin, id)
+    urls = _management_urls(call.origin, engine.hub, id)
     headers = {"Location": urls["statusQueryGetUri"], "Retry-After": "10"}
     shown = {name: url for name, url in urls.items() if name != "rewindPostUri"}
     return Reply(202, json.dumps(shown), headers, awaited=id)
@@ -170,7 +170,7 @@ def _status(engine: Engine, call: Call, id: str) -> Reply:
     if instance.status in ENDED:
         failed = instance.status == "Failed" and _flag(call, "returnInternalServerErrorOnFailure")
         return Reply(500 if failed else 200, body)
-    location = _management_urls(call.origin, id)["statusQueryGetUri"]
+    location = _management_urls(call.origin, engine.hub, id)["statusQueryGetUri"]
     return Reply(202, body, {"Location": location, "Retry-After": "5"})
 
 
@@ -219,20 +219,26 @@ def _query(call: Call, prefix: str) -> Query:
         statuses=statuses,
         limit=_page_size(call) + 1,
     )
-    if not call.continuation:
-        return query
-    return replace(query, after=base64.urlsafe_b64decode(call.continuation.encode()).decode())
+    return replace(query, after=_after(call))
+
+
+def _after(call: Call) -> str:
+    """The id that ended the page before; its token has a space at the end, so that there is one for none as well."""
+    return base64.urlsafe_b64decode(call.continuation.encode()).decode()[:-1]
 
 
 def _page_size(call: Call) -> int:
     top = call.query.get("top", "")
-    return int(top) if top.isdecimal() and 0 < int(top) <= 1000 else PAGE
+    return int(top) if top.isdecimal() and int(top) <= 1000 else PAGE
 
 
 def _page(call: Call, found: list[tuple[str, dict[str, Any]]]) -> Reply:
-    size = _page_size(call)
-    token = base64.urlsafe_b64encode(found[size - 1][0].encode()).decode() if len(found) > size else ""
-    return Reply(200, json.dumps([shown for _, shown in found[:size]]), {CONTINUATION: token} if token else {})
+    page = found[: _page_size(call)]
+    if len(page) == len(found):
+        return Reply(200, json.dumps([shown for _, shown in page]))
+    last = page[-1][0] if page else _after(call)
+    token = base64.urlsafe_b64encode(f"{last} ".encode()).decode()
+    return Reply(200, json.dumps([shown for _, shown in page]), {CONTINUATION: token})
 
 
 def _purge(engine: Engine, call: Call, now: datetime, id: str) -> Reply:

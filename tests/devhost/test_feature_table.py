@@ -12,7 +12,7 @@ TABLE = (HERE.parent.parent / "devhost" / "README.md").read_text()
 
 def test_every_row_points_at_a_test_that_exists() -> None:
     """The table of features is kept true by tests."""
-    rows = [line for line in TABLE.splitlines() if line.startswith("| ")][1:]
+    rows = [line for line in TABLE.splitlines() if line.startswith("| ") and not line.endswith("| test |")]
     assert len(rows) > 30
     for row in rows:
         (pointer,) = re.findall(r"`(test_\w+\.py)::(test_\w+)` \|$", row)

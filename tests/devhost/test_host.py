@@ -1,6 +1,5 @@
 import asyncio
 import json
-import os
 import time
 from datetime import UTC, datetime, timedelta
 from unittest.mock import Mock
@@ -8,7 +7,7 @@ from unittest.mock import Mock
 import azure.functions as func
 import pytest
 
-from devhost.host import Host, route_prefix, use_local_settings
+from devhost.host import Host
 from devhost.loading import index
 from devhost.store import Activity, Store, StoreError
 from devhost.webhooks import Call
@@ -183,52 +182,3 @@ def test_a_start_that_waits_for_the_end() -> None:
         await host.stop()
 
     asyncio.run(scenario())
-
-
-def test_local_settings_are_put_into_the_environment(tmp_path, monkeypatch) -> None:
-    """What is set already wins."""
-    monkeypatch.setenv("DEVHOST_TEST_SET", "before")
-    monkeypatch.setenv("DEVHOST_TEST_NEW", "")
-    monkeypatch.delenv("DEVHOST_TEST_NEW")
-    values = {"DEVHOST_TEST_SET": "file", "DEVHOST_TEST_NEW": "file"}
-    (tmp_path / "local.settings.json").write_text(json.dumps({"Values": values}))
-    use_local_settings(tmp_path)
-    assert (os.environ["DEVHOST_TEST_SET"], os.environ["DEVHOST_TEST_NEW"]) == ("before", "file")
-    monkeypatch.delenv("DEVHOST_TEST_NEW")
-
-
-def test_local_settings_may_be_missing(tmp_path) -> None:
-    """Then nothing is set."""
-    use_local_settings(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("{", "is not JSON"),
-        ("[]", "must be a JSON object whose Values is an object"),
-        ('{"Values": null}', "must be a JSON object whose Values is an object"),
-        ('{"Values": {"A": 1}}', "value of A must be"),
-    ],
-)
-def test_local_settings_of_another_form_are_refused(tmp_path, content, message) -> None:
-    """The message names the file."""
-    (tmp_path / "local.settings.json").write_text(content)
-    with pytest.raises(ValueError, match=f"local.settings.json.*{message}"):
-        use_local_settings(tmp_path)
-
-
-def test_the_route_prefix_is_that_of_host_json(tmp_path) -> None:
-    """`api` by default."""
-    assert route_prefix(tmp_path) == "api"
-    file = tmp_path / "host.json"
-    file.write_text('{"version": "2.0"}')
-    assert route_prefix(tmp_path) == "api"
-    file.write_text('{"extensions": {"http": {"routePrefix": ""}}}')
-    assert route_prefix(tmp_path) == ""
-    file.write_text("{")
-    with pytest.raises(ValueError, match=r"host\.json is not JSON"):
-        route_prefix(tmp_path)
-    file.write_text('{"extensions": null}')
-    with pytest.raises(ValueError, match=r"host\.json must be a JSON object whose extensions is an object"):
-        route_prefix(tmp_path)

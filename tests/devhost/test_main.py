@@ -144,6 +144,18 @@ def test_it_serves_until_it_is_told_to_stop(folder, number) -> None:
     assert (folder / ".devhost" / "taskhub.db").is_file()
 
 
+def test_it_says_how_unkind_it_was(folder) -> None:
+    """What went wrong, at its end."""
+    running = Running(folder, "--unkind", 7)
+    assert "devhost: unkind, with seed 7: expect what goes wrong on Azure now and then\n" in running.printed
+    management = f"{running.url}/runtime/webhooks/durabletask/entities/nothing/a"
+    for _ in range(20):
+        requests.get(management)
+    stopping, wrong = running.stop().splitlines()[-2:]
+    assert stopping == "devhost: stopping"
+    assert re.fullmatch(r"devhost: was unkind: answer delayed \d+(, [a-z ]+ \d+)*", wrong)
+
+
 def test_a_port_that_is_taken(folder) -> None:
     """One line, and another exit code."""
     with socket.socket() as taken:
@@ -203,7 +215,7 @@ def test_it_explains_itself() -> None:
     """--help names each option."""
     done = subprocess.run(command("--help"), capture_output=True, text=True, cwd=ROOT, timeout=30)
     assert done.returncode == 0
-    for option in ("--port", "--host", "--app", "--data"):
+    for option in ("--port", "--host", "--app", "--data", "--unkind"):
         assert option in done.stdout
 
 

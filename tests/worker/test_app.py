@@ -17,7 +17,7 @@ from azure.functions import HttpRequest
 
 import function_app
 from devhost.app import App, close_client_session
-from devhost.host import route_prefix
+from devhost.config import read_host_json
 from devhost.webhooks import client_binding
 from registry import settings
 from tests.e2e.process import ROOT, Devhost
@@ -96,7 +96,7 @@ def methods_of(function: Function) -> list[str]:
 
 def template(function: Function) -> str:
     """The path of an HTTP function, with its parameters."""
-    parts = (part.strip("/") for part in (route_prefix(ROOT), function.trigger["route"]))
+    parts = (part.strip("/") for part in (read_host_json(ROOT).route_prefix, function.trigger["route"]))
     return "/" + "/".join(part for part in parts if part)
 
 
