@@ -15,7 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from devhost.app import App
+from devhost.engine import Engine
 from devhost.turns import DurableFunctions
+from registry.clock import to_text
 from registry.durable.delivery import ATTEMPTS_A_HISTORY
 from tests.replay.recording import FOLDER, Execution, Recorder, save
 from tests.scenarios.world import ERROR, Receiver, answering, host_with
@@ -47,10 +49,18 @@ def early_timer(host: VirtualHost, receiver: Receiver) -> None:
 
 
 def race(host: VirtualHost, receiver: Receiver) -> None:
-    """The finish comes when the timer is due as well, and both are taken by one turn."""
+    """The finish and the timer are there before the life takes either."""
     id = host.open()
     host.leap(minutes=5, seconds=1)
-    host.post(f"/api/finish/{id}")
+    raise_finish(host, id)
+    host.advance(minutes=1)
+
+
+def raise_finish(host: VirtualHost, id: str) -> None:
+    """Have a finish wait for the next turn of a life."""
+    message = json.dumps({"v": 1, "trace": "f" * 32, "sent_at": to_text(host.now())})
+    with host.store.transaction():
+        Engine(host.store, host.app.durable).raise_event(id, "finish", message)
 
 
 def retried(host: VirtualHost, receiver: Receiver) -> None:
@@ -78,10 +88,12 @@ def begun_anew(host: VirtualHost, receiver: Receiver) -> None:
 
 
 def unsettled(host: VirtualHost, receiver: Receiver) -> None:
-    """Settling fails twice, because the task hub does not answer."""
-    host.open()
+    """Settling fails twice, because the task hub does not answer; meanwhile a finish comes."""
+    id = host.open()
     with answering(host, lambda call: ERROR):
-        host.advance(minutes=5, seconds=20)
+        host.advance(minutes=5, seconds=5)
+        raise_finish(host, id)
+        host.advance(seconds=15)
     host.advance(minutes=1)
 
 

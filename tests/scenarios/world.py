@@ -64,12 +64,13 @@ def host_with(
     receiver: Receiver | None = None,
     *,
     rates: Rates | None = None,
+    unkind: Unkind | None = None,
     seed: int = 1,
     store: Store | None = None,
     **more: Any,
 ) -> VirtualHost:
     """The app on a host, with a webhook where there is a receiver, and unkind where there are rates."""
-    unkind = Unkind(seed, rates) if rates else None
+    unkind = Unkind(seed, rates) if rates else unkind
     if receiver is None:
         return VirtualHost(seed=seed, unkind=unkind, store=store, **more)
     host = VirtualHost(seed=seed, unkind=unkind, store=store, receiver=receiver.receive, **WEBHOOK, **more)
