@@ -121,7 +121,7 @@ class JudgedTwice(Unkind):
 @pytest.mark.parametrize("before", [2, 4.9, 30])
 @pytest.mark.parametrize("batches", [1, 2, 3])
 def test_registry_stats_and_delivery_agree_on_a_close_that_is_judged_twice(before, batches) -> None:
-    """Also where it is before the end at first, and after it when it is judged again: only what was committed counts."""
+    """Also where it is before the end at first, and after it when it is judged again: what is committed counts."""
     receiver, unkind = Receiver(), JudgedTwice()
     with host_with(receiver, unkind=unkind, REGISTRY_OPEN_SECONDS=60) as host:
         id = host.open()

@@ -117,3 +117,25 @@ def answering(host: VirtualHost, decide: Callable[[Call], Reply | None]) -> Iter
 
     with patch.object(host.host, "manage", manage):
         yield
+
+
+def assert_all_is_well(
+    host: VirtualHost, receiver: Receiver, ids: list[str], unopened: int = 0, started: datetime | None = None
+) -> None:
+    """All are closed on record, counted once, and were sent in time; the receiver can tell repeats.
+
+    `started` is when the app started last. Besides there are some of which the open was not answered, and did not come
+    to more than that they are counted.
+    """
+    shown = {id: peek(host, id) for id in ids}
+    assert all(each["status"] == "Closed" for each in shown.values())
+    counts = stats(host)
+    assert counts["registryCount"] == counts["closedCount"] == len(ids) + unopened
+    assert counts["itemsCount"] == sum(len(each["registry"]["items"]) for each in shown.values())
+    assert counts["processing"] == {"off": unopened, "pending": 0, "delivered": len(ids), "failed": 0}
+    assert set(receiver.ids) == set(ids)
+    for id in ids:
+        first = next(each for each in receiver.deliveries if each.id == id)
+        closes_at = moment(shown[id]["registry"]["closesAt"])
+        assert first.at <= max(closes_at, started or closes_at) + THREE_MINUTES
+        assert first.body["registry"]["items"] == shown[id]["registry"]["items"]
