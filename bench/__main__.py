@@ -7,7 +7,7 @@ import tempfile
 import time
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +16,9 @@ from bench.load import Figures, adds, opens, peeks
 from bench.servers import PORTS, Server
 from devhost.orchestration import from_timestamp
 from devhost.store import Query, Store
-from registry.times import from_text
+from registry.clock import from_text
 from tests.e2e.test_crash import kill_under_load
-from tests.virtual import VirtualHost
+from tests.support.virtual import VirtualHost
 
 REGISTRIES = 100
 CLIENTS = (1, 16, 64)
@@ -40,7 +40,7 @@ def measure_adds(seconds: float) -> None:
                     if name == "devhost"
                     else [uuid.uuid4().hex for _ in range(REGISTRIES)]
                 )
-                figures[name][clients] = adds(server.url, clients, ids, seconds)
+                figures[name][clients] = adds(server.url, clients, ids, seconds=seconds)
             server.stop()
     print(f"\nadds over {REGISTRIES} registries, {seconds:g} s each:")
     print(f"{'server':<10}{'clients':>8}{'adds/s':>10}{'median ms':>11}{'99 % ms':>10}{'of devhost':>12}")
@@ -50,20 +50,41 @@ def measure_adds(seconds: float) -> None:
             print(f"{name:<10}{clients:>8}{each.per_second:>10.0f}{each.median:>11.2f}{each.p99:>10.1f}{ratio:>11.1f}x")
 
 
+def measure_full(seconds: float) -> None:
+    """What an add costs where it is the last that fits, beside one to an empty registry; one client."""
+    texts = {"empty": [], "full": ["\N{WRAPPED PRESENT}" * 80] * 64}  # nearly 64 KiB as stored
+    medians = {}
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server("devhost", Path(folder), REGISTRY_MAX_ITEMS=1000)
+        server.start()
+        for name, gifts in texts.items():
+            ids = opens(server.url, 4, 60)[0]
+            for gift in gifts:
+                adds(server.url, 16, ids, count=len(ids), item=gift)
+            medians[name] = adds(server.url, 1, ids, seconds=seconds, item="x").median
+        server.stop()
+    full, empty = medians["full"], medians["empty"]
+    print(f"\nadd to a full registry: {full:.1f} ms, {full / empty:.2f}x of an empty one ({empty:.1f} ms)")
+
+
 def count_messages() -> None:
-    """Durable messages that a call causes, up to its answer and after it."""
-    with VirtualHost() as host:
-
-        def sent() -> int:
-            row = host.store._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
-            return int(row[0]) if row else 0
-
+    """What a call asks of the task hub, up to its answer and for a second after it."""
+    print("\nasked of the task hub:")
+    with VirtualHost(timers=False) as host:
         id = host.open()
-        opened = sent()
-        host.add(id, "Bike")
-        added = sent()
-        host.post(f"/api/finish/{id}")
-        print(f"\ndurable messages: open {opened}, add {added - opened}, finish {sent() - added}")
+        calls: dict[str, Callable[[], object]] = {
+            "open": host.open,
+            "add": lambda: host.add(id, "Bike"),
+            "peek": lambda: host.get(f"/api/peek/{id}"),
+            "finish": lambda: host.post(f"/api/finish/{id}"),
+            "stats": lambda: host.get("/api/stats"),
+        }
+        for name, call in calls.items():
+            host.advance(seconds=2)
+            with host.counting() as costs:
+                call()
+                host.advance(seconds=1)
+            print(f"  {name}: {costs.messages} messages, {costs.reads} reads")
 
 
 def close_many(count: int, open_seconds: int) -> None:
@@ -123,7 +144,7 @@ def print_lags(path: Path, not_before: datetime) -> None:
     while page := store.instances(Query(after=after, limit=1000)):
         for instance in page:
             assert instance.status == "Completed", instance
-            closes_at = from_text(json.loads(json.loads(instance.input or ""))["closesAt"])
+            closes_at = from_text(json.loads(json.loads(instance.input or ""))["birth"]["closes_at"])
             lags.append((from_timestamp(instance.updated) - max(closes_at, not_before)).total_seconds())
         after = page[-1].id
     store.close()
@@ -140,6 +161,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50, help="how often it is killed under load (default: 50)")
     options = parser.parse_args()
     measure_adds(options.seconds)
+    measure_full(options.seconds)
     count_messages()
     close_many(options.registries, options.open_seconds)
     kill_often(options.kills)

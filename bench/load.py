@@ -46,15 +46,15 @@ async def repeat(clients: int, request: Request, *, seconds: float = 0, count: i
     return Figures.of(latencies, time.perf_counter() - began)
 
 
-def adds(url: str, clients: int, ids: list[str], seconds: float) -> Figures:
+def adds(url: str, clients: int, ids: list[str], *, seconds: float = 0, count: int = 0, item: str = "Gift") -> Figures:
     """Add items to the registries in turn; each answer must be 200."""
 
     async def add(session: aiohttp.ClientSession, number: int) -> None:
-        async with session.post(f"{url}/api/add/{ids[number % len(ids)]}", params={"item": "Gift"}) as response:
+        async with session.post(f"{url}/api/add/{ids[number % len(ids)]}", params={"item": item}) as response:
             await response.read()
             response.raise_for_status()
 
-    return asyncio.run(repeat(clients, add, seconds=seconds))
+    return asyncio.run(repeat(clients, add, seconds=seconds, count=count))
 
 
 def opens(url: str, clients: int, count: int) -> tuple[list[str], Figures]:

@@ -16,12 +16,12 @@ from aiohttp import web
 
 from devhost.app import App
 from devhost.config import HostJson, read_host_json, use_local_settings
-from devhost.hardships import UnkindHost
 from devhost.host import Host
 from devhost.http import Front, Route, routes, server
 from devhost.loading import AppError, load
 from devhost.store import Store, StoreError
 from devhost.unkind import Rates, Unkind
+from devhost.unkind_host import UnkindHost
 
 SHUTDOWN_SECONDS = 5.0
 """How long what is being served has to come to its end."""

@@ -1,6 +1,7 @@
 """How unkind the host is: what goes wrong, how often and how badly. All decisions follow from a seed.
 
-The real host does each of these now and then (see README.md). Here is what is decided; `hardships.py` does it.
+The real host does each of these now and then (see README.md). Here is what is decided; `unkind_engine.py`
+and `unkind_host.py` do it, and the kind ones know nothing of it.
 """
 
 import random

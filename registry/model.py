@@ -6,18 +6,19 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any, Literal, NamedTuple
 
 ClosedBy = Literal["user", "timeout"]
 Processing = Literal["off", "pending", "delivered", "failed"]
 """What becomes of a registry when it has closed: nothing, yet to be delivered, delivered, given up."""
 Phase = Literal["open"] | Processing
+MOVING = ("open", "pending")  # phases in which a registry is not at rest
 Verdict = Literal["undecided", "known", "reused", "removed", "closed", "full"]
 
 MAX_BYTES = 64 * 1024
 """The texts, keys and removed keys of a registry as stored: an entity's state is read and written as a whole."""
-SEND_AGAIN = timedelta(minutes=1)
-"""How often a registry at rest may be sent again, at most."""
+SEND_AGAIN = timedelta(minutes=1)  # how often a registry at rest may be sent again, at most
 REMEMBERED = timedelta(hours=1)
 """How long messages may be repeated: for so long after its close the stats know a registry that has come to rest."""
 
@@ -37,10 +38,7 @@ class Backoff(NamedTuple):
     total: int = 24 * 3600
 
     def pause(self, failures: int, elapsed: timedelta) -> timedelta | None:
-        """The pause after so many failures: the first one doubled each time, up to the longest.
-
-        None where it would end later than the total after the first attempt, which was `elapsed` ago.
-        """
+        """The pause after so many failures, doubled with each; None where it would end later than the total allows."""
         pause = timedelta(seconds=min(self.first * 2 ** min(failures - 1, 20), self.longest))
         return pause if elapsed + pause <= timedelta(seconds=self.total) else None
 
@@ -56,8 +54,7 @@ class Birth:
     opened_at: datetime
     closes_at: datetime
     max_items: int
-    is_sent: bool = False
-    """Whether it is sent for processing when it has closed."""
+    is_sent: bool = False  # whether it is sent for processing when it has closed
     backoff: Backoff = BACKOFF
 
 
@@ -66,47 +63,32 @@ class Registry:
     """What is in one registry. The entity that holds it is its only judge; all others read what was judged."""
 
     birth: Birth
-    items: dict[str, str] = field(default_factory=dict)
-    """Texts by key, in order."""
+    items: dict[str, str] = field(default_factory=dict)  # texts by key, in order
     removed: list[str] = field(default_factory=list)
     """Keys that were taken back: an add with one of them, however late it comes, adds nothing."""
     is_full: bool = False
-    """Whether an item was refused for want of room: from then on all are, so that what was refused never comes in."""
+    """Whether something was refused for want of room: from then on all is, so that what was refused never comes in."""
     closed_at: datetime | None = None
     closed_by: ClosedBy | None = None
     processing: Processing = "off"
-    sends: int = 1
-    """The number of its delivery: 1 is the one that follows the close."""
-    asked_at: datetime | None = None
-    """When it was last sent again because somebody asked for it."""
-    previous: Processing | None = None
-    """What had become of the delivery before that."""
-    revision: int = 0
-    """0 before the open is judged. Grows with each change, so that observations can be put in order."""
-
-    @classmethod
-    def born(cls, birth: Birth) -> Registry:
-        """A new registry: open and empty."""
-        return cls(birth, processing="pending" if birth.is_sent else "off", revision=1)
+    previous: Processing | None = None  # what had become of the delivery before this one
+    sends: int = 1  # the number of its delivery: 1 is the one that follows the close
+    asked_at: datetime | None = None  # when somebody asked for the delivery last
+    revision: int = 0  # 0 before the open is judged. Grows with each change, so that observations can be put in order
 
     @classmethod
     def announced(cls, birth: Birth) -> Registry:
-        """A registry whose open is still on its way."""
-        return replace(cls.born(birth), revision=0)
-
-    @classmethod
-    def unopened(cls, birth: Birth) -> Registry:
-        """What a close finds that comes before the open: nothing that could be sent."""
-        return cls(birth)
-
-    def open(self) -> None:
-        """Take gifts from now on; what was opened before is as it is."""
-        self.revision = max(self.revision, 1)
+        """A registry whose open is on its way: empty, and to be sent if its birth says so."""
+        return cls(birth, processing="pending" if birth.is_sent else "off")
 
     @property
     def is_closed(self) -> bool:
         """Whether the close is on record. What the clock says closes nothing."""
         return self.closed_at is not None
+
+    def open(self) -> None:
+        """Take gifts from now on; what was opened before is as it is."""
+        self.revision = max(self.revision, 1)
 
     def add(self, item: Item, now: datetime) -> None:
         """Take the item, unless the time is up: then close."""
@@ -154,15 +136,14 @@ class Registry:
 
     def send_again(self, number: int, now: datetime) -> None:
         """Begin the delivery of this number, unless it has begun, one is under way, or one was asked for just now."""
-        rested = self.is_closed and self.processing != "pending"
-        if rested and number == self.sends + 1 and not self.seconds_until_again(now):
-            self.sends, self.asked_at, self.previous, self.processing = number, now, self.processing, "pending"
+        is_at_rest = self.is_closed and self.processing != "pending"
+        if is_at_rest and number == self.sends + 1 and not self.seconds_until_again(now):
+            self.previous, self.processing, self.sends, self.asked_at = self.processing, "pending", number, now
             self.revision += 1
 
     def seconds_until_again(self, now: datetime) -> int:
         """Seconds for which it is not sent again, because it was just now."""
-        rest = self.asked_at + SEND_AGAIN - now if self.asked_at else timedelta()
-        return max(0, -int(-rest.total_seconds() // 1))
+        return max(0, ceil((self.asked_at + SEND_AGAIN - now).total_seconds())) if self.asked_at else 0
 
     def delivered(self, number: int, outcome: Processing) -> None:
         """Record what came of the delivery of this number; one that was recorded stays."""
@@ -179,30 +160,21 @@ class Standing:
     """What one registry counts for in the stats, as of a revision of its list."""
 
     revision: int
-    items: int | None
-    """None: they are counted, but by a version that did not note how many they are."""
+    items: int | None  # none: they are counted, but by a version that did not note how many they are
     phase: Phase
     due: datetime
-    """When something is to be heard of it: at its end while it is open, at its next attempt while it is pending.
-    Where it is at rest: until when the stats remember it."""
+    """Its end while it is open; when its delivery will be heard of next; until when it is remembered at rest."""
     birth: Birth | None = None
     closed_at: datetime | None = None
-    previous: Phase | None = None
-    """What it counted as before it was sent again."""
+    previous: Phase | None = None  # what it counted as before it was sent again
 
     @classmethod
-    def of(cls, registry: Registry, reports_at: datetime | None = None) -> Standing:
+    def of(cls, registry: Registry, reports_at: datetime) -> Standing:
         """The standing of a registry that was read; `reports_at` is when its delivery will be heard of next."""
-        birth, at = registry.birth, registry.closed_at
-        if at is None:
-            return cls(registry.revision, len(registry.items), "open", birth.closes_at, birth)
-        due = reports_at or at
-        return cls(registry.revision, len(registry.items), registry.processing, due, birth, at, registry.previous)
-
-    @property
-    def is_at_rest(self) -> bool:
-        """Whether nothing more will happen to it, unless somebody asks for it."""
-        return self.phase not in ("open", "pending")
+        phase: Phase = registry.processing if registry.is_closed else "open"
+        due = reports_at if registry.is_closed else registry.birth.closes_at
+        items, birth, closed_at = len(registry.items), registry.birth, registry.closed_at
+        return cls(registry.revision, items, phase, due, birth, closed_at, registry.previous)
 
 
 @dataclass
@@ -210,30 +182,26 @@ class Stats:
     """Counts over many registries, and which of them are not at rest. Exact once all are."""
 
     items: int = 0
-    phases: Counter[Phase] = field(default_factory=Counter)
-    """How many registries are in each phase."""
+    phases: Counter[Phase] = field(default_factory=Counter)  # how many registries are in each phase
     standings: dict[str, Standing] = field(default_factory=dict)
     """By id, those that are not at rest, and for a while those that are."""
 
     def observe(self, id: str, new: Standing, now: datetime) -> None:
         """Count where a registry stands instead of where it stood. Any order and any repeats come to the same."""
         known = self.standings.get(id)
-        if known is not None:
-            if (new.revision, new.due) <= (known.revision, known.due):
-                return
-        elif new.closed_at is not None and now - new.closed_at > REMEMBERED:
-            if new.previous is None:
+        if known and (new.revision, new.due) <= (known.revision, known.due):
+            return
+        if not known and new.closed_at and now - new.closed_at > REMEMBERED:
+            if not new.previous:
                 return  # it was counted when it came to rest
             known = replace(new, phase=new.previous)
-        self._count(new, 1)
-        if known is not None:
-            self._count(known if known.items is not None else replace(known, items=new.items), -1)
-        self.standings[id] = replace(new, due=now + REMEMBERED, birth=None) if new.is_at_rest else new
-        self.standings = {id: each for id, each in self.standings.items() if not each.is_at_rest or each.due >= now}
-
-    def _count(self, standing: Standing, sign: int) -> None:
-        self.phases[standing.phase] += sign
-        self.items += sign * (standing.items or 0)
+        self.phases[new.phase] += 1
+        self.items += new.items or 0
+        if known:
+            self.phases[known.phase] -= 1
+            self.items -= (new if known.items is None else known).items or 0
+        self.standings[id] = new if new.phase in MOVING else replace(new, due=now + REMEMBERED, birth=None)
+        self.standings = {id: each for id, each in self.standings.items() if each.phase in MOVING or each.due >= now}
 
     def __add__(self, other: Stats) -> Stats:
         """The counts of two shards together; a registry is in only one of them."""

@@ -8,13 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from registry.model import BACKOFF, Backoff
 from registry.webhook import Webhook
-
-AuthLevel = Literal["anonymous", "function"]
 
 SCHEDULE = re.compile(r"[-\w*/,]+( [-\w*/,]+){5}", re.ASCII)
 SECRET_BYTES = range(24, 65)
@@ -22,7 +19,7 @@ SECRET_BYTES = range(24, 65)
 
 
 class SettingsError(Exception):
-    """One or more app settings have a value that is not allowed; one line for each."""
+    """Values are not allowed: a line names each setting, its value unless it is secret, and what is allowed."""
 
 
 @dataclass(frozen=True)
@@ -32,26 +29,21 @@ class Settings:
     open_for: timedelta = timedelta(minutes=5)
     max_items: int = 500
     max_item_length: int = 1024
-    auth_level: AuthLevel = "anonymous"
+    auth_level: str = "anonymous"
     webhook: Webhook | None = None
     backoff: Backoff = BACKOFF
-    retention: timedelta = timedelta(days=30)
-    """Zero is for ever."""
+    retention: timedelta = timedelta(days=30)  # zero is for ever
     forget_schedule: str = "0 0 3 * * *"
 
 
 def read(environment: Mapping[str, str]) -> Settings:
-    """Read the settings; one that is missing or empty has its default.
-
-    Raises SettingsError, with a line for each mistake that names the setting, its value (unless it is secret) and what
-    is allowed.
-    """
+    """Read the settings; one that is missing or empty has its default. Raises SettingsError."""
     given = _Given(environment)
     settings = Settings(
         open_for=timedelta(seconds=given.number("REGISTRY_OPEN_SECONDS", 300, 1, 86_400)),
         max_items=given.number("REGISTRY_MAX_ITEMS", 500, 1, 1_000),
         max_item_length=given.number("REGISTRY_MAX_ITEM_LENGTH", 1024, 1, 4_096),
-        auth_level=given.auth_level("REGISTRY_AUTH_LEVEL"),
+        auth_level=given.one_of("REGISTRY_AUTH_LEVEL", "anonymous", "function"),
         webhook=given.webhook("PROCESSING_WEBHOOK_URL", "PROCESSING_WEBHOOK_SECRET", "PROCESSING_TIMEOUT_SECONDS"),
         backoff=Backoff(
             first=given.number("PROCESSING_FIRST_RETRY_SECONDS", 5, 1, 3_600),
@@ -73,54 +65,49 @@ class _Given:
         self._environment = environment
         self.mistakes: list[str] = []
 
-    def text(self, name: str) -> str:
-        return self._environment.get(name, "").strip()
+    def text(self, name: str, default: str = "") -> str:
+        return " ".join(self._environment.get(name, "").split()) or default
+
+    def check(self, name: str, is_allowed: bool, must: str) -> bool:
+        self.mistakes += [] if is_allowed else [f"{name} {must}"]
+        return is_allowed
 
     def number(self, name: str, default: int, lowest: int, highest: int) -> int:
-        value = self.text(name) or str(default)
-        if value.isascii() and value.isdigit() and len(value) < 10 and lowest <= int(value) <= highest:
-            return int(value)
-        self.mistakes.append(f"{name} is {value!r}, but must be a whole number from {lowest} to {highest}")
-        return default
+        value = self.text(name, str(default))
+        is_number = value.isascii() and value.isdigit() and len(value) < 10 and lowest <= int(value) <= highest
+        must = f"is {value!r}, but must be a whole number from {lowest} to {highest}"
+        return int(value) if self.check(name, is_number, must) else default
 
-    def auth_level(self, name: str) -> AuthLevel:
-        value = self.text(name).lower() or "anonymous"
-        for allowed in get_args(AuthLevel):
-            if value == allowed:
-                return allowed  # type: ignore[no-any-return]  # get_args is not typed
-        self.mistakes.append(f"{name} is {value!r}, but must be one of: {', '.join(get_args(AuthLevel))}")
-        return "anonymous"
+    def one_of(self, name: str, *allowed: str) -> str:
+        value = self.text(name, allowed[0]).lower()
+        self.check(name, value in allowed, f"is {value!r}, but must be one of: {', '.join(allowed)}")
+        return value
 
     def schedule(self, name: str, default: str) -> str:
-        value = " ".join(self.text(name).split()) or default
-        if not SCHEDULE.fullmatch(value):
-            self.mistakes.append(f"{name} is {value!r}, but must be an NCRONTAB expression of six fields")
-        return value
+        value = self.text(name, default)
+        must = f"is {value!r}, but must be an NCRONTAB expression of six fields"
+        return value if self.check(name, bool(SCHEDULE.fullmatch(value)), must) else default
 
     def webhook(self, url_name: str, secret_name: str, timeout_name: str) -> Webhook | None:
         url, secret, timeout = self.text(url_name), self.text(secret_name), self.number(timeout_name, 10, 1, 60)
-        if url and not _is_url(url):
-            self.mistakes.append(f"{url_name} must be a URL that begins with https:// or http://")
-        if secret and not _is_secret(secret):
-            self.mistakes.append(f"{secret_name} must be whsec_ and 24 to 64 random bytes in base64")
-        if url and not secret:
-            self.mistakes.append(f"{secret_name} is missing: what is sent to {url_name} is signed with it")
+        self.check(url_name, not url or _is_url(url), "must be a URL that begins with https:// or http://")
+        self.check(secret_name, not secret or _is_secret(secret), "must be whsec_ and 24 to 64 random bytes in base64")
+        self.check(secret_name, not url or bool(secret), f"is missing: what is sent to {url_name} is signed with it")
         return Webhook(url, secret, timeout) if url else None
 
 
 def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        is_clean = text.isprintable() and " " not in text
-        return is_clean and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_http = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return is_http and text.isprintable() and " " not in text
     except ValueError:  # a port or an IPv6 address that is none
         return False
 
 
 def _is_secret(text: str) -> bool:
-    prefix, separator, key = text.partition("_")
     try:
-        return prefix + separator == "whsec_" and len(base64.b64decode(key, validate=True)) in SECRET_BYTES
+        return text.startswith("whsec_") and len(base64.b64decode(text[6:], validate=True)) in SECRET_BYTES
     except binascii.Error:
         return False
 

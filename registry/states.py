@@ -1,4 +1,4 @@
-"""What is stored, as JSON, and read again: in the form of this version or of an older one (see `tests/replay`)."""
+"""The model as JSON: as it is stored, and read in the form of this version or an older one, and as people see it."""
 
 from collections import Counter
 from dataclasses import fields, is_dataclass
@@ -10,10 +10,8 @@ from registry.model import Backoff, Birth, Phase, Registry, Standing, Stats
 
 State = dict[str, Any]
 
-VERSION = 1
-"""Of states, inputs and messages. Those of before 1.0 have none."""
-LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-"""When something was due of which an older version did not note when."""
+VERSION = 1  # of states, inputs and messages. Those of before 1.0 have none
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)  # when something was due of which an older version did not note when
 
 
 def dump(value: Any) -> Any:
@@ -32,14 +30,9 @@ def dump(value: Any) -> Any:
     return value
 
 
-def of_registry(registry: Registry) -> State:
-    """What a list stores."""
-    return {"v": VERSION, **dump(registry)}
-
-
-def of_stats(stats: Stats) -> State:
-    """What a shard of the stats stores."""
-    return {"v": VERSION, **dump(stats)}
+def stored(whole: Registry | Stats) -> State:
+    """What an entity stores."""
+    return {"v": VERSION, **dump(whole)}
 
 
 def to_birth(state: State, id: str = "") -> Birth:
@@ -89,3 +82,19 @@ def to_stats(state: State) -> Stats:
 
 def _moments(state: State, *names: str) -> State:
     return {name: from_text(state[name]) if state.get(name) else None for name in names}
+
+
+def shown(registry: Registry, now: datetime) -> dict[str, Any]:
+    """What `peek` answers. A registry whose time was up at `now`, but whose close is not on record, is Closing."""
+    birth = registry.birth
+    status = "Closed" if registry.is_closed else "Closing" if now >= birth.closes_at else "Open"
+    members = {
+        "id": birth.id,
+        "items": list(registry.items.values()),
+        "openedAt": to_text(birth.opened_at),
+        "closesAt": to_text(birth.closes_at),
+        "closedAt": registry.closed_at and to_text(registry.closed_at),
+        "closedBy": registry.closed_by,
+        "processing": registry.processing,
+    }
+    return {"status": status, "registry": members}

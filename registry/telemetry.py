@@ -21,10 +21,7 @@ def record(event: str, id: str, trace: str = "", **values: object) -> None:
 
 
 def trace_of(context: Context) -> str:
-    """The trace id of the caller, as W3C Trace Context has it: https://www.w3.org/TR/trace-context/#traceparent-header.
-
-    The host continues the caller's trace, or begins one.
-    """
+    """The trace id of the caller, or of the host: https://www.w3.org/TR/trace-context/#traceparent-header."""
     return trace_in(context.trace_context.trace_parent if context.trace_context else None)
 
 

@@ -10,8 +10,7 @@ from typing import Literal
 import aiohttp
 import standardwebhooks
 
-Verdict = Literal["delivered", "failed", "again", "off"]
-"""What came of an attempt; `off` where there is no webhook."""
+Verdict = Literal["delivered", "failed", "again", "off"]  # what came of an attempt; `off` where there is no webhook
 
 TRY_AGAIN = (408, 409, 425, 429)
 """Client errors that pass; any other one means that the receiver will never take this delivery."""
@@ -22,16 +21,13 @@ class Webhook:
     """Where deliveries go."""
 
     url: str = field(repr=False)
-    secret: str = field(repr=False)
-    """`whsec_` and the key in base64."""
-    timeout: int
-    """Seconds for an attempt as a whole, however slowly the receiver answers."""
+    secret: str = field(repr=False)  # `whsec_` and the key in base64
+    timeout: int  # seconds for an attempt as a whole, however slowly the receiver answers
 
     async def post(self, id: str, body: str, now: datetime) -> tuple[Verdict, str]:
         """Deliver a JSON body under an id by which the receiver tells repeats; returns what came of it, and why.
 
-        Redirects are not followed, proxies and credentials of the environment are not used, and of the answer nothing
-        but the status is read. Raises nothing: a receiver that cannot be reached is one to try again.
+        Redirects and the environment's proxies are not followed; of the answer the status is read. Raises nothing.
         """
         headers = {
             "Content-Type": "application/json",

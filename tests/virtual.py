@@ -1,4 +1,4 @@
-"""The app on devhost's engine, without sockets, in a time of its own."""
+"""The app on devhost's engine, one call at a time. New tests use tests/support/virtual.py."""
 
 import asyncio
 import json
@@ -7,7 +7,6 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 from unittest.mock import patch
@@ -15,18 +14,16 @@ from urllib.parse import parse_qsl, urlsplit
 
 from azure.functions import HttpRequest, HttpResponse
 
-import function_app
-from devhost import app as apps
-from devhost.app import App
+from devhost.app import App, convert_in, convert_out
 from devhost.engine import Engine, Outcome
 from devhost.http import routes
-from devhost.loading import index
 from devhost.orchestration import from_timestamp, timestamp
 from devhost.schedule import Schedule
 from devhost.store import Activity, Store
 from devhost.webhooks import PREFIX, Call, Reply, client_binding, handle
 from registry import settings
 from tests.clock import FakeClock
+from tests.support.virtual import registry_app
 
 ORIGIN = "http://virtual"
 CLIENT = "azure.durable_functions.models.DurableOrchestrationClient"
@@ -99,9 +96,9 @@ class VirtualHost:
     async def _outcome(self, activity: Activity) -> Outcome:
         function = self.app.activities[activity.name.casefold()]
         try:
-            argument = apps.convert_in("activityTrigger", activity.input, "json")
+            argument = convert_in("activityTrigger", activity.input, "json")
             result = await function.invoke(argument, client_binding(ORIGIN))
-            return Outcome(result=apps.convert_out("activityTrigger", result).value)
+            return Outcome(result=convert_out("activityTrigger", result).value)
         except Exception as error:
             return Outcome(error=f"{type(error).__name__}: {error}")
 
@@ -110,7 +107,7 @@ class VirtualHost:
         (function,) = [each for each in self.app.timers if each.name == name]
         schedule = Schedule(name, function.trigger["schedule"])
         request = json.dumps(schedule.request(self.clock.now, past_due=False))
-        argument = apps.convert_in("timerTrigger", request, "json")
+        argument = convert_in("timerTrigger", request, "json")
         asyncio.run(function.invoke(argument, client_binding(ORIGIN)))
         self.settle()
 
@@ -189,12 +186,6 @@ class VirtualHost:
 
     async def _sdk_delete(self, url: str, *correlation: Any) -> list[Any]:
         return _answer(self.manage(_call("DELETE", url)), None)
-
-
-@cache
-def registry_app() -> App:
-    """The app of this project; the SDK lets it be indexed once."""
-    return index(function_app.app)
 
 
 def _module(name: str) -> Any:

@@ -2,7 +2,9 @@
 
 import json
 import logging
+from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 
 import azure.durable_functions as df
 
@@ -14,22 +16,17 @@ from registry.durable.observing import tell_stats
 from registry.durable.registries import Registries
 from registry.durable.taskhub import TaskHub
 from registry.model import Backoff, Registry
-from registry.view import shown
-from registry.webhook import Verdict
+from registry.states import shown
 
 blueprint = df.Blueprint()
 log = logging.getLogger(__name__)
 
-ATTEMPTS_A_HISTORY = 50
-"""Attempts after which the orchestration begins a new history."""
+ATTEMPTS_A_HISTORY = 50  # attempts after which the orchestration begins a new history
 
 
 @blueprint.orchestration_trigger(context_name="context", orchestration=DELIVERY)
 def delivery_orchestration(context: df.DurableOrchestrationContext) -> Steps:
-    """Attempt the delivery that the input names (see `names.Delivery`), until it is delivered or given up.
-
-    The pauses are timers of this orchestration, because the SDK's RetryOptions know no back-off.
-    """
+    """Make attempts at a delivery (see `names.Delivery`) until it is over. The SDK's RetryOptions know no back-off."""
     order = context.get_input(expected_type=dict)
     backoff, failures = Backoff(*order["backoff"]), order["failures"]
     began: datetime = from_text(order["began"]) if order["began"] else context.current_utc_datetime
@@ -38,12 +35,9 @@ def delivery_orchestration(context: df.DurableOrchestrationContext) -> Steps:
         failures += 1
         pause = backoff.pause(failures, now - began)
         attempt = {**order, "sent_at": to_text(now), "pause": pause and pause.total_seconds()}
-        try:
-            is_over = yield context.call_activity(SEND, attempt)
-        except Exception:  # its worker died, or the task hub did not answer: nothing is known, so the delivery goes on
-            is_over = False
-        if is_over:
-            return
+        with suppress(Exception):  # its worker died, or the task hub did not answer: so the delivery goes on
+            if (yield context.call_activity(SEND, attempt)):
+                return
         yield context.create_timer(context.current_utc_datetime + (pause or timedelta(seconds=backoff.longest)))
     context.continue_as_new(order | {"began": to_text(began), "failures": failures})
 
@@ -53,49 +47,35 @@ def delivery_orchestration(context: df.DurableOrchestrationContext) -> Steps:
 async def send(attempt: dict, client: df.DurableOrchestrationClient) -> bool:  # type: ignore[type-arg]  # see `settle`
     """Make an attempt (see `names.Delivery`); returns whether the delivery has come to an end, which is on record then.
 
-    It reads the registry, which changes no more, instead of getting it: with every attempt the history would grow by
-    all the items. It may be run twice, as any activity: the receiver knows repeats by the id of the webhook.
+    It reads the registry instead of getting it: with every attempt the history would grow by all the items.
     """
-    id, number, trace = attempt["id"], attempt["number"], attempt["trace"]
-    registry = await _to_deliver(Registries(hub := TaskHub(client, trace)), hub, id, number)
+    hub, id, number = TaskHub(client, attempt["trace"]), attempt["id"], attempt["number"]
+    registry = await _to_deliver(hub, id, number)
     if registry is None:
         return True
-    outcome = await _post(registry)
-    hub = TaskHub(client, trace)  # the receiver has had its time, now the task hub has
+    webhook, now, outcome, reason = settings.current().webhook, clock.utc_now(), "off", "there is none"
+    if webhook is not None:
+        outcome, reason = await webhook.post(id, json.dumps(shown(registry, now), ensure_ascii=False), now)
+    if outcome != "delivered":
+        log.warning("registry %s: processing webhook: %s", id[:8], reason)
+    hub = TaskHub(client, attempt["trace"])  # the receiver has had its time, now the task hub has
     if outcome == "again" and attempt["pause"] is not None:
         await tell_stats(hub, registry, reports_in=attempt["pause"])
         return False
     came_to = "failed" if outcome == "again" else outcome
-    registry = await Registries(hub).until(
-        id,
-        lambda registry: registry.sends != number or registry.processing != "pending",
-        lambda: hub.signal(list_entity(id), "delivered", number=number, outcome=came_to),
-        "What came of the delivery is not on record yet.",
-    )
+    report = partial(hub.signal, list_entity(id), "delivered", number=number, outcome=came_to)
+    unknown, before = "What came of the delivery is not on record yet.", registry.revision
+    registry = await Registries(hub).until(id, report, lambda registry: registry.revision > before, unknown)
     await tell_stats(hub, registry)
     return True
 
 
-async def _to_deliver(registries: Registries, hub: TaskHub, id: str, number: int) -> Registry | None:
+async def _to_deliver(hub: TaskHub, id: str, number: int) -> Registry | None:
     """The registry whose delivery of this number is under way, or is to begin now; None where nothing is to be sent."""
-    registry = await registries.read(id)
-    if registry is not None and registry.sends == number - 1 and not registry.seconds_until_again(clock.utc_now()):
-        registry = await registries.until(
-            id,
-            lambda registry: registry.sends >= number,
-            lambda: hub.signal(list_entity(id), "send_again", number=number),
-            "The registry is about to be sent.",
-        )
+    registry = await Registries(hub).read(id)
+    if registry and registry.sends == number - 1 and not registry.seconds_until_again(clock.utc_now()):
+        ask, unknown = partial(hub.signal, list_entity(id), "send_again", number=number), "It is about to be sent."
+        registry = await Registries(hub).until(id, ask, lambda registry: registry.sends >= number, unknown)
         await tell_stats(hub, registry)
     is_under_way = registry and registry.is_closed and registry.processing == "pending" and registry.sends == number
     return registry if is_under_way else None
-
-
-async def _post(registry: Registry) -> Verdict:
-    webhook, id, now = settings.current().webhook, registry.birth.id, clock.utc_now()
-    if webhook is None:
-        return "off"
-    verdict, reason = await webhook.post(id, json.dumps(shown(registry, now), ensure_ascii=False), now)
-    if verdict != "delivered":
-        log.warning("registry %s: processing webhook: %s", id[:8], reason)
-    return verdict

@@ -1,9 +1,8 @@
 """Entities: one RegistryList for each registry, the only judge of what is in it, and RegistryStats in shards.
 
-Operations run one after the other, on the state as the one before has left it. The SDK keeps what an operation has set
-although it fails afterwards, and makes an entity exist that sets a result. So each operation works on a copy, sets the
-state once, at its end, and has no result. An operation may be judged again after a crash: what came of it is told by
-the state only.
+Operations run one after the other. The SDK keeps what an operation has set although it fails afterwards, and makes an
+entity exist that sets a result: so each sets the state once, at its end, and has no result. It may be judged again
+after a crash, with another outcome: what came of it is told by the state only.
 """
 
 from collections.abc import Callable
@@ -16,7 +15,7 @@ import azure.durable_functions as df
 from registry import clock, telemetry
 from registry.clock import from_text
 from registry.model import REMEMBERED, Item, Registry, Stats
-from registry.states import of_registry, of_stats, to_birth, to_registry, to_standing, to_stats
+from registry.states import stored, to_birth, to_registry, to_standing, to_stats
 
 blueprint = df.Blueprint()
 
@@ -31,14 +30,7 @@ OPERATIONS: dict[str, Callable[[Registry, Message, datetime], None]] = {
     "send_again": lambda registry, message, now: registry.send_again(message["number"], now),
     "delivered": lambda registry, message, now: registry.delivered(message["number"], message["outcome"]),
 }
-EVENTS = {
-    "open": "opened",
-    "add": "added",
-    "remove": "removed",
-    "close": "closed",
-    "send_again": "asked",
-    "delivered": "sent",
-}
+EVENTS = dict(zip(OPERATIONS, ("opened", "added", "removed", "closed", "asked", "sent"), strict=True))
 """What is logged of an operation that changes something, unless it has closed or filled the registry."""
 
 
@@ -47,7 +39,7 @@ def registry_list(context: df.DurableEntityContext) -> None:
     """The operations that `names` has messages for. Each change leaves its line in the log.
 
     `open` makes a registry, and so does a `close` that comes before it: a closed, empty one, which is not sent. Nothing
-    else does: nobody creates state by guessing ids.
+    else does: nobody creates state by guessing ids, or by a message from before it was forgotten.
     """
     id, operation, now = context.entity_key, context.operation_name, clock.utc_now()
     state, message = context.get_state(expected_type=dict), context.get_input(expected_type=dict)
@@ -55,31 +47,20 @@ def registry_list(context: df.DurableEntityContext) -> None:
         raise ValueError(f"RegistryList has no operation {operation!r}")
     if state:
         registry = to_registry(state, id)
-    elif now - from_text(message["sent_at"]) > REMEMBERED:
-        return  # it may have been forgotten since
-    elif operation == "open":
+    elif operation in ("open", "close") and now - from_text(message["sent_at"]) <= REMEMBERED:
         registry = Registry.announced(to_birth(message["birth"]))
-    elif operation == "close":
-        registry = Registry.unopened(to_birth(message["birth"]))
+        registry.processing = registry.processing if operation == "open" else "off"
     else:
         return
     before = replace(registry)
     OPERATIONS[operation](registry, message, now)
     if registry.revision != before.revision:
-        context.set_state(of_registry(registry))
-        _log(operation, before, registry, message["trace"])
-
-
-def _log(operation: str, before: Registry, after: Registry, trace: str) -> None:
-    event = EVENTS[operation]
-    details: dict[str, object] = {}
-    if operation == "delivered":
-        details = {"outcome": after.processing}
-    elif after.is_closed and not before.is_closed:
-        event, details = "closed", {"by": after.closed_by}
-    elif after.is_full and not before.is_full:
-        event = "filled"
-    telemetry.record(event, after.birth.id, trace, items=len(after.items), **details)
+        context.set_state(stored(registry))
+        has_closed, has_filled = registry.is_closed > before.is_closed, registry.is_full > before.is_full
+        event = "closed" if has_closed else "filled" if has_filled else EVENTS[operation]
+        details: dict[str, object] = {"by": registry.closed_by} if has_closed else {}
+        details |= {"outcome": registry.processing} if event == "sent" else {}
+        telemetry.record(event, id, message["trace"], items=len(registry.items), **details)
 
 
 @blueprint.entity_trigger(context_name="context", entity_name="RegistryStats")
@@ -90,4 +71,4 @@ def registry_stats(context: df.DurableEntityContext) -> None:
     state, message = context.get_state(expected_type=dict), context.get_input(expected_type=dict)
     stats = to_stats(state) if state else Stats()
     stats.observe(message["id"], to_standing(message["standing"]), clock.utc_now())
-    context.set_state(of_stats(stats))
+    context.set_state(stored(stats))

@@ -19,18 +19,16 @@ blueprint = df.Blueprint()
 Steps = Generator[Any, Any, Any]
 
 MARGIN = timedelta(seconds=1)
-"""How much later than the registry's end the timer is due: on Azure Storage timers fire up to a second early, because
-the delays of its queues are in whole seconds, rounded down."""
+"""Of the timer: on Azure Storage it fires up to a second early, as the delays of its queues are in whole seconds."""
 ATTEMPTS = df.RetryOptions(first_retry_interval_in_milliseconds=2_000, max_number_of_attempts=5)
 """Of settling; then `heal` does it."""
 
 
 @blueprint.orchestration_trigger(context_name="context", orchestration=LIFE)
 def registry_orchestration(context: df.DurableOrchestrationContext) -> Steps:
-    """Wait for the finish or the end of a registry, and settle it.
+    """Wait for the finish or the end of a registry, as its input fixes it, and settle it.
 
-    The input fixes all: the orchestrator reads neither clock nor settings. Whoever ends it, the list decides who
-    closed the registry, so this loses nothing where it is terminated: others settle the registry then.
+    Nothing is lost where this is terminated: who closed the registry is for its list to say, and others settle it then.
     """
     life = context.get_input(expected_type=dict)
     birth, trace = birth_of(context.instance_id, life), trace_in(life.get("trace"))
@@ -41,15 +39,13 @@ def registry_orchestration(context: df.DurableOrchestrationContext) -> Steps:
         if (yield context.task_any([timer, finish])) == finish:
             timer.cancel()
             by, trace = "user", trace_in(finish.result)
-    now = to_text(context.current_utc_datetime)
-    order = {"v": VERSION, "trace": trace, "sent_at": now, "birth": dump(birth), "by": by}
-    return (yield context.call_activity_with_retry(SETTLE, ATTEMPTS, order))
+    order = {"v": VERSION, "trace": trace, "sent_at": to_text(context.current_utc_datetime)}
+    return (yield context.call_activity_with_retry(SETTLE, ATTEMPTS, order | {"birth": dump(birth), "by": by}))
 
 
 @blueprint.activity_trigger(input_name="order", activity=SETTLE)
 @blueprint.durable_client_input(client_name="client")
 async def settle(order: dict, client: df.DurableOrchestrationClient) -> dict:  # type: ignore[type-arg]  # the worker takes no dict[...]
-    """Settle a registry: the order is a message `Close`. The result is for people who look at the instance."""
-    hub = TaskHub(client, order["trace"])
-    registry = await Registries(hub).settle(to_birth(order["birth"]), order["by"])
+    """Settle a registry: the order is a message `Turn`. The result is for people who look at the instance."""
+    registry = await Registries(TaskHub(client, order["trace"])).settle(to_birth(order["birth"]), order["by"])
     return {"closedBy": registry.closed_by, "itemsCount": len(registry.items)}

@@ -1,11 +1,11 @@
-"""What the SDK's client cannot do: tell "there is none" from an error, and turn the pages of a query.
+"""What the SDK's client cannot do: tell "there is none" from an answer of 500, and turn the pages of a query.
 
-Its `get_status` makes a status of an answer of 500 too, and its `get_status_by` shows the first page only. The API:
 https://learn.microsoft.com/azure/azure-functions/durable/durable-functions-http-api
 """
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -14,6 +14,7 @@ import azure.durable_functions as df
 from registry.clock import to_text
 
 CONTINUATION = "x-ms-continuation-token"
+MEMBERS = itemgetter("instanceId", "name", "runtimeStatus", "input")
 ENDED = ("Completed", "Failed", "Terminated", "Canceled")
 
 
@@ -25,34 +26,21 @@ class Instance(NamedTuple):
     status: str
     input: Any
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether it has not ended."""
-        return self.status not in ENDED
-
-    @classmethod
-    def _of(cls, shown: Mapping[str, Any]) -> "Instance":
-        return cls(shown["instanceId"], shown["name"], shown["runtimeStatus"], shown["input"])
-
 
 async def instance(client: df.DurableOrchestrationClient, id: str) -> Instance | None:
     """The instance with this id, or None where there is none. Raises aiohttp.ClientError where that is not known."""
     _, found = await _get(client, f"instances/{id}", {"showInput": "true"})
-    return Instance._of(found) if found else None
+    return Instance(*MEMBERS(found)) if found else None
 
 
 async def ended_before(client: df.DurableOrchestrationClient, moment: datetime) -> AsyncIterator[Instance]:
-    """All instances that were created before a moment and have ended, whatever the length of the pages.
-
-    Raises aiohttp.ClientError.
-    """
-    query, token = {"createdTimeTo": to_text(moment), "runtimeStatus": ",".join(ENDED), "showInput": "false"}, ""
-    while True:
+    """All instances that were created before a moment and have ended. Raises aiohttp.ClientError."""
+    query, token = {"createdTimeTo": to_text(moment), "runtimeStatus": ",".join(ENDED), "showInput": "false"}, None
+    while True:  # a page may be short, or empty, and yet not the last
         headers, page = await _get(client, "instances/", query, {CONTINUATION: token} if token else {})
         for shown in page or []:
-            yield Instance._of(shown)
-        token = headers.get(CONTINUATION, "")
-        if not token:
+            yield Instance(*MEMBERS(shown))
+        if not (token := headers.get(CONTINUATION)):
             return
 
 

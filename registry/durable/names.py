@@ -1,24 +1,21 @@
 """Names and ids in the task hub, and the messages between those that have them.
 
-Every message may come twice, late, or before another, so it carries what it needs. Entities are told of changes by
-signals, so the operations have no results: what came of them is read from the state.
+Every message may come twice, late, or before another, so it carries what it needs.
 """
 
 import json
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import azure.durable_functions as df
 
 from registry.model import Birth, ClosedBy, Processing
 from registry.states import State, to_birth
 
-LIFE = "RegistryOrchestration"
-"""The orchestration of a registry from its open to its close. Its instance has the id of the registry."""
-DELIVERY = "DeliveryOrchestration"
-"""The orchestration that sends a closed registry to the webhook."""
+LIFE, FINISH = "RegistryOrchestration", "finish"
+"""The orchestration of a registry from its open to its close, whose instance has its id, and the event that ends it."""
+DELIVERY = "DeliveryOrchestration"  # the orchestration that sends a closed registry to the webhook
 SETTLE, SEND = "settle", "send"
-FINISH = "finish"
-"""The event that ends a life before its time."""
+"""The activities of both."""
 STATS_SHARDS = 16
 """How many entities share the global counts, because one handles only some tens of operations a second."""
 
@@ -43,6 +40,12 @@ def stats_entities() -> list[df.EntityId]:
     return [df.EntityId("RegistryStats", str(shard)) for shard in range(STATS_SHARDS)]
 
 
+def birth_of(id: str, input: Any) -> Birth:
+    """The birth in the input of a life (see `Turn`), also in that of an older version."""
+    opening = json.loads(input) if isinstance(input, str) else input
+    return to_birth(opening.get("birth", opening), id)
+
+
 class Message(TypedDict):
     """The envelope of every message. `trace` is the trace id of the caller that it goes back to, or empty."""
 
@@ -51,41 +54,35 @@ class Message(TypedDict):
     sent_at: str
 
 
-class Open(Message):
-    """`open` for a list, the input of a life, and the event that ends it."""
+class Turn(Message):
+    """`open` for a list, and the input of a life; with who closes it: `close` for a list, and the input of `settle`."""
 
     birth: State
+    by: NotRequired[ClosedBy]
 
 
-class Add(Message):
-    """`add` for a list."""
-
-    key: str
-    text: str
-
-
-class Remove(Message):
-    """`remove` for a list."""
+class Change(Message):
+    """`add` and `remove` for a list. A removal has no text."""
 
     key: str
+    text: NotRequired[str]
 
 
-class Close(Open):
-    """`close` for a list, and the input of `settle`."""
-
-    by: ClosedBy
-
-
-class SendAgain(Message):
-    """`send_again` for a list: begin the delivery of this number."""
+class Sending(Message):
+    """`send_again` and `delivered` for a list: of the delivery of this number. The second has an outcome."""
 
     number: int
+    outcome: NotRequired[Processing]
 
 
-class Delivered(SendAgain):
-    """`delivered` for a list: what came of the delivery of this number."""
+class Delivery(Sending):
+    """The input of a delivery; with the pause to the next attempt in seconds, None for the last, that of `send`."""
 
-    outcome: Processing
+    id: str
+    backoff: list[int]
+    began: str | None
+    failures: int
+    pause: NotRequired[float | None]
 
 
 class Observe(Message):
@@ -93,20 +90,3 @@ class Observe(Message):
 
     id: str
     standing: State
-
-
-class Delivery(SendAgain):
-    """The input of a delivery: which one, and how far it has come; as the input of `send`, an attempt."""
-
-    id: str
-    backoff: list[int]
-    began: str | None
-    failures: int
-    pause: float | None
-    """Seconds from this attempt to the next one; None where it is the last."""
-
-
-def birth_of(id: str, input: Any) -> Birth:
-    """The birth in the input of a life (see `Open`), also in that of an older version."""
-    opening = json.loads(input) if isinstance(input, str) else input
-    return to_birth(opening.get("birth", opening), id)

@@ -1,7 +1,4 @@
-"""How the stats hear of changes: at most once a second for one registry from one process, which halves the messages.
-
-An observation that is lost with its process is made good when the registry is settled.
-"""
+"""How the stats hear of changes. What is lost with its process is made good when the registry is settled."""
 
 import asyncio
 import logging
@@ -16,49 +13,43 @@ from registry.states import dump
 
 log = logging.getLogger(__name__)
 
-INTERVAL = 1.0
-"""Seconds between two observations of a registry."""
+INTERVAL = 1.0  # seconds between two observations of a registry
 
 
 async def tell_stats(hub: TaskHub, registry: Registry, reports_in: float = 0) -> None:
     """Tell the stats where a registry stands, and in how many seconds its delivery will report, if it is pending."""
     id, reports_at = registry.birth.id, clock.utc_now() + timedelta(seconds=reports_in)
-    standing = dump(Standing.of(registry, reports_at))
-    await hub.have_signalled(stats_entity(id), "observe", id=id, standing=standing)
+    await hub.have_signalled(stats_entity(id), "observe", id=id, standing=dump(Standing.of(registry, reports_at)))
 
 
 class Observer:
-    """Tells the stats of registries in the background: the first news at once, the last of a burst a second later."""
+    """Tells the stats of registries, of one once a second: the first news at once, the last of a burst at the end."""
 
     def __init__(self) -> None:
-        self._latest: dict[str, tuple[TaskHub, Registry] | None] = {}
+        self._news: dict[str, tuple[TaskHub, Registry] | None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def observe(self, hub: TaskHub, registry: Registry) -> None:
         """Have the stats told of a registry that was read."""
         id = registry.birth.id
-        if id not in self._latest:
+        if id not in self._news:
             task = asyncio.create_task(self._report(id))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        elif (waiting := self._latest[id]) is not None and waiting[1].revision > registry.revision:
-            return
-        self._latest[id] = hub, registry
+        waiting = self._news.get(id)
+        if waiting is None or waiting[1].revision <= registry.revision:
+            self._news[id] = hub, registry
 
     async def _report(self, id: str) -> None:
-        """Tell the latest news, until there are none for the length of an interval."""
-        try:
-            while (latest := self._latest[id]) is not None:
-                self._latest[id] = None
-                hub, registry = latest
-                try:
-                    await tell_stats(TaskHub(hub.client, hub.trace), registry)
-                except HubUnavailable:
-                    log.warning("registry %s: the stats were not told of a change", id[:8])
-                await clock.sleep(INTERVAL)
-        finally:
-            del self._latest[id]
+        """Tell the news, until there are none for the length of an interval."""
+        while news := self._news[id]:
+            self._news[id] = None
+            try:
+                await tell_stats(TaskHub(news[0].client, news[0].trace), news[1])
+            except HubUnavailable:
+                log.warning("registry %s: the stats were not told of a change", id[:8])
+            await clock.sleep(INTERVAL)
+        del self._news[id]
 
 
-observer = Observer()
-"""That of this process."""
+observer = Observer()  # that of this process

@@ -13,48 +13,38 @@ from operator import add
 
 from registry import clock, errors
 from registry.clock import to_text
-from registry.durable.names import (
-    DELIVERY,
-    FINISH,
-    LIFE,
-    birth_of,
-    delivery_instance,
-    list_entity,
-    stats_entities,
-    stats_entity,
-)
+from registry.durable import names
+from registry.durable.names import list_entity
 from registry.durable.observing import observer, tell_stats
 from registry.durable.taskhub import TaskHub
 from registry.errors import HubUnavailable, OutcomeUnknown, Refusal
 from registry.model import MAX_BYTES, REMEMBERED, Birth, ClosedBy, Item, Registry, Standing, Stats, Verdict
 from registry.states import dump, to_registry, to_stats
 
-PING_PATIENCE = 3.0
-"""Seconds in which a healthy task hub answers."""
-AGAIN = 1.0
-"""Seconds without an effect after which a message is sent again."""
+PING_PATIENCE = 3.0  # seconds in which a healthy task hub answers
+AGAIN = 1.0  # seconds without an effect after which a message is sent again
+
+Send = Callable[[], Awaitable[None]]
 
 
 class Registries:
     """Opens, changes and shows registries, for one request.
 
-    A method that is given an id raises Refusal where it is unknown. Every method may raise HubUnavailable, and one that
-    waits for an effect raises OutcomeUnknown where it cannot be read before the deadline.
+    Every method raises Refusal where that is the answer, HubUnavailable among them. One that waits for an effect raises
+    OutcomeUnknown where it cannot be read before the deadline of the hub.
     """
 
     def __init__(self, hub: TaskHub) -> None:
-        """All calls share the deadline of the hub."""
         self._hub = hub
 
     async def open(self, birth: Birth) -> None:
-        """Open a registry under an id that nobody has used.
+        """Open a registry under an id that nobody has used. When this returns, it will be open whatever happens.
 
-        The stats hear of it first, so that it is healed whatever becomes of the rest. When this returns, all that the
-        registry needs is on its way for good; it is open as soon as its list has the message.
+        The stats hear of it first, so that it is healed whatever becomes of the rest.
         """
-        await tell_stats(self._hub, Registry.born(birth))
+        await tell_stats(self._hub, Registry.announced(birth))
         await asyncio.gather(
-            self._hub.have_started(LIFE, birth.id, birth=dump(birth)),
+            self._hub.have_started(names.LIFE, birth.id, birth=dump(birth)),
             self._hub.have_signalled(list_entity(birth.id), "open", birth=dump(birth)),
         )
 
@@ -69,19 +59,16 @@ class Registries:
         """Put the item into the registry, for good unless it is taken back; returns how many items it has then."""
         unknown = "The item was sent, but is not yet known to be in the registry. Retry with the same Idempotency-Key."
         send = partial(self._signal, id, "add", key=item.key, text=item.text)
-        return await self._change(id, lambda registry: registry.judge(item), "known", send, unknown)
+        return await self._change(id, send, lambda registry: registry.judge(item), "known", unknown)
 
     async def remove(self, id: str, key: str) -> int:
         """Take the item with this key out for good, also if its add is still on its way; returns how many are left."""
         unknown = "The item is being removed. Repeat this to see the outcome."
         send = partial(self._signal, id, "remove", key=key)
-        return await self._change(id, lambda registry: registry.judge_removal(key), "removed", send, unknown)
+        return await self._change(id, send, lambda registry: registry.judge_removal(key), "removed", unknown)
 
     async def finish(self, id: str) -> Registry:
-        """Close the registry and return it; one that is closed already is returned as it is.
-
-        Its list and its life hear of it at the same time; either message may be lost.
-        """
+        """Close the registry and return it; one that is closed already is returned as it is."""
         registry = await self._opened(id)
         if registry.is_closed:
             return registry
@@ -101,7 +88,7 @@ class Registries:
             raise Refusal(errors.SENT_JUST_NOW, "The registry was sent again just now.", retry_after=seconds)
         unknown, number = "The registry is about to be sent. Peek at it to see the outcome.", registry.sends + 1
         send = partial(self._deliver, registry, number)
-        return await self.until(id, lambda registry: registry.sends >= number, send, unknown)
+        return await self.until(id, send, lambda registry: registry.sends >= number, unknown)
 
     async def settle(self, birth: Birth, by: ClosedBy) -> Registry:
         """See to it that a registry is closed on record, is sent, and is counted; anybody may, any number of times."""
@@ -118,9 +105,9 @@ class Registries:
         birth, now = standing.birth, clock.utc_now()
         if birth is None:  # an older version did not note it
             registry = await self.read(id) or await self._announced(id)
-            if registry is None:
-                gone = replace(standing, revision=standing.revision + 1, phase="off", due=now, closed_at=now)
-                await self._hub.have_signalled(stats_entity(id), "observe", id=id, standing=dump(gone))
+            if registry is None:  # nothing is left of it but that it was counted
+                gone = dump(replace(standing, revision=standing.revision + 1, phase="off", due=now, closed_at=now))
+                await self._hub.have_signalled(names.stats_entity(id), "observe", id=id, standing=gone)
                 return
             if not registry.is_closed and now < registry.birth.closes_at:
                 await tell_stats(self._hub, registry)
@@ -130,11 +117,11 @@ class Registries:
 
     async def ping(self) -> None:
         """See whether the task hub answers, as fast as a healthy one does."""
-        await TaskHub(self._hub.client, patience=PING_PATIENCE).read(stats_entities()[0])
+        await TaskHub(self._hub.client, patience=PING_PATIENCE).read(names.stats_entities()[0])
 
     async def stats(self) -> Stats:
         """The counts over all registries."""
-        states = await asyncio.gather(*map(self._hub.read, stats_entities()))
+        states = await asyncio.gather(*map(self._hub.read, names.stats_entities()))
         return reduce(add, (to_stats(state) for state in states if state), Stats())
 
     async def read(self, id: str) -> Registry | None:
@@ -142,13 +129,8 @@ class Registries:
         state = await self._hub.read(list_entity(id))
         return to_registry(state, id) if state else None
 
-    async def until(
-        self, id: str, is_done: Callable[[Registry], bool], send: Callable[[], Awaitable[None]], unknown: str
-    ) -> Registry:
-        """Send a message, and again after each second without its effect; return the registry that shows it.
-
-        Raises OutcomeUnknown with the text `unknown`.
-        """
+    async def until(self, id: str, send: Send, is_done: Callable[[Registry], bool], unknown: str) -> Registry:
+        """Send a message, and again after each second without its effect; return the registry that shows it."""
         with suppress(HubUnavailable):  # where no read succeeds
             while self._hub.remaining > 0:
                 with suppress(HubUnavailable):  # the message may be on its way all the same
@@ -165,25 +147,20 @@ class Registries:
                 return registry
         return None
 
-    async def _signal(self, id: str, operation: str, **content: object) -> None:
-        await self._hub.signal(list_entity(id), operation, **content)
-
     async def _change(
-        self,
-        id: str,
-        judge: Callable[[Registry], Verdict],
-        success: Verdict,
-        send: Callable[[], Awaitable[None]],
-        unknown: str,
+        self, id: str, send: Send, judge: Callable[[Registry], Verdict], success: Verdict, unknown: str
     ) -> int:
         """Send a change, unless it is decided already, and return how many items there are once it has succeeded."""
         registry = await self._opened(id)
         if judge(registry) == "undecided":
-            registry = await self.until(id, lambda registry: judge(registry) != "undecided", send, unknown)
+            registry = await self.until(id, send, lambda registry: judge(registry) != "undecided", unknown)
         if (verdict := judge(registry)) != success:
             raise _refusal(verdict, registry)
         observer.observe(self._hub, registry)
         return len(registry.items)
+
+    async def _signal(self, id: str, operation: str, **content: object) -> None:
+        await self._hub.signal(list_entity(id), operation, **content)
 
     async def _find(self, id: str) -> Registry:
         """The registry; new and empty while its life has begun but its list is not open."""
@@ -195,25 +172,21 @@ class Registries:
     async def _announced(self, id: str) -> Registry | None:
         """A registry whose list was not there, as its life knows it."""
         life = await self._hub.instance(id)
-        if life is None or life.name != LIFE:
+        if life is None or life.name != names.LIFE:
             return None
         if life.status == "Completed":  # then its list was opened meanwhile, or it is being forgotten
             return await self.read(id)
-        birth = birth_of(id, life.input)
+        birth = names.birth_of(id, life.input)
         return Registry.announced(birth) if clock.utc_now() < birth.closes_at + REMEMBERED else None
 
     async def _opened(self, id: str) -> Registry:
         """The registry once its list is open; where its time is up, as it was closed."""
-
-        def is_open(registry: Registry) -> bool:
-            return True
-
         registry = await self._find(id)
         birth = registry.birth
         if not registry.revision and clock.utc_now() < birth.closes_at:
             send = partial(self._signal, id, "open", birth=dump(birth))
             unknown = "The registry is still being opened. Try again."
-            registry = await self._seen(id, is_open) or await self.until(id, is_open, send, unknown)
+            registry = await self._seen(id, bool) or await self.until(id, send, bool, unknown)
         return await self._closed_if_due(registry)
 
     async def _closed_if_due(self, registry: Registry) -> Registry:
@@ -226,29 +199,30 @@ class Registries:
         """Ask the list to close until its close is on record."""
         send = partial(self._signal, birth.id, "close", birth=dump(birth), by=by)
         unknown = "The registry is being closed. Repeat this to see the outcome."
-        return await self.until(birth.id, lambda registry: registry.is_closed, send, unknown)
+        return await self.until(birth.id, send, lambda registry: registry.is_closed, unknown)
 
     async def _end_life(self, birth: Birth) -> None:
-        """Have the life of a registry settle it, now that it is finished; do so in its place where it has ended."""
+        """Have the life of a registry settle it, now that it is finished; do so in its place where it does not hear."""
         with suppress(HubUnavailable, OutcomeUnknown):  # then the timer settles it, or heal
-            if not await self._hub.have_raised(FINISH, birth.id, birth=dump(birth)):
+            try:
+                await self._hub.raise_event(names.FINISH, birth.id)
+            except HubUnavailable:
                 await self.settle(birth, "user")
 
     async def _deliver(self, registry: Registry, number: int) -> None:
         """Have the delivery of this number under way, or the one before it."""
         id, backoff = registry.birth.id, dump(registry.birth.backoff)
         details = {"id": id, "number": number, "backoff": backoff, "began": None, "failures": 0}
-        await self._hub.have_started(DELIVERY, delivery_instance(id), **details)
+        await self._hub.have_started(names.DELIVERY, names.delivery_instance(id), **details)
 
 
 def _refusal(verdict: Verdict, registry: Registry) -> Refusal:
     most, closed_at = registry.birth.max_items, to_text(registry.closed_at or registry.birth.closes_at)
     full = f"The registry is full: it takes at most {most} items, and {MAX_BYTES // 1024} KiB of texts and keys."
-    match verdict:
-        case "reused":
-            return Refusal(errors.KEY_REUSED, "The Idempotency-Key stands for another item in this registry.")
-        case "removed":
-            return Refusal(errors.REMOVED, "The item with this Idempotency-Key was taken back.")
-        case "full":
-            return Refusal(errors.FULL, full)
-    return Refusal(errors.CLOSED, f"The registry closed at {closed_at} and changes no more.")
+    refusals = {
+        "reused": Refusal(errors.KEY_REUSED, "The Idempotency-Key stands for another item in this registry."),
+        "removed": Refusal(errors.REMOVED, "The item with this Idempotency-Key was taken back."),
+        "full": Refusal(errors.FULL, full),
+        "closed": Refusal(errors.CLOSED, f"The registry closed at {closed_at} and changes no more."),
+    }
+    return refusals[verdict]

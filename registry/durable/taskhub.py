@@ -1,7 +1,4 @@
-"""The task hub as one call of the app uses it: calls through the Durable client that share one deadline.
-
-What is sent reaches the task hub at least once, in any order, and some time later. What is read is committed.
-"""
+"""The task hub as one request uses it. What is sent arrives at least once, in any order; what is read is committed."""
 
 import asyncio
 import logging
@@ -12,7 +9,6 @@ from typing import Any, TypeVar
 import azure.durable_functions as df
 
 from registry import clock
-from registry.clock import to_text
 from registry.durable import management
 from registry.errors import HubUnavailable
 from registry.states import VERSION, State
@@ -40,56 +36,39 @@ class TaskHub:
         """Seconds until the deadline."""
         return self._deadline - clock.monotonic()
 
-    def message(self, **content: Any) -> dict[str, Any]:
-        """The content in the envelope of every message (see `names`)."""
-        return {"v": VERSION, "trace": self.trace, "sent_at": to_text(clock.utc_now()), **content}
-
     async def read(self, entity: df.EntityId) -> State | None:
-        """The state of an entity, or None where there is none. A read that fails is repeated until the deadline.
-
-        An empty text is what remains of an entity that was deleted, or that got an operation that it ignored.
-        """
+        """The state of an entity, or None where there is none. A read that fails is repeated."""
         answer = await self._insist(lambda: self.client.read_entity_state(entity))
-        state: State | None = answer.entity_state or None
-        return state if answer.entity_exists else None
+        return answer.entity_state or None if answer.entity_exists else None  # "" is what remains of a deleted entity
 
     async def instance(self, id: str) -> management.Instance | None:
-        """The instance with this id, or None where there is none."""
+        """The instance with this id, or None where there is none. A look that fails is repeated."""
         return await self._insist(lambda: management.instance(self.client, id))
 
     async def signal(self, entity: df.EntityId, operation: str, **content: Any) -> None:
         """Send an entity a message, once: where this raises, the message may be on its way all the same."""
-        await self.answer(self.client.signal_entity(entity, operation, self.message(**content)))
+        await self.answer(self.client.signal_entity(entity, operation, self._message(content)))
 
     async def have_signalled(self, entity: df.EntityId, operation: str, **content: Any) -> None:
-        """Send an entity a message until the task hub has accepted it."""
-        await self._insist(lambda: self.client.signal_entity(entity, operation, self.message(**content)))
+        """Send an entity a message, again until the task hub has accepted it."""
+        await self._insist(lambda: self.client.signal_entity(entity, operation, self._message(content)))
 
     async def have_started(self, name: str, instance: str, **content: Any) -> None:
-        """Have an orchestration under way, whoever started it. One that has ended is replaced."""
+        """Start an orchestration, in place of one that has ended; again until it is under way, whoever started it."""
 
         async def start() -> None:
             try:
-                await self.client.start_new(name, instance, self.message(**content))
+                await self.client.start_new(name, instance, self._message(content))
             except Exception:  # the SDK does not tell "it is running" from other failures
-                if not await self._is_alive(instance):
+                existing = await management.instance(self.client, instance)
+                if existing is None or existing.status in management.ENDED:
                     raise
 
         await self._insist(start)
 
-    async def have_raised(self, event: str, instance: str, **content: Any) -> bool:
-        """Raise an event until it is accepted; False where nobody is there to take it any more."""
-
-        async def raise_event() -> bool:
-            try:
-                await self.client.raise_event(instance, event, self.message(**content))
-            except Exception:  # the SDK tells "it has ended" from other failures by its message only
-                if await self._is_alive(instance):
-                    raise
-                return False
-            return True
-
-        return await self._insist(raise_event)
+    async def raise_event(self, event: str, instance: str) -> None:
+        """Raise an event, once. Raises HubUnavailable too where nobody is there to take it any more."""
+        await self.answer(self.client.raise_event(instance, event, self._message({})))
 
     async def answer(self, call: Awaitable[Result]) -> Result:
         """Await a call. Whatever it raises, or no answer in time, becomes HubUnavailable."""
@@ -107,8 +86,10 @@ class TaskHub:
             yield
             delay = min(2 * delay, LONGEST_DELAY)
 
+    def _message(self, content: dict[str, Any]) -> dict[str, Any]:
+        return {"v": VERSION, "trace": self.trace, "sent_at": clock.to_text(clock.utc_now()), **content}
+
     async def _insist(self, call: Callable[[], Awaitable[Result]]) -> Result:
-        """Make a call until it succeeds."""
         with suppress(HubUnavailable):
             return await self.answer(call())
         async for _ in self.delays(self.remaining):
@@ -116,7 +97,3 @@ class TaskHub:
                 return await self.answer(call())
         log.warning("the task hub does not answer")
         raise HubUnavailable
-
-    async def _is_alive(self, id: str) -> bool:
-        existing = await management.instance(self.client, id)
-        return existing is not None and existing.is_alive

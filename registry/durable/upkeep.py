@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 
 import azure.durable_functions as df
@@ -13,88 +13,58 @@ from registry.durable import management
 from registry.durable.names import LIFE, delivery_instance, list_entity
 from registry.durable.registries import Registries
 from registry.durable.taskhub import TaskHub
-from registry.errors import HubUnavailable, OutcomeUnknown
-from registry.model import Standing
 
 blueprint = df.Blueprint()
 log = logging.getLogger(__name__)
 
-GRACE_OF_LIFE = timedelta(seconds=15)
-GRACE_OF_DELIVERY = timedelta(seconds=30)
-"""How late a life or a delivery may be before it is looked after. A registry is to be sent three minutes after its end
-at the latest: this, twice the minute between two runs, and the time of an attempt must fit in."""
-DELIVERIES_A_RUN = 50
-HEALED_AT_ONCE = 20
-FORGOTTEN_AT_ONCE = 10
+LIFE_GRACE, DELIVERY_GRACE = timedelta(seconds=15), timedelta(seconds=30)
+"""How late they may be before they are looked after: with two minutes between runs, that fits into three minutes."""
+DELIVERIES_A_RUN, HEALED_AT_ONCE, FORGOTTEN_AT_ONCE = 50, 20, 10
 
 
 @blueprint.function_name("heal")
 @blueprint.timer_trigger(arg_name="timer", schedule="0 * * * * *")
 @blueprint.durable_client_input(client_name="client")
 async def heal(timer: TimerRequest, client: df.DurableOrchestrationClient) -> None:
-    """Settle each registry whose end is past, and start each delivery again that is not heard of, whatever became of
-    their orchestrations: a worker that dies in a turn, an operator and a new version of the code can end these.
-    """
-    now = clock.utc_now()
-    standings = (await Registries(TaskHub(client)).stats()).standings.items()
-    lives = [(id, each) for id, each in standings if each.phase == "open" and each.due + GRACE_OF_LIFE <= now]
-    deliveries = [
-        (id, each) for id, each in standings if each.phase == "pending" and each.due + GRACE_OF_DELIVERY <= now
-    ]
-    deliveries.sort(key=lambda known: known[1].due)
-
-    async def heal_one(id: str, standing: Standing) -> None:
-        try:
-            await Registries(TaskHub(client)).heal(id, standing)
-        except (HubUnavailable, OutcomeUnknown) as error:
-            log.warning("registry %s: not healed yet: %s", id[:8], error)
-
-    late = lives + deliveries[:DELIVERIES_A_RUN]
-    await _at_once(HEALED_AT_ONCE, (heal_one(id, standing) for id, standing in late))
+    """Settle what is past its end, and start deliveries again that are not heard of, whatever ended their instances."""
+    standings, now = (await Registries(TaskHub(client)).stats()).standings, clock.utc_now()
+    lives = [id for id, each in standings.items() if each.phase == "open" and each.due <= now - LIFE_GRACE]
+    sent = [id for id, each in standings.items() if each.phase == "pending" and each.due <= now - DELIVERY_GRACE]
+    late = lives + sorted(sent, key=lambda id: standings[id].due)[:DELIVERIES_A_RUN]
+    await _each(late, HEALED_AT_ONCE, "healed", lambda id: Registries(TaskHub(client)).heal(id, standings[id]))
 
 
 @blueprint.function_name("forget")
 @blueprint.timer_trigger(arg_name="timer", schedule=settings.current().forget_schedule)
 @blueprint.durable_client_input(client_name="client")
 async def forget(timer: TimerRequest, client: df.DurableOrchestrationClient) -> None:
-    """Forget the registries that closed longer ago than the retention; what fails is left for the next run."""
-    retention = settings.current().retention
-    if not retention:
-        return
-    closed_before = clock.utc_now() - retention
-    ended = [each.id async for each in management.ended_before(client, closed_before) if each.name == LIFE]
-
-    async def forget_one(id: str) -> None:
-        try:
-            await _forget(client, id, closed_before)
-        except Exception as error:  # the SDK raises bare Exception for an answer that it does not expect
-            log.warning("registry %s: not forgotten yet: %s", id[:8], type(error).__name__)
-
-    await _at_once(FORGOTTEN_AT_ONCE, map(forget_one, ended))
+    """Forget the registries that closed longer ago than the retention."""
+    if retention := settings.current().retention:
+        before = clock.utc_now() - retention
+        ended = [each.id async for each in management.ended_before(client, before) if each.name == LIFE]
+        await _each(ended, FORGOTTEN_AT_ONCE, "forgotten", lambda id: _forget(client, id, before))
 
 
-async def _forget(client: df.DurableOrchestrationClient, id: str, closed_before: datetime) -> None:
-    """Delete all that is kept of a registry, unless it closed later or is pending.
-
-    The life goes last: by it the next run finds what is left where this is interrupted. An entity is an instance too.
-    """
+async def _forget(client: df.DurableOrchestrationClient, id: str, before: datetime) -> None:
+    """Delete what is kept of a registry, unless it closed later or is pending; its life, by which it is found, last."""
     hub = TaskHub(client)
     registry = await Registries(hub).read(id)
-    if registry is not None and (
-        registry.closed_at is None or registry.closed_at >= closed_before or registry.processing == "pending"
-    ):
+    if registry and (not registry.closed_at or registry.closed_at >= before or registry.processing == "pending"):
         return
     for instance in (df.EntityId.get_scheduler_id(list_entity(id)), delivery_instance(id), id):
         await hub.answer(client.purge_instance_history(instance))
     telemetry.record("purged", id)
 
 
-async def _at_once(number: int, work: Iterable[Awaitable[None]]) -> None:
-    """Do the work, so many pieces at a time."""
-    slots = asyncio.Semaphore(number)
+async def _each(ids: Iterable[str], at_once: int, done: str, work: Callable[[str], Awaitable[None]]) -> None:
+    """Do the work for each id, so many at a time. What fails is left for the next run, and stops no other."""
+    slots = asyncio.Semaphore(at_once)
 
-    async def in_slot(piece: Awaitable[None]) -> None:
+    async def one(id: str) -> None:
         async with slots:
-            await piece
+            try:
+                await work(id)
+            except Exception as error:
+                log.warning("registry %s: not %s yet: %s", id[:8], done, type(error).__name__)
 
-    await asyncio.gather(*map(in_slot, work))
+    await asyncio.gather(*map(one, ids))

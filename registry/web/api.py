@@ -14,8 +14,8 @@ from registry.durable.registries import Registries
 from registry.durable.taskhub import TaskHub
 from registry.errors import HubUnavailable, OutcomeUnknown, Refusal
 from registry.model import Birth, Processing
+from registry.states import shown
 from registry.telemetry import trace_of
-from registry.view import shown
 from registry.web import openapi, page
 from registry.web.requests import registry_id, requested_item, requested_key, wants_plain_text
 from registry.web.responses import answer, plain, problem
@@ -29,10 +29,7 @@ Trigger = Callable[[HttpRequest, Registries], Awaitable[HttpResponse]]
 
 
 def endpoint(route: str, *methods: HttpMethod, auth_level: AuthLevel | None = None) -> Callable[[Trigger], Any]:
-    """Publish a trigger under a route, whose first part is its name: errors become answers.
-
-    The host looks for bindings in the parameters of what is published, so these are not those of the trigger.
-    """
+    """Publish a trigger, with the parameters that the host binds, under a route whose first part is its name."""
 
     def publish(trigger: Trigger) -> Any:
         async def answered(req: HttpRequest, client: df.DurableOrchestrationClient, context: Context) -> HttpResponse:
@@ -49,9 +46,9 @@ def endpoint(route: str, *methods: HttpMethod, auth_level: AuthLevel | None = No
 
 
 def _failure(error: Refusal | OutcomeUnknown, **members: str) -> HttpResponse:
-    if isinstance(error, OutcomeUnknown):
-        return answer(202, members | {"detail": str(error)}, {"Retry-After": "1"})
-    return problem(error, members)
+    if isinstance(error, Refusal):
+        return problem(error, members)
+    return answer(202, members | {"detail": str(error)}, {"Retry-After": "1"})
 
 
 @endpoint("open", GET, POST)

@@ -5,19 +5,14 @@ import hashlib
 from datetime import timedelta
 from importlib.resources import files
 
-FILES = files("registry.web") / "home"
-
-
-def _source(name: str) -> str:
-    return (FILES / name).read_text(encoding="utf-8")
+_HOME = files("registry.web") / "home"
+_FRAME, _STYLE, _SCRIPT = ((_HOME / name).read_text("utf-8") for name in ("index.html", "style.css", "script.js"))
 
 
 def _hash(text: str) -> str:
     """A source expression of CSP: https://www.w3.org/TR/CSP3/#grammardef-hash-source."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
-
-_FRAME, _STYLE, _SCRIPT = map(_source, ("index.html", "style.css", "script.js"))
 
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",

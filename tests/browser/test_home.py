@@ -10,8 +10,8 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Error, Page, Route, expect
 
-from registry.http import problem_body
-from registry.problems import HUB_UNAVAILABLE
+from registry.errors import UNAVAILABLE
+from registry.web.responses import problem_body
 from tests.browser.chromium import HOW_TO_GET_ONE, executable
 from tests.browser.conftest import WAIT
 from tests.receiver import Receiver
@@ -256,7 +256,7 @@ def test_errors_of_the_api_are_told_in_words(visit, home) -> None:
         add(page, f"Gift {number}")
     expect(items(page)).to_have_count(5)
     add(page, "One more")
-    expect(alert).to_contain_text("“One more” was not added. The registry is full: it has 5 items")
+    expect(alert).to_contain_text("“One more” was not added. The registry is full: it takes at most 5 items")
     expect(items(page)).to_have_count(5)
 
 
@@ -284,7 +284,7 @@ def test_a_link_that_leads_nowhere(visit, home) -> None:
     ("status", "problem", "words"),
     [
         (401, {}, "wants a key"),
-        (503, problem_body(HUB_UNAVAILABLE, "The task hub does not answer."), "cannot be reached just now. Try again"),
+        (503, problem_body(UNAVAILABLE, "The task hub does not answer."), "cannot be reached just now. Try again"),
         (418, {}, "answered with 418"),
         (200, {}, "answered with 200, which this page does not understand"),
     ],

@@ -4,8 +4,7 @@ import pytest
 from azure.durable_functions import DurableOrchestrationClient
 
 from devhost.webhooks import client_binding
-from tests.devhost.sample_host import SampleHost
-from tests.virtual import ORIGIN
+from tests.devhost.sample_host import ORIGIN, SampleHost
 
 
 @pytest.fixture

@@ -1,20 +1,97 @@
-"""The sample app on devhost's engine, in virtual time."""
+"""An engine in a time that stands still until a test moves it, for looks at single turns."""
 
 import json
+import sys
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import parse_qsl, urlsplit
 
-from devhost.engine import Outcome
+from devhost.app import App
+from devhost.engine import Engine, Outcome
 from devhost.loading import index
-from devhost.webhooks import Call
+from devhost.orchestration import from_timestamp, timestamp
+from devhost.store import Store
+from devhost.webhooks import PREFIX, Call, Reply, handle
+from tests.clock import FakeClock
 from tests.devhost.sample_app import make_app
-from tests.virtual import ORIGIN, VirtualHost
+
+ORIGIN = "http://virtual"
+CLIENT = "azure.durable_functions.models.DurableOrchestrationClient"
 
 
-class SampleHost(VirtualHost):
-    """The sample app, whose activities run when a test says so."""
+class EngineHost:
+    """What a call causes has happened when it returns, but for activities, which complete when a test says so.
 
-    def __init__(self, path=None) -> None:
-        super().__init__(path, index(make_app()))
-        self.runs_activities = False
+    Time passes by `advance`. The SDK's client reaches the engine.
+    """
+
+    def __init__(self, app: App, path: Path | None = None) -> None:
+        """`path` keeps the task hub in a file."""
+        self.clock = FakeClock()
+        self.store = Store(path)
+        self.app = app
+        self.engine = Engine(self.store, app.durable)
+        self._patches = ExitStack()
+
+    def __enter__(self) -> Any:
+        transport = {
+            "post_async_request": self._sdk_post,
+            "get_async_request": self._sdk_get,
+            "delete_async_request": self._sdk_delete,
+        }
+        self._patches.enter_context(patch.multiple(sys.modules[CLIENT], **transport))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._patches.close()
+        self.store.close()
+
+    def advance(self, **span: float) -> None:
+        """Let time pass, and whatever is due happen at its time."""
+        end = self.clock.now + timedelta(**span)
+        while (due := self.store.next_due()) is not None and due <= timestamp(end):
+            self.clock.now = max(self.clock.now, from_timestamp(due) if due else self.clock.now)
+            self.run()
+        self.clock.now = end
+        self.run()
+
+    def run(self) -> None:
+        """Run turns until nothing is due."""
+        with self.store.transaction():
+            while self.engine.turns(self.clock.now):
+                pass
+
+    def manage(self, call: Call) -> Reply:
+        """Serve a request to the management API, and run the turns that follow."""
+        with self.store.transaction():
+            reply = handle(self.engine, call, self.clock.now)
+        self.run()
+        return reply
+
+    async def _sdk_post(self, url: str, data: Any = None, *correlation: Any, **more: Any) -> list[Any]:
+        return self._answer(None, "POST", url, "" if data is None else json.dumps(data))
+
+    async def _sdk_get(self, url: str, *correlation: Any) -> list[Any]:
+        return self._answer("", "GET", url)
+
+    async def _sdk_delete(self, url: str, *correlation: Any) -> list[Any]:
+        return self._answer(None, "DELETE", url)
+
+    def _answer(self, empty: Any, method: str, url: str, body: str = "") -> list[Any]:
+        parts = urlsplit(url)
+        call = Call(method, parts.path.removeprefix(PREFIX), ORIGIN, dict(parse_qsl(parts.query)), body)
+        reply = self.manage(call)
+        return [reply.status, json.loads(reply.body) if reply.body else empty]
+
+
+class SampleHost(EngineHost):
+    """The sample app."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        super().__init__(index(make_app()), path)
 
     def start(self, name: str, input=None, id: str | None = None) -> str:
         body = json.dumps(json.dumps(input))

@@ -11,23 +11,29 @@ from aiohttp import web
 from azure.durable_functions.models.utils import http_utils
 
 from devhost.app import App
+from devhost.config import DEFAULTS
 from devhost.host import Host
 from devhost.http import Front, routes, server
 from devhost.store import Store
+from devhost.unkind import Unkind
+from devhost.unkind_host import UnkindHost
 
 
 @contextmanager
-def serving(app: App, path: Path | None = None) -> Iterator[str]:
+def serving(app: App, path: Path | None = None, unkind: Unkind | None = None) -> Iterator[str]:
     """Serve the app for the length of the block; gives its address."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
 
+    def now() -> datetime:
+        return datetime.now(UTC)
+
     def run(coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result(20)
 
     async def start() -> tuple[Host, web.ServerRunner, str]:
-        host = Host(app, Store(path), clock=lambda: datetime.now(UTC))
+        host = Host(app, Store(path), now) if unkind is None else UnkindHost(app, Store(path), now, unkind, DEFAULTS)
         front = Front(host, routes(app.http, "api"))
         runner = web.ServerRunner(server(front), shutdown_timeout=1)
         await runner.setup()

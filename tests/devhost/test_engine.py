@@ -10,8 +10,7 @@ from devhost.loading import index
 from devhost.store import Store
 from devhost.webhooks import Call
 from tests.devhost.sample_app import make_app
-from tests.devhost.sample_host import SampleHost
-from tests.virtual import ORIGIN
+from tests.devhost.sample_host import ORIGIN, SampleHost
 
 
 @pytest.fixture(params=["memory", "file"])

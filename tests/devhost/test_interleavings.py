@@ -14,7 +14,7 @@ from devhost.app import App
 from devhost.engine import Outcome
 from devhost.loading import index
 from devhost.webhooks import Call
-from tests.virtual import ORIGIN, VirtualHost
+from tests.devhost.sample_host import ORIGIN, EngineHost
 
 FAILURES = 2
 """An activity fails at most so often; there is one attempt more."""
@@ -78,7 +78,7 @@ def test_answers_in_any_order(app, seed) -> None:
             return Outcome(error="not yet")
         return Outcome(result=input)
 
-    with VirtualHost(app=app) as host:
+    with EngineHost(app) as host:
         host.manage(Call("POST", "orchestrators/everything/a", ORIGIN))
         for _ in range(200):
             if host.store.instance("a").status != "Running":

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-
 from registry.entities import STATS_SHARDS
+
 from tests.virtual import VirtualHost
 
 

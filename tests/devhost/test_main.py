@@ -200,7 +200,7 @@ def test_several_settings_that_are_not_allowed() -> None:
     )
     first, second = done.stderr.splitlines()
     assert "REGISTRY_OPEN_SECONDS is 'soon'" in first
-    assert second == "REGISTRY_MAX_ITEMS is '0', but must be a whole number from 1 to 2000"
+    assert second == "REGISTRY_MAX_ITEMS is '0', but must be a whole number from 1 to 1000"
 
 
 def test_a_second_devhost_on_the_same_data(folder) -> None:

@@ -10,8 +10,7 @@ from azure.durable_functions import OrchestrationRuntimeStatus
 
 from devhost.webhooks import CONTINUATION, Call
 from tests.clock import START
-from tests.devhost.sample_host import SampleHost
-from tests.virtual import ORIGIN
+from tests.devhost.sample_host import ORIGIN, SampleHost
 
 
 def call(host, method: str, path: str, continuation: str = "", **query: str):
@@ -66,6 +65,19 @@ def test_a_list_goes_on_where_it_ended(host, five) -> None:
         token = reply.headers[CONTINUATION]
     assert pages == ["ab", "cd", "e"]
     assert call(host, "GET", "instances", "no token").status == 400
+
+
+def test_a_page_of_no_length_has_a_token(host) -> None:
+    """It leads to the same place; so says the real host, whose pages may be empty too."""
+    for id in "ab":
+        host.start("two_events", id=id)
+    empty = call(host, "GET", "instances", top="0")
+    assert empty.body == "[]"
+    one = call(host, "GET", "instances", empty.headers[CONTINUATION], top="1")
+    empty = call(host, "GET", "instances", one.headers[CONTINUATION], top="0")
+    rest = call(host, "GET", "instances", empty.headers[CONTINUATION])
+    assert [each["instanceId"] for page in (one, rest) for each in json.loads(page.body)] == ["a", "b"]
+    assert CONTINUATION not in rest.headers
 
 
 def test_a_list_shows_inputs_unless_it_is_told_not_to(host, five) -> None:

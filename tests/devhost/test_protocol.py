@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from devhost.webhooks import Call
-from tests.virtual import ORIGIN
+from tests.devhost.sample_host import ORIGIN
 
 
 def control(host, id: str, operation: str, **query: str) -> int:

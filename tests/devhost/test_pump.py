@@ -1,5 +1,6 @@
 import asyncio
 import sqlite3
+from contextvars import ContextVar
 from datetime import timedelta
 from types import NoneType
 
@@ -70,6 +71,18 @@ def test_scheduled_activities_are_told_after_the_commit() -> None:
             await pumping.pump.submit(lambda engine, now: engine.start("fan_out", '"[1, 2]"', now))
             assert pumping.scheduled == ["square", "square"]
             assert pumping.engine.scheduled == []
+
+    asyncio.run(scenario())
+
+
+def test_a_batch_runs_in_no_context_but_its_own() -> None:
+    """What whoever submits a command has set for itself does not reach what runs in the same batch."""
+    mine: ContextVar[str] = ContextVar("mine", default="")
+
+    async def scenario() -> None:
+        async with Pumping() as pumping:
+            mine.set("mine")
+            assert await pumping.pump.submit(lambda engine, now: mine.get()) == ""
 
     asyncio.run(scenario())
 

@@ -131,6 +131,33 @@ def test_what_was_taken_is_gone(store) -> None:
     assert [message.body for message in store.due(T1, 10)] == ["2"]
 
 
+def test_messages_are_put_off(store) -> None:
+    """Until another time, unless they are gone."""
+    with store.transaction():
+        store.enqueue([Message("a", "1"), Message("a", "2")])
+        first, second = store.due(T1, 10)
+        assert store.dequeue([second]) == 1
+        assert store.dequeue([second]) == 0
+        store.postpone([first, second], T2)
+    assert store.due(T1, 10) == []
+    assert [message.body for message in store.due(T2, 10)] == ["1"]
+
+
+def test_what_was_sent_in_a_part_that_is_undone_can_be_known(store) -> None:
+    """By the number of the latest message before it; nothing of the part is kept."""
+    assert store.last_seq() == 0
+    with store.transaction():
+        store.enqueue([Message("a", "1")])
+        last = store.last_seq()
+        with store.undone():
+            store.enqueue([Message("a", "2", due=T3)])
+            store.save_instance(instance())
+            assert [message.body for message in store.messages_after(last)] == ["2"]
+        assert store.messages_after(last) == []
+    assert store.instance("a") is None
+    assert [message.body for message in store.due(T3, 10)] == ["1"]
+
+
 def test_a_cancelled_timer_is_gone(store) -> None:
     """That timer of that instance."""
     store.enqueue([Message("a", "1", T1, timer=0), Message("a", "2", T1, timer=1), Message("b", "3", T1, timer=0)])

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import json
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -11,13 +12,16 @@ import aiohttp
 import azure.durable_functions as df
 import azure.functions as func
 import pytest
+import requests
 
-from devhost import hardships, unkind
+from devhost import unkind, unkind_engine, unkind_host
 from devhost.config import HostJson
 from devhost.loading import index
 from devhost.store import Query, Store
+from devhost.turns import event_message
 from devhost.unkind import Rates, Unkind
 from devhost.webhooks import CONTINUATION, PREFIX
+from tests.devhost.server import serving
 from tests.support.call import Unanswered
 from tests.support.virtual import ORIGIN, START, VirtualHost
 
@@ -173,6 +177,17 @@ def test_what_comes_before_the_start_of_its_instance_waits_for_it(sample) -> Non
             assert sample.output() == "now"
 
 
+def test_what_comes_for_an_instance_that_is_gone_is_dropped(sample) -> None:
+    """It does not wait for a start that never comes."""
+    with sample.on():
+        store = sample.host.store
+        with store.transaction():
+            store.enqueue([event_message("gone", {"EventType": 15, "Name": "go", "Input": '"now"'})])
+        sample.start("waits")
+        sample.host.advance(seconds=10)
+        assert store.next_due() is None
+
+
 def test_signals_and_events_of_clients_come_twice(sample) -> None:
     """Each copy on its own way."""
     with sample.on(message_repeated=1):
@@ -280,13 +295,31 @@ def test_a_worker_that_dies_takes_what_it_runs_with_it(sample) -> None:
     """Requests in flight are answered 500 without a body, and the tasks that they made end as well."""
     begun = 0
     with sample.on(worker_deaths_a_minute=1) as sample:
-        sample.host.host.on_new_worker.append(lambda: sample.ended.append("new worker"))
         answer = sample.host.request("GET", "/api/sleep/3600")
         assert answer == (500, {}, b"")
-        assert sorted(sample.ended) == ["background cancelled", "new worker", "request cancelled"]
+        assert sorted(sample.ended) == ["background cancelled", "request cancelled"]
         begun = sample.host.now()
         assert sample.host.request("GET", "/api/clock").status == 200
     assert START < begun < START + timedelta(minutes=2)
+
+
+def test_a_new_worker_knows_nothing_of_the_one_before(tmp_path) -> None:
+    """It imports the app again; so does a new host."""
+    code = """
+        import azure.functions as func
+        app = func.FunctionApp()
+        calls = []
+        @app.route("count")
+        def count(req: func.HttpRequest) -> str:
+            calls.append(1)
+            return str(len(calls))
+    """
+    (tmp_path / "function_app.py").write_text(textwrap.dedent(code))
+    for _ in range(2):
+        with VirtualHost(tmp_path, unkind=Unkind(1, Rates.only(worker_deaths_a_minute=1))) as host:
+            assert [host.request("GET", "/api/count").body for _ in range(3)] == [b"1", b"2", b"3"]
+            host.advance(minutes=3)
+            assert host.request("GET", "/api/count").body == b"1"
 
 
 @pytest.mark.parametrize(("fails", "output"), [(0, 2), (1, None)])
@@ -429,6 +462,14 @@ def test_pages_are_cut_short(sample, rates) -> None:
         assert not rates.get("page_empty") or [] in pages
 
 
+def test_a_page_that_is_cut_short_is_not_longer_than_it_was_to_be(sample) -> None:
+    """The number that a request asks for is the most that it gets."""
+    with sample.on(page_short=1):
+        for number in range(20):
+            sample.start("waits", id=f"i{number:02}")
+        assert all(len(sample.manage("GET", "instances?top=1")[1]) == 1 for _ in range(10))
+
+
 def test_answers_take_time(sample) -> None:
     """A request to the management API is under way both ways."""
     with sample.on(answer_delayed=1):
@@ -461,6 +502,18 @@ def test_a_kill_of_the_process_loses_nothing(sample) -> None:
         sample.host.advance(seconds=10)
         assert (len(sample.seen), sample.bag()) == (2, ["a"])
     store.close()
+
+
+@pytest.mark.parametrize(("rate", "answered"), [("worker_deaths_a_minute", True), ("host_deaths_a_minute", False)])
+def test_over_real_sockets(sample, rate, answered) -> None:
+    """A death ends connections without an answer, or with the host's 500."""
+    with serving(sample.app, unkind=Unkind(1, Rates.only(**{rate: 300}))) as origin:
+        if answered:
+            answer = requests.get(f"{origin}/api/sleep/60")
+            assert (answer.status_code, answer.content) == (500, b"")
+        else:
+            with pytest.raises(requests.ConnectionError):
+                requests.get(f"{origin}/api/sleep/60")
 
 
 EVERYTHING = Rates(host_deaths_a_minute=2, worker_deaths_a_minute=6, terminations_a_minute=6)
@@ -534,6 +587,6 @@ def test_each_hardship_is_independent_of_the_others() -> None:
 
 def test_each_rate_is_used() -> None:
     """None is a promise that nobody keeps."""
-    source = inspect.getsource(unkind) + inspect.getsource(hardships)
+    source = "".join(map(inspect.getsource, (unkind, unkind_engine, unkind_host)))
     for rate in vars(Rates()):
         assert f'"{rate}"' in source, rate

@@ -39,6 +39,16 @@ def test_time_passes_without_waiting(host) -> None:
     assert time.monotonic() - began < 60
 
 
+def test_the_shortest_sleep_takes_time(host) -> None:
+    """Else whoever sleeps for the rest of its time would do so for ever."""
+
+    async def sleeper() -> None:
+        await host.sleep(1e-9)
+
+    host.run(sleeper())
+    assert host.now() == START + timedelta(microseconds=1)
+
+
 def test_a_limit_counts_in_virtual_time(host) -> None:
     """Who waits for what never comes gives up after an hour, at once."""
 

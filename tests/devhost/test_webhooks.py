@@ -6,7 +6,7 @@ import pytest
 from azure.durable_functions import EntityId, OrchestrationRuntimeStatus
 
 from devhost.webhooks import PREFIX, Call
-from tests.virtual import ORIGIN
+from tests.devhost.sample_host import ORIGIN
 
 
 def call(host, method: str, path: str, **details):

@@ -26,12 +26,12 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest.mock import patch
 from urllib.parse import unquote
@@ -44,14 +44,15 @@ from azure.durable_functions.models.utils import http_utils
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from devhost import loading
 from devhost.app import App
 from devhost.config import HostJson, read_host_json
-from devhost.hardships import HostDied, UnkindHost, clock_skew
 from devhost.host import Host
 from devhost.http import Front, routes
+from devhost.loading import index, load
 from devhost.store import Store
 from devhost.unkind import Unkind
+from devhost.unkind_engine import clock_skew
+from devhost.unkind_host import HostDied, UnkindHost
 from devhost.webhooks import CONTINUATION, PREFIX, Call
 from tests.support.call import Answer, Unanswered
 
@@ -101,6 +102,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def leap(self, seconds: float) -> None:
         """Let time pass in which nothing is done, as on a machine that is too busy: all that falls due is late."""
         self._now += seconds
+
+    def call_at(self, when: float, callback: Any, *arguments: Any, context: Any = None) -> asyncio.TimerHandle:
+        """Time passes before whatever is to come later, however soon that is: who sleeps sees another time then."""
+        if when > self._now:
+            when = max(when, self._now + TICK)
+        return super().call_at(when, callback, *arguments, context=context)
 
     def is_idle(self) -> bool:
         """Whether nothing is to be done until time passes."""
@@ -162,9 +169,10 @@ class VirtualHost:
         config: HostJson | None = None,
         **environment: object,
     ) -> None:
-        """`app` is one that was indexed, or a folder with a function_app.py; by default the app of this project.
+        """`app` is a folder with a function_app.py, by default this project's; or one that was indexed.
 
-        From a folder it is imported anew, so that nothing is left in its modules of what another host did.
+        From a folder it is imported for each host, and for each new worker where one dies: so that nothing is left in
+        its modules of what was before. During the block the app's modules are those, whatever a test has imported.
 
         Where `timers` is false, timer-triggered functions run by `fire` only. What is named in capitals are settings
         of the app, as its environment has them. A `store` that is given stays open; `start` is when time begins.
@@ -173,7 +181,7 @@ class VirtualHost:
         self.costs = Costs()
         self.receiver = receiver
         """The rest of the web; None refuses connections."""
-        self._app, self._seed, self._start, self._timers = app, seed, start, timers
+        self._app, self._seed, self._start, self._timers = app or ROOT, seed, start, timers
         self._unkind, self._config = unkind, config
         self._environment: dict[str, object] = environment
         self._settings: Any = None
@@ -324,11 +332,20 @@ class VirtualHost:
     def _load(self) -> tuple[App, HostJson]:
         if isinstance(self._app, App):
             return self._app, HostJson()
-        if self._app is None:
-            return registry_app(), read_host_json(ROOT)
-        app, modules = _app_in(self._app.resolve())
-        self._patches.enter_context(_in_place_of_the_app(modules))
-        return app, read_host_json(self._app)
+        self._patches.enter_context(_in_place_of_the_app())
+        # An earlier commit of the app may have what Azure refuses (0d91084 has: list[str] at an activity's parameter).
+        with nullcontext() if self._app == ROOT else patch("devhost.loading.check_signature"):
+            return load(self._app), read_host_json(self._app)
+
+    def _load_again(self) -> App:
+        """The app for a new worker, which knows nothing of what the one before had in its modules."""
+        self.app, _ = self._load()
+        self._replace_clock_and_settings()
+        return self._chosen_functions()
+
+    def _chosen_functions(self) -> App:
+        """The app, without timers where they do not run by themselves."""
+        return self.app if self._timers else App([each for each in self.app.functions if each not in self.app.timers])
 
     def _replace_clock_and_settings(self) -> None:
         if clock := sys.modules.get("registry.clock"):
@@ -358,10 +375,11 @@ class VirtualHost:
         self.host.start(ORIGIN)
 
     def _make_host(self, config: HostJson) -> Host:
-        app = self.app if self._timers else App([each for each in self.app.functions if each not in self.app.timers])
+        app = self._chosen_functions()
         if self._unkind is None:
             return Host(app, self.store, self.now, config)
-        return UnkindHost(app, self.store, self.now, self._unkind, config)
+        load_again = None if isinstance(self._app, App) else self._load_again
+        return UnkindHost(app, self.store, self.now, self._unkind, config, load_again)
 
     async def _end(self) -> None:
         with patch.object(Store, "close"):  # it may be given to the next host
@@ -510,30 +528,19 @@ class InMemoryResponse:
 @cache
 def registry_app() -> App:
     """The app of this project; the SDK lets it be indexed once."""
-    return loading.index(importlib.import_module("function_app").app)
-
-
-def _app_in(folder: Path) -> tuple[App, dict[str, ModuleType]]:
-    """The app in a folder, imported anew, and its modules. Those of the same names that are there are left alone."""
-    path = list(sys.path)
-    with _in_place_of_the_app({}):
-        try:
-            app = loading.load(folder)
-        finally:
-            sys.path[:] = path
-        return app, {name: module for name, module in sys.modules.items() if _is_of_the_app(name)}
+    return index(importlib.import_module("function_app").app)
 
 
 @contextmanager
-def _in_place_of_the_app(modules: dict[str, ModuleType]) -> Iterator[None]:
-    """Have other modules under the names of the app's in the block."""
-    own = {name: module for name, module in sys.modules.items() if _is_of_the_app(name)}
+def _in_place_of_the_app() -> Iterator[None]:
+    """Leave room in the block for other modules under the names of the app's, and a path to find them."""
+    path, own = list(sys.path), {name: module for name, module in sys.modules.items() if _is_of_the_app(name)}
     for name in own:
         del sys.modules[name]
-    sys.modules.update(modules)
     try:
         yield
     finally:
+        sys.path[:] = path
         for name in [name for name in sys.modules if _is_of_the_app(name)]:
             del sys.modules[name]
         sys.modules.update(own)

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 from azure.durable_functions import OrchestrationRuntimeStatus
 from azure.functions import HttpRequest, HttpResponse
+from registry.http import NOT_BLANK
 
 from registry import __version__, api
-from registry.http import NOT_BLANK
 from registry.model import Item, Registry
 from registry.settings import BACKOFF, Settings
 from registry.webhook import Webhook

@@ -3,7 +3,6 @@ from typing import Any
 
 import azure.durable_functions as df
 import pytest
-
 from registry.entities import STATS_SHARDS, registry_list, registry_stats, stats_entities, stats_entity
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -6,7 +6,7 @@ import sys
 import pytest
 from azure.durable_functions.models.utils.df_serialization import df_loads
 
-from tests.virtual import registry_app
+from tests.support.virtual import registry_app
 
 
 def test_the_functions_of_the_app() -> None:

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import aiohttp
 import pytest
 from azure.durable_functions import OrchestrationRuntimeStatus as Runtime
-
 from registry.hub import (
     FIRST_DELAY,
     LONGEST_DELAY,
@@ -20,6 +19,7 @@ from registry.hub import (
     RegistryFull,
     UnknownRegistry,
 )
+
 from registry.model import Item, Registry, Stats
 from registry.settings import BACKOFF
 from tests.clock import START

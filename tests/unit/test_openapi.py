@@ -8,12 +8,12 @@ import pytest
 from azure.functions import HttpRequest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
-
-from registry import api, problems
 from registry.openapi import describe
 from registry.problems import ProblemType
+
+from registry import api, problems
 from registry.settings import Settings
-from tests.virtual import registry_app
+from tests.support.virtual import registry_app
 
 KINDS = [each for each in vars(problems).values() if isinstance(each, ProblemType)]
 

@@ -3,9 +3,9 @@ from datetime import UTC, datetime
 from unittest.mock import MagicMock, call
 
 import pytest
-
 from registry.entities import list_entity, stats_entity
 from registry.orchestrator import processing_orchestration, registry_orchestration
+
 from tests.virtual import VirtualHost
 
 ID = "0123456789abcdef0123456789abcdef"

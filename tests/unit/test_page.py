@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 from azure.functions import HttpRequest
+from registry.page import HEADERS, document
 
 from registry import api
-from registry.page import HEADERS, document
 
 PAGE = document(timedelta(minutes=5))
 

@@ -2,9 +2,9 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from registry.processing import send
 
 from registry.model import Registry
-from registry.processing import send
 from registry.settings import Settings
 from registry.webhook import Webhook
 from tests.clock import START
