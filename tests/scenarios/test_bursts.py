@@ -1,7 +1,9 @@
 """Many at once: nobody is turned away, and the stats hear of each registry once a second."""
 
+import sys
+
 from devhost.unkind import Rates
-from registry.durable.observing import observer
+from registry.durable.names import STATS_SHARDS
 from tests.scenarios.world import host_with, stats, terminate, told
 
 
@@ -103,7 +105,7 @@ def test_an_observation_that_is_lost_with_its_process_is_made_good() -> None:
         id = host.open()
         host.add(id, "Bike")
         host.run(host.call("POST", f"/api/add/{id}?item=Book"))
-        for task in observer._tasks:
+        for task in list(sys.modules["registry.durable.observing"].observer._tasks):
             task.cancel()
         host.settle()
         host.advance(seconds=10)
@@ -120,3 +122,14 @@ def test_heal_settles_many_at_once() -> None:
             terminate(host, id)
         host.advance(minutes=7)
         assert (stats(host)["openCount"], stats(host)["closedCount"]) == (0, 150)
+
+
+def test_the_stats_are_spread_over_their_shards() -> None:
+    """Many registries, all counted."""
+    with host_with() as host:
+        for _ in range(64):
+            host.open()
+        used = sum(host.store.entity(f"@registrystats@{shard}") is not None for shard in range(STATS_SHARDS))
+        assert used > STATS_SHARDS // 2
+        host.advance(minutes=6)
+        assert stats(host)["closedCount"] == 64

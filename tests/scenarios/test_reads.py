@@ -1,5 +1,7 @@
 """Reads fail now and then: only an answer that says that there is none means that there is none."""
 
+import json
+
 import pytest
 
 from devhost.unkind import Rates
@@ -112,3 +114,14 @@ def test_a_task_hub_that_does_not_answer_at_all_is_said_so() -> None:
                 assert answer.headers["content-type"] == "application/problem+json"
                 assert (host.now() - began).total_seconds() <= 10.001
         assert host.add(id, "Bike").status == 200
+
+
+def test_a_message_to_an_id_that_was_never_opened_leaves_nothing() -> None:
+    """No state and no count: nobody creates state by guessing ids."""
+    with host_with() as host:
+        assert host.add("f" * 32, "Bike").status == 404
+        message = {"v": 1, "trace": "", "sent_at": "2026-12-24T18:00:00.000Z", "key": "k", "text": "Bike"}
+        path = f"/runtime/webhooks/durabletask/entities/RegistryList/{'f' * 32}?op=add"
+        assert host.post(path, json.dumps(message).encode(), Content_Type="application/json").status == 202
+        assert host.request("GET", f"/api/peek/{'f' * 32}").status == 404
+        assert stats(host)["registryCount"] == 0
