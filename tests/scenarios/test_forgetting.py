@@ -164,7 +164,7 @@ def test_a_run_whose_query_fails_is_left_for_the_next_day(host) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_short_and_empty_pages_hide_nothing(seed) -> None:
     """All 150 of 150 are forgotten by one run, however the pages are cut."""
-    with host_with(rates=Rates.only(page_short=0.97, page_empty=0.3), seed=seed, timers=False) as host:
+    with host_with(rates=Rates.only(page_short=0.97, page_empty=0.3), seed=seed) as host:
         ids = [host.open() for _ in range(150)]
         host.advance(minutes=6)
         host.leap(days=31)

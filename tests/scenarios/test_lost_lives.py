@@ -164,7 +164,7 @@ BREAKS = {
         "    yield context.call_activity(SETTLE, life)\n    by: ClosedBy =",
     ),
     "an orchestrator that raises": ("    by: ClosedBy =", '    raise ValueError("a mistake")\n    by: ClosedBy ='),
-    "an orchestration of another name": ('LIFE = "RegistryOrchestration"', 'LIFE = "AnotherOrchestration"'),
+    "an orchestration of another name": ('"RegistryOrchestration"', '"AnotherOrchestration"'),
 }
 
 
@@ -191,7 +191,7 @@ def broken(folder: Path, old: str, new: str) -> Path:
     for each in ("function_app.py", "host.json"):
         shutil.copy(ROOT / each, folder)
     shutil.copytree(ROOT / "registry", folder / "registry", ignore=shutil.ignore_patterns("__pycache__"))
-    file = folder / "registry" / "durable" / ("names.py" if old.startswith("LIFE") else "lifecycle.py")
+    file = folder / "registry" / "durable" / ("names.py" if "RegistryOrchestration" in old else "lifecycle.py")
     text = file.read_text()
     assert text.count(old) == 1
     file.write_text(text.replace(old, new))
