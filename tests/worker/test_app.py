@@ -21,15 +21,16 @@ from devhost.config import read_host_json
 from devhost.webhooks import client_binding
 from registry import settings
 from tests.e2e.process import ROOT, Devhost
-from tests.receiver import SECRET, Receiver
+from tests.receiver import SECRET
+from tests.scenarios.world import Receiver, host_with
 from tests.support.call import Answer
-from tests.virtual import ORIGIN, VirtualHost, registry_app
+from tests.support.virtual import ORIGIN, VirtualHost, registry_app
 from tests.worker.library import Function, Worker, behind
 
 SETTINGS = {"PROCESSING_WEBHOOK_URL": "http://127.0.0.1:9/", "PROCESSING_WEBHOOK_SECRET": SECRET}
 """Nobody listens there: what is sent for processing stays pending."""
 UNKNOWN, MALFORMED = "0" * 32, "nonsense"
-GIFT = {"item": "Bike 🚲", "itemKey": "a key"}
+GIFT = {"item": "Bike 🚲", "itemKey": "a-key"}
 BY_HOST = {"date", "server", "content-length", "connection"} | {
     name.lower()
     for name in json.loads((ROOT / "host.json").read_text())["extensions"].get("http", {}).get("customHeaders", {})
@@ -216,22 +217,20 @@ def within(host: VirtualHost) -> Send:
     """Reaches the functions of a host in virtual time."""
 
     def send(name: str, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
-        response = host.request(
-            method, path, body, **{name.replace("-", "_"): value for name, value in headers.items()}
-        )
-        return Answer(response.status_code, dict(response.headers), response.get_body())
+        return host.request(method, path, body, **{name.replace("-", "_"): value for name, value in headers.items()})
 
     return send
 
 
 def months(worker: Worker, app: App) -> tuple[list[Told], list[str]]:
     """Registries are finished or run out of time, are sent, and are forgotten; what is told, and what was sent."""
-    with VirtualHost(app=app) as host, Receiver(host.clock.utc_now) as receiver:
-        host.choose(webhook=receiver.webhook)
+    receiver = Receiver()
+    with host_with(receiver, app=app, timers=False) as host:
         side = Side(within(host), ORIGIN)
         told = list(story(worker, side))
         for days in (1, 40):
-            host.advance(days=days)
+            host.advance(minutes=10)
+            host.leap(days=days)
             for timer in app.timers:
                 host.fire(timer.name)
             told += story(worker, side)

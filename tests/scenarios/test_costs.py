@@ -1,0 +1,128 @@
+"""What one call costs the task hub: on the real one every message and every read is money."""
+
+from unittest.mock import patch
+
+import pytest
+
+from devhost.unkind import Rates
+from tests.scenarios.world import Receiver, host_with, told
+
+
+@pytest.fixture(params=["at once", "as on storage"])
+def host(request):
+    """A host that commits at once, and one that takes 15 to 50 ms for that."""
+    rates = Rates.only(commit_late=1) if request.param == "as on storage" else None
+    with (
+        patch("devhost.unkind.COMMIT_SECONDS", (0.015, 0.05)),
+        patch("devhost.unkind.LONG_COMMITS", 0),
+        host_with(rates=rates, timers=False) as host,
+    ):
+        yield host
+
+
+def test_an_open(host) -> None:
+    """Three messages and no read."""
+    with host.counting() as costs:
+        host.open()
+        host.advance(seconds=2)
+    assert costs == {"signal RegistryStats.observe": 1, "start RegistryOrchestration": 1, "signal RegistryList.open": 1}
+
+
+def test_a_lone_add(host) -> None:
+    """One message and one observation; at most three reads, the first included."""
+    id = host.open()
+    host.advance(seconds=2)
+    with host.counting() as costs:
+        assert host.add(id, "Bike").status == 200
+        host.advance(seconds=2)
+    assert costs.pop("read RegistryList") <= 3
+    assert costs == {"signal RegistryList.add": 1, "signal RegistryStats.observe": 1}
+
+
+def test_an_add_that_is_repeated(host) -> None:
+    """One read tells that the gift is in; to send it again would cost a message."""
+    id = host.open()
+    host.add(id, "Bike", "k")
+    host.advance(seconds=2)
+    with host.counting() as costs:
+        assert host.add(id, "Bike", "k").status == 200
+    assert costs.pop("signal RegistryStats.observe", 0) <= 1
+    assert costs == {"read RegistryList": 1}
+
+
+def test_adds_in_a_burst(host) -> None:
+    """One message each, and an observation a second, whatever they are."""
+    id = host.open()
+    host.advance(seconds=2)
+
+    async def guest(number: int):
+        await host.sleep(number * 0.1)
+        assert (await host.call("POST", f"/api/add/{id}?item={number}")).status == 200
+
+    with host.counting() as costs:
+        host.run_all(*map(guest, range(50)))
+        host.advance(seconds=3)
+    assert costs["signal RegistryList.add"] == 50
+    assert costs["read RegistryList"] <= 150
+    assert costs["signal RegistryStats.observe"] <= 7
+    assert costs.messages <= 57
+
+
+def test_a_finish(host) -> None:
+    """Two messages and three reads; and its life settles it, which takes as much again at most."""
+    id = host.open()
+    host.advance(seconds=2)
+    with host.counting() as costs:
+        assert host.post(f"/api/finish/{id}").status == 200
+        host.advance(seconds=3)
+    assert costs.pop("read RegistryList") <= 3 + 3
+    assert costs.pop("signal RegistryList.close") <= 1 + 1
+    assert costs == {"event finish": 1, "signal RegistryStats.observe": 1}
+
+
+def test_a_registry_whose_time_runs_out(host) -> None:
+    """To settle it takes at most two messages and three reads."""
+    host.open()
+    host.advance(minutes=4)
+    with host.counting() as costs:
+        host.advance(minutes=2)
+    assert costs.pop("read RegistryList") <= 3
+    assert costs == {"signal RegistryList.close": 1, "signal RegistryStats.observe": 1}
+
+
+def test_a_look(host) -> None:
+    """One read, of a registry that is open and of one that is closed; sixteen for the stats."""
+    id = host.open()
+    host.advance(seconds=2)
+    for _ in ("open", "closed"):
+        with host.counting() as costs:
+            host.get(f"/api/peek/{id}")
+        assert costs == {"read RegistryList": 1}
+        host.post(f"/api/finish/{id}")
+        host.advance(seconds=2)
+    with host.counting() as costs:
+        host.get("/api/stats")
+    assert costs == {"read RegistryStats": 16}
+
+
+def test_healing_where_nothing_is_to_be_healed() -> None:
+    """Sixteen reads a minute."""
+    receiver = Receiver(statuses=[503] * 5)
+    with host_with(receiver, timers=False) as host:
+        host.post(f"/api/finish/{host.open()}")
+        host.open()
+        with host.counting() as costs:
+            host.fire("heal")
+        assert costs == {"read RegistryStats": 16}
+
+
+def test_what_is_refused_before_it_is_sent_costs_nothing() -> None:
+    """Ids that are none, items that are none."""
+    with host_with() as host:
+        id = host.open()
+        with host.counting() as costs:
+            assert host.get("/api/openapi.json")
+            assert host.request("GET", "/api/peek/nonsense").status == 404
+            assert host.post(f"/api/add/{id}").status == 400
+            assert told(host.post(f"/api/add/{id}?item=%20"))["type"].endswith("invalid-item")
+        assert costs == {}
