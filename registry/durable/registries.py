@@ -106,13 +106,16 @@ class Registries:
 
     async def heal(self, id: str, standing: Standing) -> None:
         """Settle a registry that is due, but of which the stats have heard nothing more."""
-        registry, now = await self.read(id), clock.utc_now()
+        registry, birth, now = await self.read(id), standing.birth, clock.utc_now()
         if registry and not registry.is_closed and now < registry.birth.closes_at:
             await tell_stats(self._hub, registry)  # an older version did not note when it is due
             return
-        life = None if registry or standing.phase == "pending" else await self._hub.instance(id)
-        if registry or (life and life.status != "Completed"):
-            birth = registry.birth if registry else standing.birth or names.birth_of(id, life and life.input)
+        if registry or standing.phase == "pending":
+            birth = registry and registry.birth
+        elif birth is None or now > birth.closes_at + REMEMBERED:
+            life = await self._hub.instance(id)
+            birth = names.birth_of(id, life.input) if life and life.status != "Completed" else None
+        if birth:
             await self.settle(birth, "timeout")
             return
         phase = standing.previous or "off"  # it was forgotten: nothing is left of it but that it was counted
