@@ -19,8 +19,8 @@ run: $(VENV)/app ## Start the app on http://127.0.0.1:7071 (PORT=..., DATA=... f
 test: check ## Run every check and test
 	$(BIN)/python -m pytest --cov
 
-quick: $(VENV)/dev ## Run the unit and e2e tests, and the app on Azure's worker (Python 3.13)
-	$(BIN)/python -m pytest tests/unit tests/e2e tests/worker
+quick: $(VENV)/dev ## Run the unit and e2e tests (no SIGKILL minute), and the app on Azure's worker (Python 3.13)
+	$(BIN)/python -m pytest tests/unit tests/e2e tests/worker --ignore tests/e2e/test_sigkill.py
 
 check: $(VENV)/dev ## Check style and types
 	$(BIN)/ruff check .

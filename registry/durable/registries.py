@@ -111,7 +111,7 @@ class Registries:
             await tell_stats(self._hub, registry)  # an older version did not note when it is due
             return
         if registry or standing.phase == "pending":
-            birth = registry and registry.birth
+            birth = registry.birth if registry else None
         elif birth is None or now > birth.closes_at + REMEMBERED:
             life = await self._hub.instance(id)
             birth = names.birth_of(id, life.input) if life and life.status != "Completed" else None
