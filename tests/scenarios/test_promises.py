@@ -10,5 +10,6 @@ def test_the_promises_hold(seed: int) -> None:
     """Whatever the host does, clients are told the truth, and every registry comes to its end."""
     run = run_seed(seed)
     print(run, *run.report.table(), sep="\n")
-    assert set(run.report.not_checkable) <= {"full for good"}
+    without_webhook = set() if seed % 5 else {"sent in time", "sent as closed"}
+    assert set(run.report.not_checkable) <= {"full for good"} | without_webhook
     assert run.report.is_good, "\n".join([str(run), *run.report.complaints()])

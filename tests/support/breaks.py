@@ -34,6 +34,16 @@ BREAKS = {
     "no memory of removed keys": Break(
         "registry/model.py", "if item.key in self.removed:", "if item is self.removed:", ("removed is out",)
     ),
+    "settle without repeats": Break(
+        "registry/durable/registries.py",
+        """            registry = await self._closed(birth, by)
+        if registry.processing""",
+        """            await self._signal(birth.id, "close", birth=dump(birth), by=by)
+            registry = replace(registry or Registry.announced(birth), closed_at=birth.closes_at)
+            registry.revision += 1
+        if registry.processing""",
+        ("stats in the end", "sent in time", "closes"),
+    ),
     "a close by time at any time": Break(
         "registry/model.py",
         'if not self.is_closed and (by == "user" or not in_time):',
