@@ -86,10 +86,8 @@ class Registries:
             if seconds := registry.seconds_until_again(clock.utc_now()):
                 raise Refusal(errors.SENT_JUST_NOW, "The registry was sent again just now.", retry_after=seconds)
             number += 1
-        send, unknown = (
-            partial(self._deliver, registry, number),
-            "It is about to be sent. Peek at it to see the outcome.",
-        )
+        send = partial(self._deliver, registry, number)
+        unknown = "The registry is about to be sent. Peek at it to see the outcome."
         registry = await self.until(id, send, lambda registry: registry.sends >= number, unknown)
         await tell_stats(self._hub, registry)  # so that it is healed, if its delivery ends before it can tell them
         return registry
