@@ -19,7 +19,6 @@ class Kind(NamedTuple):
 
 _NAME_IT = 'Name a gift as ?item=..., as JSON {"item": "..."} or as a text/plain body.'
 _ANOTHER = "Open another registry for further gifts."
-_SET_URL = "Ask the operator to set PROCESSING_WEBHOOK_URL."
 _AGAIN = "Try again later; an add with its itemKey as Idempotency-Key, so that it counts once."
 KINDS = (
     INVALID_ITEM := Kind("invalid-item", 400, "No item", _NAME_IT),
@@ -29,7 +28,7 @@ KINDS = (
     FULL := Kind("registry-full", 409, "Registry full", _ANOTHER),
     REMOVED := Kind("gift-removed", 409, "Gift removed", "Use a new key to add it again."),
     STILL_OPEN := Kind("registry-open", 409, "Registry open", "Finish it, or wait until it closes."),
-    PROCESSING_OFF := Kind("processing-off", 409, "Processing off", _SET_URL),
+    PROCESSING_OFF := Kind("processing-off", 409, "Processing off", "Ask the operator to set PROCESSING_WEBHOOK_URL."),
     TOO_LONG := Kind("item-too-long", 413, "Item too long", "Shorten it, or add it in parts."),
     KEY_REUSED := Kind("key-reused", 422, "Idempotency key reused", "Use a new key for a new item."),
     SENT_JUST_NOW := Kind("sent-just-now", 429, "Sent just now", "Wait for as long as Retry-After says."),

@@ -1,7 +1,7 @@
 """What operators see: one line for each change of a registry's state.
 
-A line is `event=added registry=8e3b2f1c items=2 trace=4bf92f3577b34da6a3ce929d0e0e4736`: names and values that any log
-search takes apart. An id is a capability, so only its first 8 digits are shown; items and settings never are.
+A line is `event=added registry=8e3b2f1c items=2 trace=4bf92f3577b34da6a3ce929d0e0e4736`. An id is a capability, so only
+its first 8 digits are shown; items and settings never are.
 """
 
 import logging

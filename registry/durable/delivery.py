@@ -46,10 +46,7 @@ def delivery_orchestration(context: df.DurableOrchestrationContext) -> Steps:
 @blueprint.activity_trigger(input_name="attempt", activity=SEND)
 @blueprint.durable_client_input(client_name="client")
 async def send(attempt: dict, client: df.DurableOrchestrationClient) -> bool:  # type: ignore[type-arg]  # see `settle`
-    """Make an attempt (see `names.Delivery`); returns whether the delivery has come to an end, which is on record then.
-
-    It reads the registry instead of getting it: with every attempt the history would grow by all the items.
-    """
+    """Make an attempt (see `names.Delivery`); returns whether the delivery has come to an end, which is on record."""
     hub, id, number = TaskHub(client, attempt["trace"]), attempt["id"], attempt["number"]
     registry = await _to_deliver(hub, id, number)
     if registry is None:

@@ -20,8 +20,6 @@ from registry.states import stored, to_birth, to_registry, to_standing, to_stats
 blueprint = df.Blueprint()
 
 Message = dict[str, Any]
-
-
 OPERATIONS: dict[str, Callable[[Registry, Message, datetime], None]] = {
     "open": lambda registry, message, now: registry.open(),
     "add": lambda registry, message, now: registry.add(Item(message["key"], message["text"]), now),

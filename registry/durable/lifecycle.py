@@ -26,10 +26,7 @@ ATTEMPTS = df.RetryOptions(first_retry_interval_in_milliseconds=2_000, max_numbe
 
 @blueprint.orchestration_trigger(context_name="context", orchestration=LIFE)
 def registry_orchestration(context: df.DurableOrchestrationContext) -> Steps:
-    """Wait for the finish or the end of a registry, as its input fixes it, and settle it.
-
-    Nothing is lost where this is terminated: who closed the registry is for its list to say, and others settle it then.
-    """
+    """Wait for the finish or the end of a registry, as its input fixes it, and settle it; else heal does."""
     life = context.get_input(expected_type=dict)
     birth, trace = birth_of(context.instance_id, life), trace_in(life.get("trace"))
     finish = context.wait_for_external_event(FINISH)

@@ -27,29 +27,29 @@ class Observer:
 
     def __init__(self) -> None:
         self._news: dict[str, tuple[TaskHub, Registry] | None] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}  # the loop itself keeps none
 
     def observe(self, hub: TaskHub, registry: Registry) -> None:
         """Have the stats told of a registry that was read."""
         id = registry.birth.id
         if id not in self._news:
-            task = asyncio.create_task(self._report(id))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[id] = asyncio.create_task(self._report(id))
         waiting = self._news.get(id)
         if waiting is None or waiting[1].revision <= registry.revision:
             self._news[id] = hub, registry
 
     async def _report(self, id: str) -> None:
         """Tell the news, until there are none for the length of an interval."""
-        while news := self._news[id]:
-            self._news[id] = None
-            try:
-                await tell_stats(TaskHub(news[0].client, news[0].trace), news[1])
-            except HubUnavailable:
-                log.warning("registry %s: the stats were not told of a change", id[:8])
-            await clock.sleep(INTERVAL)
-        del self._news[id]
+        try:
+            while news := self._news[id]:
+                self._news[id] = None
+                try:
+                    await tell_stats(TaskHub(news[0].client, news[0].trace), news[1])
+                except HubUnavailable:
+                    log.warning("registry %s: the stats were not told of a change", id[:8])
+                await clock.sleep(INTERVAL)
+        finally:
+            del self._news[id], self._tasks[id]
 
 
 observer = Observer()  # that of this process

@@ -38,10 +38,7 @@ class Registries:
         self._hub = hub
 
     async def open(self, birth: Birth) -> None:
-        """Open a registry under an id that nobody has used. When this returns, it will be open whatever happens.
-
-        The stats hear of it first, so that it is healed whatever becomes of the rest.
-        """
+        """Open a registry under a new id. The stats hear of it first, so that it is healed whatever fails then."""
         await tell_stats(self._hub, Registry.announced(birth))
         await asyncio.gather(
             self._hub.have_started(names.LIFE, birth.id, birth=dump(birth)),
@@ -105,20 +102,19 @@ class Registries:
     async def heal(self, id: str, standing: Standing) -> None:
         """Settle a registry that is due, but of which the stats have heard nothing more."""
         registry, birth, now = await self.read(id), standing.birth, clock.utc_now()
-        if registry and not registry.is_closed and now < registry.birth.closes_at:
-            await tell_stats(self._hub, registry)  # an older version did not note when it is due
-            return
         if registry or standing.phase == "pending":
             birth = registry.birth if registry else None
         elif birth is None or now > birth.closes_at + REMEMBERED:
             life = await self._hub.instance(id)
             birth = names.birth_of(id, life.input) if life and life.status != "Completed" else None
-        if birth:
+        if birth is None:  # it was forgotten: nothing is left of it but that it was counted
+            phase, revision = standing.previous or "off", standing.revision + 1
+            gone = dump(replace(standing, revision=revision, phase=phase, due=now, closed_at=now))
+            await self._hub.have_signalled(names.stats_entity(id), "observe", id=id, standing=gone)
+        elif now < birth.closes_at and not (registry and registry.is_closed):  # an older version did not note its end
+            await tell_stats(self._hub, registry or Registry.announced(birth))
+        else:
             await self.settle(birth, "timeout")
-            return
-        phase = standing.previous or "off"  # it was forgotten: nothing is left of it but that it was counted
-        gone = dump(replace(standing, revision=standing.revision + 1, phase=phase, due=now, closed_at=now))
-        await self._hub.have_signalled(names.stats_entity(id), "observe", id=id, standing=gone)
 
     async def ping(self) -> None:
         """See whether the task hub answers, as fast as a healthy one does."""

@@ -11,7 +11,7 @@ from registry.errors import Kind, Refusal
 
 def answer(status: int, body: Any, headers: Mapping[str, str] | None = None) -> HttpResponse:
     """An answer in JSON."""
-    return _response(status, _json(body), "application/json", headers)
+    return _response(status, body, "application/json", headers)
 
 
 def plain(status: int, text: str, headers: Mapping[str, str] | None = None) -> HttpResponse:
@@ -28,13 +28,10 @@ def problem(error: Refusal, members: Mapping[str, Any]) -> HttpResponse:
     """A refusal as an answer; `members` are added to the standard ones."""
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else {}
     body = problem_body(error.kind, error.detail) | dict(members)
-    return _response(error.kind.status, _json(body), "application/problem+json", headers)
+    return _response(error.kind.status, body, "application/problem+json", headers)
 
 
-def _json(body: Any) -> str:
-    return json.dumps(body, ensure_ascii=False) + "\n"
-
-
-def _response(status: int, body: str, content_type: str, headers: Mapping[str, str] | None) -> HttpResponse:
+def _response(status: int, body: Any, content_type: str, headers: Mapping[str, str] | None) -> HttpResponse:
     always = {"Content-Type": content_type, "Cache-Control": "no-store"}
-    return HttpResponse(body, status_code=status, headers=always | dict(headers or {}))
+    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False) + "\n"
+    return HttpResponse(text, status_code=status, headers=always | dict(headers or {}))

@@ -20,7 +20,7 @@ import azure.durable_functions as df
 from registry.clock import to_text
 from registry.durable import names
 from registry.durable.entities import registry_list, registry_stats
-from registry.durable.management import Instance
+from registry.durable.management import ENDED, Instance
 from registry.model import Birth, Registry, Stats
 from registry.states import VERSION, dump, to_registry, to_stats
 from tests.clock import START, FakeClock
@@ -31,6 +31,11 @@ COMMIT = 0.03
 """Seconds from a message to its committed effect."""
 
 Result = TypeVar("Result")
+
+
+def is_alive(instance: Instance) -> bool:
+    """Whether an instance has not ended."""
+    return instance.status not in ENDED
 
 
 def born(id: str = ID, **changes: Any) -> Birth:
@@ -241,7 +246,7 @@ class FakeClient:
 
     async def _start(self, name: str, instance: str, given: Any) -> str:
         fate = await self._called(f"start {KINDS[name]}", instance, given)
-        if (existing := self.instances.get(instance)) and existing.is_alive:
+        if (existing := self.instances.get(instance)) and is_alive(existing):
             raise Exception("{'Message': 'An Orchestration instance with the status Running already exists.'}")
         if fate.effects:
             self.instances[instance] = Instance(instance, name, "Pending", json.dumps(given))
@@ -252,13 +257,13 @@ class FakeClient:
     async def _raise(self, instance: str, event: str, given: Any) -> None:
         fate = await self._called(f"raise {event}", instance, given)
         existing = self.instances.get(instance)
-        if existing is None or not existing.is_alive:
+        if existing is None or not is_alive(existing):
             raise Exception(f"Instance with ID {instance} is gone: either completed or failed")
         self._fail_if(fate)
 
     async def _purge(self, instance: str) -> Any:
         fate = await self._called("purge", instance)
-        if (existing := self.instances.get(instance)) and existing.is_alive:
+        if (existing := self.instances.get(instance)) and is_alive(existing):
             raise Exception("The operation failed with an unexpected status code 412")
         if fate.effects:
             found = [holder.pop(instance, None) for holder in (self.instances, self.entities)]

@@ -13,7 +13,7 @@ from registry.errors import KINDS
 from registry.settings import Settings
 from registry.web import api
 from registry.web.openapi import describe
-from tests.virtual import registry_app
+from tests.support.virtual import registry_app
 
 
 def test_the_description_is_openapi() -> None:

@@ -87,18 +87,6 @@ def test_only_404_says_that_there_is_none() -> None:
             Api((status, {}, {})).run(reading)
 
 
-@pytest.mark.parametrize("status", ["Pending", "Running", "Suspended", "ContinuedAsNew"])
-def test_what_has_not_ended_is_alive(status) -> None:
-    """Whether it runs or waits."""
-    assert Instance(ID, LIFE, status, None).is_alive
-
-
-@pytest.mark.parametrize("status", ["Completed", "Failed", "Terminated", "Canceled"])
-def test_what_has_ended_is_not_alive(status) -> None:
-    """However it ended."""
-    assert not Instance(ID, LIFE, status, None).is_alive
-
-
 def test_a_read_that_fails_now_and_then_is_repeated(clock) -> None:
     """Within the deadline of the request."""
     api = Api((500, {}, {}), (503, {}, {}), (202, SHOWN, {}))

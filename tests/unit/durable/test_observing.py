@@ -24,7 +24,7 @@ def hub(client) -> TaskHub:
 def seen(revision: int, id: str = ID) -> Registry:
     """A registry as it was read after some adds."""
     items = {f"k{number}": "x" for number in range(1, revision)}
-    return replace(Registry.born(born(id)), items=items, revision=revision)
+    return replace(Registry.announced(born(id)), items=items, revision=revision)
 
 
 def told(client) -> list[tuple[float, int]]:
@@ -46,7 +46,7 @@ def test_the_stats_are_told_where_a_registry_stands(client, clock, hub) -> None:
 
 def test_the_stats_are_told_when_a_delivery_will_report(client, clock, hub) -> None:
     """Counted from now."""
-    registry = Registry.born(born(is_sent=True))
+    registry = Registry.announced(born(is_sent=True))
     registry.close("user", START)
     clock.run(tell_stats(hub, registry, reports_in=90))
     assert client.calls[0].content["standing"]["due"] == to_text(START + timedelta(seconds=90))
@@ -138,7 +138,7 @@ def test_nothing_is_kept_of_what_was_told(client, clock, hub, observer) -> None:
         for id in (ID, OTHER):
             observer.observe(hub, seen(2, id))
         await asyncio.sleep(PATIENCE + 2 * INTERVAL)
-        assert not observer._latest
+        assert not observer._news
         assert not observer._tasks
 
     clock.run(work())

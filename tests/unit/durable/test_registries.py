@@ -15,7 +15,7 @@ from registry.durable.names import LIFE, delivery_instance, list_entity, stats_e
 from registry.durable.registries import AGAIN, PING_PATIENCE, Registries
 from registry.durable.taskhub import PATIENCE, TaskHub
 from registry.errors import HubUnavailable, OutcomeUnknown, Refusal
-from registry.model import Item, Registry, Standing, Stats
+from registry.model import MOVING, Item, Registry, Standing, Stats
 from registry.states import LONG_AGO, dump, shown, stored
 from tests.clock import START
 from tests.unit.fake_client import (
@@ -29,6 +29,7 @@ from tests.unit.fake_client import (
     TWICE,
     Fate,
     born,
+    is_alive,
     late,
 )
 
@@ -97,7 +98,7 @@ class TestOpen:
         caller.open(born(is_sent=True))
         clock.advance(seconds=1)
         assert client.stats().standings[ID].phase == "open"
-        assert caller.peek(ID) == Registry.born(born(is_sent=True))
+        assert caller.peek(ID) == replace(Registry.announced(born(is_sent=True)), revision=1)
 
     @pytest.mark.parametrize("what", ["signal stats observe", "start life", "signal list open"])
     @pytest.mark.parametrize("fate", [FAILED, FAILED_AFTERWARDS])
@@ -324,7 +325,7 @@ class TestAdd:
 
 
 class TestRemove:
-    def test_it_costs_one_message_and_is_read_back(self, opened, caller) -> None:
+    def test_it_costs_one_message_and_is_read_back(self, opened, caller, clock) -> None:
         """It returns how many gifts are left."""
         caller.add(ID, BIKE)
         caller.add(ID, BOOK)
@@ -465,7 +466,7 @@ class TestFinish:
         assert opened.times("signal list close") == opened.times("raise finish") == [10]
         assert opened.count("read list") == 3
         assert opened.calls[1].content["by"] == "user"
-        assert opened.calls[2].content["birth"]["id"] == ID
+        assert opened.calls[2].target == ID
 
     def test_a_closed_registry_is_returned_as_it_is(self, opened, caller, clock) -> None:
         """Whoever closed it, and when, stays."""
@@ -514,7 +515,7 @@ class TestFinish:
             client.begin(birth, status)
         registry = caller.finish(ID)
         assert registry.closed_by == "user"
-        assert client.instances[delivery_instance(ID)].is_alive
+        assert is_alive(client.instances[delivery_instance(ID)])
         clock.advance(seconds=1)
         assert client.stats().standings[ID].phase == "pending"
 
@@ -722,7 +723,7 @@ class TestSettle:
         birth = client.open(born(is_sent=True))
         client.fate = on("start delivery", fate, 3)
         caller.settle(birth, "user")
-        assert client.instances[delivery_instance(ID)].is_alive
+        assert is_alive(client.instances[delivery_instance(ID)])
 
     def test_what_has_been_delivered_is_not_sent_again(self, client, caller) -> None:
         """Whoever settles it later."""
@@ -768,7 +769,7 @@ class TestProcess:
         """It is returned once its list has taken note: pending."""
         registry = caller.process(ID)
         assert (registry.processing, registry.sends) == ("pending", 2)
-        assert names(delivered) == ["start delivery"]
+        assert names(delivered) == ["start delivery", "signal stats observe"]
         assert delivered.calls[1].content["number"] == 2
 
     def test_one_that_is_pending_has_its_delivery_under_way(self, client, caller) -> None:
@@ -776,7 +777,8 @@ class TestProcess:
         birth = client.open(born(is_sent=True))
         client.do("close", birth=dump(birth), by="user")
         assert caller.process(ID).processing == "pending"
-        assert client.calls[-1].content["number"] == 1
+        (start,) = [call for call in client.calls if call.what == "start delivery"]
+        assert start.content["number"] == 1
         before = client.instances[delivery_instance(ID)]
         assert caller.process(ID).sends == 1
         assert client.instances[delivery_instance(ID)] == before
@@ -817,14 +819,20 @@ class TestProcess:
         client.open(born(is_sent=True))
         clock.advance(minutes=5)
         assert caller.process(ID).is_closed
-        assert names(client) == ["signal list close", "start delivery"]
+        assert names(client) == ["signal list close", "start delivery", "signal stats observe"]
+
+    def test_the_stats_know_before_it_is_told(self, delivered, caller, clock) -> None:
+        """So it is healed, though its delivery ends before it can tell them."""
+        caller.process(ID)
+        clock.advance(seconds=1)
+        assert delivered.stats().standings[ID].phase == "pending"
 
 
 class TestHeal:
     def test_what_is_due_is_settled_by_its_birth(self, client, caller, clock) -> None:
         """Whatever its life and its list are."""
         clock.advance(minutes=6)
-        caller.heal(ID, Standing.of(Registry.born(born())))
+        caller.heal(ID, Standing.of(Registry.announced(born()), START))
         assert client.registry().closed_by == "timeout"
         clock.advance(seconds=1)
         assert +client.stats().phases == {"off": 1}
@@ -869,7 +877,7 @@ class TestHeal:
         standing = self.older(client, "pending", None)
         client.do("close", birth=dump(birth), by="user")
         caller.heal(ID, standing)
-        assert client.instances[delivery_instance(ID)].is_alive
+        assert is_alive(client.instances[delivery_instance(ID)])
         clock.advance(seconds=1)
         assert (client.stats().items, +client.stats().phases) == (0, {"pending": 1})
 
@@ -889,7 +897,7 @@ class TestHeal:
         caller.heal(ID, standing)
         clock.advance(seconds=1)
         assert caller.refused("peek", ID).kind == errors.UNKNOWN
-        assert client.stats().standings[ID].is_at_rest
+        assert client.stats().standings[ID].phase not in MOVING
         assert +client.stats().phases == {"failed": 1}
         assert client.sent() == ["signal stats observe"]
 
@@ -897,7 +905,7 @@ class TestHeal:
         """There is nothing to settle; it stays counted."""
         caller.heal(ID, self.older(client, items=2))
         clock.advance(seconds=1)
-        assert client.stats().standings[ID].is_at_rest
+        assert client.stats().standings[ID].phase not in MOVING
         assert (client.stats().items, +client.stats().phases) == (2, {"off": 1})
 
 

@@ -22,10 +22,12 @@ def hub(client) -> TaskHub:
     return TaskHub(client.mock, TRACE)
 
 
-def test_a_message_has_its_envelope(clock, hub) -> None:
+def test_a_message_has_its_envelope(client, clock, hub) -> None:
     """The version, the trace of the caller, and when it was sent."""
     clock.advance(seconds=1.5)
-    assert hub.message(key="k1") == {"v": 1, "trace": TRACE, "sent_at": "2026-12-24T18:00:01.500Z", "key": "k1"}
+    clock.run(hub.signal(LIST, "remove", key="k1"))
+    envelope = {"v": 1, "trace": TRACE, "sent_at": "2026-12-24T18:00:01.500Z"}
+    assert client.calls[0].content == envelope | {"key": "k1"}
 
 
 def test_the_state_of_an_entity_is_read(client, clock, hub) -> None:
@@ -106,7 +108,7 @@ def test_a_start_is_repeated_until_it_is_accepted(client, clock, hub) -> None:
     """Nothing is read where it is accepted at once."""
     clock.run(hub.have_started(LIFE, ID, birth={}))
     assert [call.what for call in client.calls] == ["start life"]
-    assert json.loads(client.instances[ID].input) == hub.message(birth={})
+    assert json.loads(client.instances[ID].input)["birth"] == {}
     client.calls.clear()
     client.fate = failing(1)
     clock.run(hub.have_started(DELIVERY, "d"))
@@ -147,28 +149,19 @@ def test_a_start_is_not_accepted_by_an_instance_that_has_ended(client, clock, hu
         clock.run(TaskHub(client.mock).have_started(LIFE, ID, birth={}))
 
 
-def test_an_event_is_raised_until_it_is_accepted(client, clock, hub) -> None:
-    """True says that the instance has it."""
+def test_an_event_is_raised_once(client, clock, hub) -> None:
+    """With the envelope of every message."""
     client.begin(born())
-    expected = hub.message(birth={})
-    client.fate = failing(1)
-    assert clock.run(hub.have_raised(FINISH, ID, birth={})) is True
-    assert [call.what for call in client.calls] == ["raise finish", "instance", "raise finish"]
-    assert client.calls[0].content == expected
+    clock.run(hub.raise_event(FINISH, ID))
+    assert client.sent() == ["raise finish"]
+    assert client.calls[0].content == {"v": 1, "trace": TRACE, "sent_at": "2026-12-24T18:00:00.000Z"}
 
 
 @pytest.mark.parametrize("status", ["Completed", "Failed", "Terminated", None])
-def test_an_event_for_nobody_is_not_repeated(client, clock, hub, status) -> None:
+def test_an_event_for_nobody_is_refused(client, clock, hub, status) -> None:
     """Whether the instance has ended or was never there."""
     if status:
         client.begin(born(), status)
-    assert clock.run(hub.have_raised(FINISH, ID, birth={})) is False
-    assert client.sent() == ["raise finish"]
-
-
-def test_it_is_not_known_whether_there_is_an_instance_where_reads_fail(client, clock, hub) -> None:
-    """Then the event is raised until the deadline."""
-    client.fate = lambda call: FAILED
     with pytest.raises(HubUnavailable):
-        clock.run(hub.have_raised(FINISH, ID, birth={}))
-    assert client.sent().count("raise finish") > 10
+        clock.run(hub.raise_event(FINISH, ID))
+    assert client.sent() == ["raise finish"]

@@ -10,11 +10,11 @@ from registry.durable.management import Instance
 from registry.durable.names import DELIVERY, delivery_instance, list_entity, stats_entity
 from registry.durable.upkeep import DELIVERIES_A_RUN, FORGOTTEN_AT_ONCE, HEALED_AT_ONCE, forget, heal
 from registry.errors import HubUnavailable
-from registry.model import Standing, Stats
+from registry.model import MOVING, Standing, Stats
 from registry.settings import Settings
 from registry.states import LONG_AGO, dump, stored, to_stats
 from tests.clock import START
-from tests.unit.fake_client import DONE, FAILED, ID, LOST, NO_ANSWER, Fate, born
+from tests.unit.fake_client import DONE, FAILED, ID, LOST, NO_ANSWER, Fate, born, is_alive
 
 END = START + timedelta(minutes=5)
 MONTH = timedelta(days=30)
@@ -62,7 +62,7 @@ class TestHeal:
         run(heal, client)
         assert client.registry().closed_by == "timeout"
         clock.advance(seconds=1)
-        assert client.stats().standings[ID].is_at_rest
+        assert client.stats().standings[ID].phase not in MOVING
 
     @pytest.mark.parametrize("status", ["Running", "Completed", "Failed", "Terminated", None])
     def test_it_settles_whatever_the_life_does(self, client, clock, status) -> None:
@@ -76,7 +76,7 @@ class TestHeal:
         clock.now = END + timedelta(minutes=1)
         run(heal, client)
         assert (client.registry().items, client.registry().closed_at) == ({"k1": "Bike"}, END)
-        assert client.instances[delivery_instance(ID)].is_alive
+        assert is_alive(client.instances[delivery_instance(ID)])
         assert client.count("instance") == 0
 
     def test_a_delivery_has_thirty_seconds_to_report(self, client, clock) -> None:
@@ -185,7 +185,7 @@ class TestHeal:
         clock.now = END + timedelta(minutes=1)
         run(heal, client)
         assert client.registry(id_of(1)).closed_by == "timeout"
-        assert client.instances[delivery_instance(id_of(2))].is_alive
+        assert is_alive(client.instances[delivery_instance(id_of(2))])
 
 
 class TestForget:
@@ -200,7 +200,7 @@ class TestForget:
 
         def list_ended(moment: datetime) -> list[Instance]:
             client.moment = moment
-            return [each for each in client.instances.values() if not each.is_alive]
+            return [each for each in client.instances.values() if not is_alive(each)]
 
         client.ended = list_ended
         return client
