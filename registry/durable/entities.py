@@ -40,7 +40,7 @@ def registry_list(context: df.DurableEntityContext) -> None:
     else does: nobody creates state by guessing ids, or by a message from before it was forgotten.
     """
     id, operation, now = context.entity_key, context.operation_name, clock.utc_now()
-    state, message = context.get_state(expected_type=dict), context.get_input(expected_type=dict)
+    state, message = context.get_state(), context.get_input(expected_type=dict)  # "" or null is what a failure leaves
     if operation not in OPERATIONS:
         raise ValueError(f"RegistryList has no operation {operation!r}")
     if state:
@@ -66,7 +66,7 @@ def registry_stats(context: df.DurableEntityContext) -> None:
     """`observe`, with where a registry stands."""
     if context.operation_name != "observe":
         raise ValueError(f"RegistryStats has no operation {context.operation_name!r}")
-    state, message = context.get_state(expected_type=dict), context.get_input(expected_type=dict)
+    state, message = context.get_state(), context.get_input(expected_type=dict)
     stats = to_stats(state) if state else Stats()
     stats.observe(message["id"], to_standing(message["standing"]), clock.utc_now())
     context.set_state(stored(stats))
