@@ -520,6 +520,17 @@ class TestFinish:
         assert registry.closed_by == "user"
         assert client.stats().phases.total() == 0
 
+    def test_it_is_told_although_reads_fail_while_it_settles(self, opened, caller) -> None:
+        """The close was read once, which is enough for the caller."""
+
+        def fate(call):
+            has_closed = any(each.what == "read list" and each.at > 0.05 for each in opened.calls[:-1])
+            return FAILED if call.what == "raise finish" or (call.what == "read list" and has_closed) else DONE
+
+        opened.fate = fate
+        assert caller.finish(ID).closed_by == "user"
+        assert opened.count("signal stats observe") == 0
+
     def test_an_event_that_is_never_answered_ends_with_its_patience(self, opened, caller, clock) -> None:
         """What was read is told all the same."""
         opened.fate = on("raise finish", NO_ANSWER)
