@@ -1,7 +1,6 @@
 """App settings, from the environment (as Azure Functions gives them), checked when the app starts."""
 
 import base64
-import binascii
 import os
 import re
 from collections.abc import Mapping
@@ -108,7 +107,7 @@ def _is_url(text: str) -> bool:
 def _is_secret(text: str) -> bool:
     try:
         return text.startswith("whsec_") and len(base64.b64decode(text[6:], validate=True)) in SECRET_BYTES
-    except binascii.Error:
+    except ValueError:  # binascii.Error among them
         return False
 
 

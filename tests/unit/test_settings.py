@@ -106,7 +106,7 @@ def test_a_webhook_url_that_is_none_is_refused(url) -> None:
 
 
 @pytest.mark.parametrize(
-    "secret", ["hunter2", SECRET[6:], "whsec_", "whsec_c2hvcnQ=", "whsec_" + "A" * 92, SECRET + "!"]
+    "secret", ["hunter2", SECRET[6:], "whsec_", "whsec_c2hvcnQ=", "whsec_" + "A" * 92, SECRET + "!", SECRET + "é"]
 )
 def test_a_secret_that_is_none_is_refused(secret) -> None:
     """Without showing it."""

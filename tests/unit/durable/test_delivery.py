@@ -7,8 +7,10 @@ import pytest
 from registry import settings
 from registry.durable.delivery import ATTEMPTS_A_HISTORY, delivery_orchestration, send
 from registry.durable.names import stats_entity
+from registry.durable.registries import Registries
+from registry.durable.taskhub import TaskHub
 from registry.errors import HubUnavailable, OutcomeUnknown
-from registry.model import Backoff
+from registry.model import Backoff, Standing
 from registry.settings import Settings
 from registry.states import dump, shown
 from registry.webhook import Webhook
@@ -201,20 +203,37 @@ class TestSend:
         assert run(pending) is True
         assert pending.registry().processing == "off"
 
-    def test_it_ends_where_the_stats_do_not_hear_of_it(self, pending, receiver) -> None:
-        """The outcome is on record, and heal tells them; to go on would keep others from sending it again."""
-        pending.fate = lambda call: FAILED if call.what == "signal stats observe" else DONE
-        assert run(pending) is True
-        assert pending.registry().processing == "delivered"
-
-    def test_it_does_not_end_before_the_outcome_is_on_record(self, pending, receiver) -> None:
-        """It fails instead, so that it is tried again."""
-        pending.fate = lambda call: LOST if call.what == "signal list delivered" else DONE
-        with pytest.raises(OutcomeUnknown):
+    @pytest.mark.parametrize("fate", [LOST, FAILED])
+    def test_it_does_not_end_before_the_outcome_is_on_record(self, pending, receiver, fate) -> None:
+        """It fails instead, so that it is tried again, and the stats hear of no outcome."""
+        pending.fate = lambda call: fate if call.what == "signal list delivered" else DONE
+        with pytest.raises(OutcomeUnknown, match="not on record yet"):
             run(pending)
+        assert (pending.registry().processing, reported(pending)) == ("pending", [])
         pending.fate = lambda call: DONE
         assert run(pending) is True
         assert pending.registry().processing == "delivered"
+
+    def test_it_ends_although_the_stats_cannot_be_told_of_the_outcome(self, pending, receiver, clock) -> None:
+        """The outcome is on record: they are told by heal, and the receiver gets nothing more."""
+        standing = Standing.of(pending.registry(), clock.utc_now())
+        pending.fate = lambda call: FAILED if call.what == "signal stats observe" else DONE
+        assert run(pending) is True
+        assert pending.registry().processing == "delivered"
+        assert pending.stats().phases.total() == 0
+        pending.fate = lambda call: DONE
+        clock.run(Registries(TaskHub(pending.mock)).heal(ID, standing))
+        clock.advance(seconds=1)
+        assert +pending.stats().phases == {"delivered": 1}
+        assert len(receiver.posts) == 1
+
+    def test_an_attempt_fails_whose_successor_the_stats_cannot_be_told_of(self, pending, receiver) -> None:
+        """The delivery goes on all the same, as the orchestration makes the next attempt."""
+        receiver.verdict = "again"
+        pending.fate = lambda call: FAILED if call.what == "signal stats observe" else DONE
+        with pytest.raises(HubUnavailable):
+            run(pending)
+        assert pending.registry().processing == "pending"
 
     def test_an_outcome_whose_message_is_lost_is_sent_again(self, pending, receiver) -> None:
         """After a second; the receiver gets nothing more."""
@@ -339,6 +358,17 @@ class TestSendAgain:
         rested.fate = lambda call: fates.pop() if fates and call.what == "signal list send_again" else DONE
         assert run(rested, number=2) is True
         assert rested.times("signal list send_again") == pytest.approx([10, 11, 12], abs=0.05)
+
+    def test_nothing_is_sent_that_the_stats_have_not_heard_of(self, rested, receiver) -> None:
+        """The attempt fails; when it is made again, the list has noted the delivery, and it is sent."""
+        rested.fate = lambda call: FAILED if call.what == "signal stats observe" else DONE
+        with pytest.raises(HubUnavailable):
+            run(rested, number=2)
+        assert (receiver.posts, rested.registry().processing) == ([], "pending")
+        rested.fate = lambda call: DONE
+        assert run(rested, number=2) is True
+        assert rested.count("signal list send_again") == 1
+        assert len(receiver.posts) == 1
 
     def test_nothing_is_sent_that_the_list_has_not_noted(self, rested, receiver) -> None:
         """The attempt fails, and is made again."""

@@ -87,6 +87,13 @@ def test_only_404_says_that_there_is_none() -> None:
             Api((status, {}, {})).run(reading)
 
 
+def test_only_the_final_statuses_have_ended() -> None:
+    """An instance that waits, is suspended or begins a new history goes on."""
+    alive = {"Running", "Pending", "Suspended", "ContinuedAsNew"}
+    statuses = {status.value for status in df.OrchestrationRuntimeStatus}
+    assert set(management.ENDED) == statuses - alive == {"Completed", "Failed", "Terminated", "Canceled"}
+
+
 def test_a_read_that_fails_now_and_then_is_repeated(clock) -> None:
     """Within the deadline of the request."""
     api = Api((500, {}, {}), (503, {}, {}), (202, SHOWN, {}))

@@ -146,6 +146,18 @@ def test_nothing_is_kept_of_what_was_told(client, clock, hub, observer) -> None:
     clock.run(work())
 
 
+def test_what_was_cancelled_does_not_silence_a_registry(client, clock, hub, observer) -> None:
+    """The next news are told at once, as if there had been none before."""
+
+    async def work(revision: int) -> None:
+        observer.observe(hub, seen(revision))
+        await asyncio.sleep(0.01)
+
+    clock.run(work(2))
+    clock.run(work(3))
+    assert told(client) == [(0, 2), (0.01, 3)]
+
+
 def test_news_that_cannot_be_told_are_a_line_in_the_log(client, clock, hub, observer, caplog) -> None:
     """Without the id. They are tried for as long as a request; the next ones are told again."""
 

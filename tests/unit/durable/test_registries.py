@@ -1,6 +1,5 @@
 import asyncio
 import json
-from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -15,7 +14,7 @@ from registry.durable.names import LIFE, delivery_instance, list_entity, stats_e
 from registry.durable.registries import AGAIN, PING_PATIENCE, Registries
 from registry.durable.taskhub import PATIENCE, TaskHub
 from registry.errors import HubUnavailable, OutcomeUnknown, Refusal
-from registry.model import MOVING, Item, Registry, Standing, Stats
+from registry.model import Item, Registry, Standing, Stats
 from registry.states import LONG_AGO, dump, shown, stored
 from tests.clock import START
 from tests.unit.fake_client import (
@@ -94,7 +93,7 @@ class TestOpen:
         assert clock.slept == []
 
     def test_it_is_open_and_counted_then(self, client, caller, clock) -> None:
-        """As soon as the messages are through."""
+        """As soon as the messages are through: what was announced has its first revision."""
         caller.open(born(is_sent=True))
         clock.advance(seconds=1)
         assert client.stats().standings[ID].phase == "open"
@@ -325,11 +324,10 @@ class TestAdd:
 
 
 class TestRemove:
-    def test_it_costs_one_message_and_is_read_back(self, opened, caller, clock) -> None:
+    def test_it_costs_one_message_and_is_read_back(self, opened, caller) -> None:
         """It returns how many gifts are left."""
-        caller.add(ID, BIKE)
-        caller.add(ID, BOOK)
-        opened.calls.clear()
+        opened.do("add", key="k1", text="Bike")
+        opened.do("add", key="k2", text="Book")
         assert caller.remove(ID, "k1") == 1
         to_list = ["read list", "signal list remove", "read list", "read list"]
         assert [call.what for call in opened.calls] == [*to_list, "signal stats observe"]
@@ -465,8 +463,9 @@ class TestFinish:
         assert names(opened) == ["signal list close", "raise finish"]
         assert opened.times("signal list close") == opened.times("raise finish") == [10]
         assert opened.count("read list") == 3
-        assert opened.calls[1].content["by"] == "user"
-        assert opened.calls[2].target == ID
+        close = opened.calls[1].content
+        assert (close["by"], close["birth"]["id"], close["trace"]) == ("user", ID, TRACE)
+        assert opened.calls[2].content["trace"] == TRACE
 
     def test_a_closed_registry_is_returned_as_it_is(self, opened, caller, clock) -> None:
         """Whoever closed it, and when, stays."""
@@ -501,10 +500,42 @@ class TestFinish:
         assert caller.finish(ID).closed_by == "user"
         assert opened.count("signal list close") == (1 if fate == FAILED_AFTERWARDS else 2)
 
-    def test_it_needs_no_life_that_hears_of_it(self, opened, caller, clock) -> None:
-        """The timer settles the registry then."""
-        opened.fate = lambda call: FAILED if call.what in ("raise finish", "instance") else DONE
+    @pytest.mark.parametrize("fate", [FAILED, FAILED_AFTERWARDS])
+    def test_it_settles_in_the_place_of_a_life_that_does_not_hear(self, client, caller, clock, fate) -> None:
+        """The event is tried once; then the registry is counted and its delivery started here."""
+        client.open(born(is_sent=True))
+        client.fate = on("raise finish", fate)
         assert caller.finish(ID).closed_by == "user"
+        assert client.count("raise finish") == client.count("start delivery") == 1
+        clock.advance(seconds=1)
+        assert +client.stats().phases == {"pending": 1}
+
+    @pytest.mark.parametrize("what", ["start delivery", "signal stats observe"])
+    def test_it_is_told_although_nobody_can_settle_it(self, client, caller, clock, what) -> None:
+        """The close is on record: the timer settles the registry later, or heal does."""
+        client.open(born(is_sent=True))
+        client.fate = lambda call: FAILED if call.what in ("raise finish", what) else DONE
+        registry = caller.finish(ID)
+        assert registry == client.registry()
+        assert registry.closed_by == "user"
+        assert client.stats().phases.total() == 0
+
+    def test_it_is_told_although_reads_fail_while_it_settles(self, opened, caller) -> None:
+        """The close was read once, which is enough for the caller."""
+
+        def fate(call):
+            has_closed = any(each.what == "read list" and each.at > 0.05 for each in opened.calls[:-1])
+            return FAILED if call.what == "raise finish" or (call.what == "read list" and has_closed) else DONE
+
+        opened.fate = fate
+        assert caller.finish(ID).closed_by == "user"
+        assert opened.count("signal stats observe") == 0
+
+    def test_an_event_that_is_never_answered_ends_with_its_patience(self, opened, caller, clock) -> None:
+        """What was read is told all the same."""
+        opened.fate = on("raise finish", NO_ANSWER)
+        assert caller.finish(ID).closed_by == "user"
+        assert clock.monotonic() == pytest.approx(PATIENCE, abs=0.01)
 
     @pytest.mark.parametrize("status", ["Failed", "Terminated", None])
     def test_it_settles_what_has_no_life_any_more(self, client, caller, clock, status) -> None:
@@ -766,22 +797,56 @@ class TestProcess:
         assert "2026-12-24T18:05:00.000Z" in refusal.detail
 
     def test_a_registry_at_rest_is_sent_under_the_next_number(self, delivered, caller) -> None:
-        """It is returned once its list has taken note: pending."""
+        """It is returned once its list has taken note: pending. The stats are told before, so that heal knows of it."""
         registry = caller.process(ID)
         assert (registry.processing, registry.sends) == ("pending", 2)
         assert names(delivered) == ["start delivery", "signal stats observe"]
         assert delivered.calls[1].content["number"] == 2
+        standing = delivered.calls[-1].content["standing"]
+        assert (standing["phase"], standing["revision"]) == ("pending", registry.revision)
+
+    def test_nothing_is_told_of_it_before_the_stats_are(self, delivered, caller) -> None:
+        """They could not have it healed; the caller may try again."""
+        delivered.fate = on("signal stats observe", FAILED)
+        with pytest.raises(HubUnavailable):
+            caller.process(ID)
+        assert is_alive(delivered.instances[delivery_instance(ID)])
+        delivered.fate = lambda call: DONE
+        assert caller.process(ID).sends == 2
 
     def test_one_that_is_pending_has_its_delivery_under_way(self, client, caller) -> None:
         """It is started where it is not, under the number it has."""
         birth = client.open(born(is_sent=True))
         client.do("close", birth=dump(birth), by="user")
         assert caller.process(ID).processing == "pending"
-        (start,) = [call for call in client.calls if call.what == "start delivery"]
-        assert start.content["number"] == 1
+        assert [call.what for call in client.calls] == [
+            "read list",
+            "start delivery",
+            "read list",
+            "signal stats observe",
+        ]
+        assert client.calls[1].content["number"] == 1
         before = client.instances[delivery_instance(ID)]
         assert caller.process(ID).sends == 1
         assert client.instances[delivery_instance(ID)] == before
+
+    def test_one_that_is_pending_is_returned_as_it_stands_after_the_start(self, client, caller) -> None:
+        """Its delivery may have come to an end at once."""
+        birth = client.open(born(is_sent=True))
+        client.do("close", birth=dump(birth), by="user")
+        client.on_start = lambda instance, order: client.do("delivered", number=order["number"], outcome="delivered")
+        registry = caller.process(ID)
+        assert registry == client.registry()
+        assert registry.processing == "delivered"
+
+    def test_the_outcome_is_unknown_while_no_start_is_accepted(self, client, caller) -> None:
+        """Also of one that is pending already: its delivery may not be under way."""
+        birth = client.open(born(is_sent=True))
+        client.do("close", birth=dump(birth), by="user")
+        client.fate = on("start delivery", FAILED)
+        with pytest.raises(OutcomeUnknown, match="about to be sent"):
+            caller.process(ID)
+        assert client.count("signal stats observe") == 0
 
     def test_it_is_sent_once_a_minute_at_most(self, delivered, caller, clock) -> None:
         """The refusal says how long to wait."""
@@ -820,45 +885,102 @@ class TestProcess:
         clock.advance(minutes=5)
         assert caller.process(ID).is_closed
         assert names(client) == ["signal list close", "start delivery", "signal stats observe"]
-
-    def test_the_stats_know_before_it_is_told(self, delivered, caller, clock) -> None:
-        """So it is healed, though its delivery ends before it can tell them."""
-        caller.process(ID)
-        clock.advance(seconds=1)
-        assert delivered.stats().standings[ID].phase == "pending"
+        assert client.registry().sends == 1
 
 
 class TestHeal:
-    def test_what_is_due_is_settled_by_its_birth(self, client, caller, clock) -> None:
-        """Whatever its life and its list are."""
-        clock.advance(minutes=6)
-        caller.heal(ID, Standing.of(Registry.announced(born()), START))
-        assert client.registry().closed_by == "timeout"
-        clock.advance(seconds=1)
-        assert +client.stats().phases == {"off": 1}
+    def announced(self, clock, **changes) -> Standing:
+        """The standing of a registry whose open was announced to the stats, and no more."""
+        return Standing.of(Registry.announced(born(**changes)), clock.utc_now())
+
+    def known(self, client, standing: Standing) -> Standing:
+        """The stats count a registry by this standing, and nothing else."""
+        entity, stats = client.entity(stats_entity(ID)), Stats(standing.items or 0, standings={ID: standing})
+        stats.phases[standing.phase] = 1
+        entity.exists, entity.state = True, json.dumps(stored(stats))
+        return standing
 
     def older(self, client, phase: str = "open", items: int | None = 0) -> Standing:
         """A standing that an older version has noted, with nothing but the number of items."""
-        standing = Standing(0, items, phase, LONG_AGO)
-        total = replace(client.stats(), standings={ID: standing})
-        total.phases[phase] += 1
-        total.items += items or 0
-        entity = client.entity(stats_entity(ID))
-        entity.exists, entity.state = True, json.dumps(stored(total))
-        return standing
+        return self.known(client, Standing(0, items, phase, LONG_AGO))
+
+    def test_one_that_is_due_is_settled_from_its_list(self, client, caller, clock) -> None:
+        """It is closed on record, counted and sent, and nobody asks its life."""
+        birth = client.open(born(is_sent=True))
+        client.do("add", key="k1", text="Bike")
+        clock.advance(minutes=6)
+        caller.heal(ID, Standing.of(client.registry(), birth.closes_at))
+        assert (client.registry().closed_by, client.registry().closed_at) == ("timeout", birth.closes_at)
+        assert is_alive(client.instances[delivery_instance(ID)])
+        assert client.count("instance") == 0
+        clock.advance(seconds=1)
+        assert (client.stats().items, +client.stats().phases) == (1, {"pending": 1})
+
+    @pytest.mark.parametrize("status", ["Running", "Completed", None])
+    def test_one_that_never_opened_is_closed_by_its_birth(self, client, caller, clock, status) -> None:
+        """It was announced, so it is counted: whatever its life is, it is closed on record, empty and not sent."""
+        if status:
+            client.begin(born(is_sent=True), status)
+        standing = self.known(client, self.announced(clock, is_sent=True))
+        clock.advance(hours=1, minutes=5)
+        caller.heal(ID, standing)
+        assert (client.registry().closed_by, client.registry().processing) == ("timeout", "off")
+        assert names(client) == ["signal list close", "signal stats observe"]
+        assert client.count("instance") == 0
+        clock.advance(seconds=1)
+        assert +client.stats().phases == {"off": 1}
+
+    @pytest.mark.parametrize("status", ["Running", "Failed"])
+    def test_an_hour_after_its_end_one_that_never_opened_is_closed_if_it_has_a_life(
+        self, client, caller, clock, status
+    ) -> None:
+        """It cannot have been forgotten, as the life goes last."""
+        client.begin(born(), status)
+        standing = self.known(client, self.announced(clock))
+        clock.advance(hours=1, minutes=5, milliseconds=1)
+        caller.heal(ID, standing)
+        assert client.registry().closed_at == born().closes_at
+        clock.advance(seconds=1)
+        assert +client.stats().phases == {"off": 1}
+
+    @pytest.mark.parametrize("status", ["Completed", None])
+    def test_an_hour_after_its_end_one_without_list_and_life_comes_to_rest(self, client, caller, clock, status) -> None:
+        """It may have been forgotten: it does not rise again, and stays counted."""
+        if status:
+            client.begin(born(), status)
+        standing = self.known(client, self.announced(clock))
+        clock.advance(hours=1, minutes=5, milliseconds=1)
+        caller.heal(ID, standing)
+        assert client.registry() is None
+        assert client.sent() == ["signal stats observe"]
+        clock.advance(seconds=1)
+        assert +client.stats().phases == {"off": 1}
 
     def test_an_open_one_of_an_older_version_is_noted_with_its_birth(self, client, caller, clock) -> None:
-        """From its list or from its life; it is not closed before its time."""
+        """The stats are told where its list stands; it is not closed before its time, though they had it as due."""
         client.open()
         client.do("add", key="k1", text="Bike")
         caller.heal(ID, self.older(client))
+        assert client.sent() == ["signal stats observe"]
         clock.advance(seconds=1)
-        assert (client.stats().standings[ID].birth, client.stats().items) == (born(), 1)
+        standing = client.stats().standings[ID]
+        assert (standing.birth, standing.due, client.stats().items) == (born(), born().closes_at, 1)
         assert not client.registry().is_closed
-        client.entities.clear()
+
+    def test_one_of_an_older_version_without_a_list_is_healed_by_its_life(self, client, caller, clock) -> None:
+        """The stats are told the birth of the life's input; once its time is up, it is settled by that."""
+        birth = born(max_items=7)
+        client.begin(birth)
         caller.heal(ID, self.older(client))
+        assert client.sent() == ["signal stats observe"]
         clock.advance(seconds=1)
-        assert client.stats().standings[ID].birth == born()
+        standing = client.stats().standings[ID]
+        assert (standing.birth, standing.phase, standing.due) == (birth, "open", birth.closes_at)
+        clock.advance(minutes=5)
+        caller.heal(ID, self.older(client))
+        assert (client.registry().birth, client.registry().closed_by) == (birth, "timeout")
+        clock.advance(seconds=1)
+        assert +client.stats().phases == {"off": 1}
 
     def test_a_due_one_of_an_older_version_is_settled(self, client, caller, clock) -> None:
         """Its birth is that of its list."""
@@ -881,32 +1003,42 @@ class TestHeal:
         clock.advance(seconds=1)
         assert (client.stats().items, +client.stats().phases) == (0, {"pending": 1})
 
-    def test_one_that_was_forgotten_while_it_was_sent_again_comes_to_rest(self, client, caller, clock) -> None:
-        """It had been closed: it does not rise again as another, empty registry."""
+    @pytest.mark.parametrize("status", ["Running", "Completed", None])
+    def test_one_that_was_forgotten_while_it_was_sent_again_comes_to_rest(self, client, caller, clock, status) -> None:
+        """It counts as before, and does not rise again as another, empty registry, whatever its life is."""
         birth = client.open(born(is_sent=True))
         client.do("close", birth=dump(birth), by="user")
         client.do("delivered", number=1, outcome="failed")
         client.do("send_again", number=2)
-        standing = Standing.of(client.registry(), clock.utc_now())
-        entity = client.entity(stats_entity(ID))
-        entity.exists = True
-        entity.state = json.dumps(stored(Stats(0, Counter(pending=1), {ID: standing})))
-        del client.entities[df.EntityId.get_scheduler_id(list_entity(ID))]
+        standing = self.known(client, Standing.of(client.registry(), clock.utc_now()))
         client.instances.clear()
+        if status:
+            client.begin(birth, status)
+        del client.entities[df.EntityId.get_scheduler_id(list_entity(ID))]
         clock.advance(days=31)
         caller.heal(ID, standing)
-        clock.advance(seconds=1)
-        assert caller.refused("peek", ID).kind == errors.UNKNOWN
-        assert client.stats().standings[ID].phase not in MOVING
-        assert +client.stats().phases == {"failed": 1}
+        assert (client.registry(), client.count("instance")) == (None, 0)
         assert client.sent() == ["signal stats observe"]
-
-    def test_one_of_an_older_version_that_is_gone_comes_to_rest(self, client, caller, clock) -> None:
-        """There is nothing to settle; it stays counted."""
-        caller.heal(ID, self.older(client, items=2))
         clock.advance(seconds=1)
-        assert client.stats().standings[ID].phase not in MOVING
+        assert client.stats().standings[ID].phase == "failed"
+        assert +client.stats().phases == {"failed": 1}
+
+    @pytest.mark.parametrize("phase", ["open", "pending"])
+    def test_one_of_an_older_version_that_is_gone_comes_to_rest(self, client, caller, clock, phase) -> None:
+        """There is nothing to settle, and it stays counted."""
+        caller.heal(ID, self.older(client, phase, items=2))
+        clock.advance(seconds=1)
+        assert client.stats().standings[ID].phase == "off"
         assert (client.stats().items, +client.stats().phases) == (2, {"off": 1})
+
+    @pytest.mark.parametrize("what", ["read list", "instance"])
+    def test_an_error_brings_nothing_to_rest(self, client, caller, clock, what) -> None:
+        """Where the list or the life cannot be read, it is not known whether anything is left."""
+        client.begin(born())
+        client.fate = on(what, FAILED)
+        with pytest.raises(HubUnavailable):
+            caller.heal(ID, self.older(client))
+        assert client.sent() == []
 
 
 class TestStats:

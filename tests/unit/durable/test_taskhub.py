@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from registry.durable.management import ENDED
 from registry.durable.names import DELIVERY, FINISH, LIFE, list_entity, stats_entity
 from registry.durable.taskhub import FIRST_DELAY, LONGEST_DELAY, PATIENCE, TaskHub
 from registry.errors import HubUnavailable
@@ -26,8 +27,7 @@ def test_a_message_has_its_envelope(client, clock, hub) -> None:
     """The version, the trace of the caller, and when it was sent."""
     clock.advance(seconds=1.5)
     clock.run(hub.signal(LIST, "remove", key="k1"))
-    envelope = {"v": 1, "trace": TRACE, "sent_at": "2026-12-24T18:00:01.500Z"}
-    assert client.calls[0].content == envelope | {"key": "k1"}
+    assert client.calls[0].content == {"v": 1, "trace": TRACE, "sent_at": "2026-12-24T18:00:01.500Z", "key": "k1"}
 
 
 def test_the_state_of_an_entity_is_read(client, clock, hub) -> None:
@@ -108,7 +108,7 @@ def test_a_start_is_repeated_until_it_is_accepted(client, clock, hub) -> None:
     """Nothing is read where it is accepted at once."""
     clock.run(hub.have_started(LIFE, ID, birth={}))
     assert [call.what for call in client.calls] == ["start life"]
-    assert json.loads(client.instances[ID].input)["birth"] == {}
+    assert json.loads(client.instances[ID].input) == client.message(birth={})
     client.calls.clear()
     client.fate = failing(1)
     clock.run(hub.have_started(DELIVERY, "d"))
@@ -150,18 +150,38 @@ def test_a_start_is_not_accepted_by_an_instance_that_has_ended(client, clock, hu
 
 
 def test_an_event_is_raised_once(client, clock, hub) -> None:
-    """With the envelope of every message."""
+    """It has the envelope of every message; nothing is read where it is accepted."""
     client.begin(born())
     clock.run(hub.raise_event(FINISH, ID))
-    assert client.sent() == ["raise finish"]
-    assert client.calls[0].content == {"v": 1, "trace": TRACE, "sent_at": "2026-12-24T18:00:00.000Z"}
+    (call,) = client.calls
+    assert (call.what, call.target, call.content) == ("raise finish", ID, client.message())
 
 
-@pytest.mark.parametrize("status", ["Completed", "Failed", "Terminated", None])
-def test_an_event_for_nobody_is_refused(client, clock, hub, status) -> None:
-    """Whether the instance has ended or was never there."""
+@pytest.mark.parametrize("fate", [FAILED, FAILED_AFTERWARDS])
+def test_an_event_that_fails_is_not_repeated(client, clock, hub, fate) -> None:
+    """It may be on its way all the same: whoever raises it sees to the rest without it."""
+    client.begin(born())
+    client.fate = lambda call: fate
+    with pytest.raises(HubUnavailable):
+        clock.run(hub.raise_event(FINISH, ID))
+    assert [call.what for call in client.calls] == ["raise finish"]
+
+
+@pytest.mark.parametrize("status", [*ENDED, None])
+def test_an_event_for_nobody_fails(client, clock, hub, status) -> None:
+    """The task hub refuses it at once, whether the instance has ended or was never there."""
     if status:
         client.begin(born(), status)
     with pytest.raises(HubUnavailable):
         clock.run(hub.raise_event(FINISH, ID))
-    assert client.sent() == ["raise finish"]
+    assert [call.what for call in client.calls] == ["raise finish"]
+    assert clock.slept == []
+
+
+def test_an_event_that_is_never_answered_ends_at_the_deadline(client, clock, hub) -> None:
+    """It takes no longer than any other call."""
+    client.begin(born())
+    client.fate = lambda call: NO_ANSWER
+    with pytest.raises(HubUnavailable):
+        clock.run(hub.raise_event(FINISH, ID))
+    assert clock.monotonic() == pytest.approx(PATIENCE, abs=0.01)
