@@ -3,11 +3,9 @@ from collections.abc import Iterator
 
 import pytest
 
-os.environ["AZURE_FUNCTIONS_DURABLE_STRICT_TYPING"] = "1"  # payloads are read as function_app.py has them read
-
-os.environ["AZURE_FUNCTIONS_DURABLE_STRICT_TYPING"] = "1"  # payloads are read as function_app.py has them read
-
 from tests.clock import FakeClock
+
+os.environ["AZURE_FUNCTIONS_DURABLE_STRICT_TYPING"] = "1"  # payloads are read as function_app.py has them read
 
 
 @pytest.fixture
