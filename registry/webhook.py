@@ -12,8 +12,7 @@ import standardwebhooks
 
 Verdict = Literal["delivered", "failed", "again", "off"]  # what came of an attempt; `off` where there is no webhook
 
-TRY_AGAIN = (408, 409, 425, 429)
-"""Client errors that pass; any other one means that the receiver will never take this delivery."""
+TRY_AGAIN = (408, 409, 425, 429)  # client errors that pass; after any other one nothing is tried again
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import json
 import logging
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -73,8 +74,9 @@ async def _to_deliver(hub: TaskHub, id: str, number: int) -> Registry | None:
     """The registry whose delivery of this number is under way, or is to begin now; None where nothing is to be sent."""
     registry = await Registries(hub).read(id)
     if registry and registry.sends == number - 1 and not registry.seconds_until_again(clock.utc_now()):
+        asked = replace(registry, revision=registry.revision + 1, processing="pending", previous=registry.processing)
+        await tell_stats(hub, asked)  # first: so it is healed, whatever becomes of this and of the message
         ask, unknown = partial(hub.signal, list_entity(id), "send_again", number=number), "It is about to be sent."
         registry = await Registries(hub).until(id, ask, lambda registry: registry.sends >= number, unknown)
-        await tell_stats(hub, registry)
     is_under_way = registry and registry.is_closed and registry.processing == "pending" and registry.sends == number
     return registry if is_under_way else None

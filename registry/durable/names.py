@@ -14,8 +14,7 @@ from registry.states import State, to_birth
 LIFE, FINISH = "RegistryOrchestration", "finish"
 """The orchestration of a registry from its open to its close, whose instance has its id, and the event that ends it."""
 DELIVERY = "DeliveryOrchestration"  # the orchestration that sends a closed registry to the webhook
-SETTLE, SEND = "settle", "send"
-"""The activities of both."""
+SETTLE, SEND = "settle", "send"  # the activities of both
 STATS_SHARDS = 16
 """How many entities share the global counts, because one handles only some tens of operations a second."""
 

@@ -113,6 +113,8 @@ class Registries:
             await self._hub.have_signalled(names.stats_entity(id), "observe", id=id, standing=gone)
         elif now < birth.closes_at and not (registry and registry.is_closed):  # an older version did not note its end
             await tell_stats(self._hub, registry or Registry.announced(birth))
+        elif registry and standing.phase == "pending" and registry.revision < standing.revision:
+            await self._deliver(registry, registry.sends + 1)  # somebody asked for it, but its list has not heard
         else:
             await self.settle(birth, "timeout")
 

@@ -300,11 +300,11 @@ class TestSendAgain:
         pending.do("delivered", number=1, outcome="failed")
         return pending
 
-    def test_the_list_takes_note_first(self, rested, receiver) -> None:
-        """Then it is sent; the stats hear of both."""
+    def test_the_stats_hear_of_it_before_the_list(self, rested, receiver) -> None:
+        """So it is healed, whatever ends the delivery; the list takes note before it is sent."""
         assert run(rested, number=2) is True
         to_list, to_stats = [f"signal list {name}" for name in ("send_again", "delivered")], "signal stats observe"
-        assert rested.sent() == [to_list[0], to_stats, to_list[1], to_stats]
+        assert rested.sent() == [to_stats, to_list[0], to_list[1], to_stats]
         assert (rested.registry().processing, rested.registry().sends) == ("delivered", 2)
         assert len(receiver.posts) == 1
         assert [each["phase"] for each in reported(rested)] == ["pending", "delivered"]
@@ -360,11 +360,11 @@ class TestSendAgain:
         assert rested.times("signal list send_again") == pytest.approx([10, 11, 12], abs=0.05)
 
     def test_nothing_is_sent_that_the_stats_have_not_heard_of(self, rested, receiver) -> None:
-        """The attempt fails; when it is made again, the list has noted the delivery, and it is sent."""
+        """The attempt fails before the list is asked; when it is made again, it is asked and sent."""
         rested.fate = lambda call: FAILED if call.what == "signal stats observe" else DONE
         with pytest.raises(HubUnavailable):
             run(rested, number=2)
-        assert (receiver.posts, rested.registry().processing) == ([], "pending")
+        assert (receiver.posts, rested.registry().processing) == ([], "failed")
         rested.fate = lambda call: DONE
         assert run(rested, number=2) is True
         assert rested.count("signal list send_again") == 1

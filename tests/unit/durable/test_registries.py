@@ -992,6 +992,16 @@ class TestHeal:
         clock.advance(seconds=1)
         assert +client.stats().phases == {"off": 1}
 
+    def test_one_that_was_asked_for_but_whose_list_has_not_heard_is_delivered(self, client, caller, clock) -> None:
+        """Its delivery ended between the stats and the list: it is begun again, under the next number."""
+        birth = client.open(born(is_sent=True))
+        client.do("close", birth=dump(birth), by="user")
+        client.do("delivered", number=1, outcome="failed")
+        asked = replace(client.registry(), revision=client.registry().revision + 1, processing="pending")
+        caller.heal(ID, Standing.of(asked, clock.utc_now()))
+        (start,) = [call for call in client.calls if call.what == "start delivery"]
+        assert start.content["number"] == 2
+
     def test_a_closed_one_of_an_older_version_is_settled(self, client, caller, clock) -> None:
         """Also before its time: it was finished, and is pending; its items had been counted."""
         birth = client.open(born(is_sent=True))
