@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.load import Figures, adds, opens, peeks
 from bench.servers import PORTS, Server
-from devhost.orchestration import from_timestamp
+from devhost.protocol import from_timestamp
 from devhost.store import Query, Store
 from registry.clock import from_text
 from tests.e2e.test_crash import kill_under_load

@@ -2,29 +2,21 @@
 
 import argparse
 import asyncio
-import ipaddress
 import logging
 import os
 import signal
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
-from aiohttp import web
-
 from devhost.app import App
 from devhost.config import HostJson, read_host_json, use_local_settings
-from devhost.host import Host
-from devhost.http import Front, Route, routes, server
 from devhost.loading import AppError, load
+from devhost.running import Running, running
 from devhost.store import Store, StoreError
 from devhost.unkind import Rates, Unkind
-from devhost.unkind_host import UnkindHost
 
-SHUTDOWN_SECONDS = 5.0
-"""How long what is being served has to come to its end."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -36,9 +28,8 @@ def main() -> int:
         use_local_settings(options.app)
         app = load(options.app)
         config = read_host_json(options.app)
-        table = routes(app.http, config.route_prefix)
         store = _open_store(options.data or options.app / ".devhost")
-        asyncio.run(_serve(app, table, store, config, options))
+        asyncio.run(_serve(app, store, config, options))
     except (AppError, StoreError, ValueError, OSError) as error:
         print(f"devhost: {error}", file=sys.stderr)
         return 1
@@ -87,43 +78,27 @@ def _open_store(folder: Path) -> Store:
     return Store(folder / "taskhub.db")
 
 
-async def _serve(app: App, table: list[Route], store: Store, config: HostJson, options: argparse.Namespace) -> NoReturn:
+async def _serve(app: App, store: Store, config: HostJson, options: argparse.Namespace) -> NoReturn:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
     unkind = None if options.unkind is None else Unkind(options.unkind, Rates(clock_off=0))
-    host = _host(app, store, config, unkind)
-    front = Front(host, table)
-    runner = web.ServerRunner(server(front), shutdown_timeout=SHUTDOWN_SECONDS)
-    await runner.setup()
-    site = web.TCPSite(runner, options.host, options.port)
-    await site.start()
-    port = runner.addresses[0][1]
-    front.origin = f"http://{_reachable(options.host)}:{port}"
-    host.start(front.origin)
-    if unkind:
-        print(f"devhost: unkind, with seed {options.unkind}: expect what goes wrong on Azure now and then", flush=True)
-    _print_functions(app, table, front.origin)
-    await stop.wait()
-    print("devhost: stopping", flush=True)
-    for number in STOP_SIGNALS:
-        loop.remove_signal_handler(number)
-        signal.signal(number, _end_at_once)
-    await front.drain(SHUTDOWN_SECONDS)
-    await runner.cleanup()
-    await host.stop()
+    async with running(app, store, options.port, address=options.host, config=config, unkind=unkind) as served:
+        if unkind:
+            print(
+                f"devhost: unkind, with seed {options.unkind}: expect what goes wrong on Azure now and then", flush=True
+            )
+        _print_functions(app, served)
+        await stop.wait()
+        print("devhost: stopping", flush=True)
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, _end_at_once)
     if unkind:
         print(f"devhost: was unkind: {_counted(unkind)}")
     # A function that is stuck in its thread would keep the process; what it does is not committed, and happens again.
     sys.stdout.flush()
     os._exit(0)
-
-
-def _host(app: App, store: Store, config: HostJson, unkind: Unkind | None) -> Host:
-    def clock() -> datetime:
-        return datetime.now(UTC)
-
-    return UnkindHost(app, store, clock, unkind, config) if unkind else Host(app, store, clock, config)
 
 
 def _counted(unkind: Unkind) -> str:
@@ -132,31 +107,20 @@ def _counted(unkind: Unkind) -> str:
     return ", ".join(f"{names[name]} {count}" for name, count in unkind.counts.most_common()) or "nothing went wrong"
 
 
-def _reachable(host: str) -> str:
-    """An address, as a URL has it, under which this machine reaches what listens on `host`."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host  # a name
-    if address.is_unspecified:
-        address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
-    return f"[{address}]" if address.version == 6 else str(address)
-
-
 def _end_at_once(number: int, frame: object) -> None:
     """On a second signal: what is not committed happens again, so that nothing is lost."""
     os._exit(128 + number)
 
 
-def _print_functions(app: App, table: list[Route], origin: str) -> None:
+def _print_functions(app: App, served: Running) -> None:
     """Say what `func start` says: each function, and where it is found."""
     print("\nFunctions:\n")
-    for route in table:
-        print(f"\t{route.function.name}: [{','.join(route.methods)}] {origin}{route.template}\n")
+    for route in served.table:
+        print(f"\t{route.function.name}: [{','.join(route.methods)}] {served.origin}{route.template}\n")
     for function in app.functions:
         if function not in app.http:
             print(f"\t{function.name}: {function.trigger['type']}\n")
-    print(f"devhost: ready on {origin}, stop with Ctrl-C", flush=True)
+    print(f"devhost: ready on {served.origin}, stop with Ctrl-C", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,19 +5,9 @@ import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from devhost.orchestration import Event, EventType, timestamp
+from devhost.protocol import Event, EventType, join, split, timestamp
 from devhost.store import NEVER, Activity, Instance, Message, Store, concerns_the_file
-from devhost.turns import (
-    ENDED,
-    DurableFunctions,
-    EntityTurn,
-    OneAtATime,
-    OrchestrationTurn,
-    begin,
-    event_message,
-    join,
-    split,
-)
+from devhost.turns import ENDED, DurableFunctions, EntityTurn, OneAtATime, OrchestrationTurn, begin, event_message
 
 DEFAULT_HUB = "devhost"
 CONTROL = {EventType.EXECUTION_SUSPENDED, EventType.EXECUTION_RESUMED}

@@ -7,15 +7,16 @@ import os
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
-from devhost.app import App, FunctionInfo, close_client_session, convert_in, convert_out
+from devhost.app import App
 from devhost.config import DEFAULTS, HostJson
+from devhost.dispatcher import Clock, Command, Dispatcher, Result
 from devhost.durable_http import poll
 from devhost.engine import Engine, Outcome
-from devhost.orchestration import HTTP_ACTIVITY, from_timestamp, timestamp
-from devhost.pump import Clock, Command, Pump, Result
+from devhost.invocation import FunctionInfo
+from devhost.protocol import HTTP_ACTIVITY, from_timestamp, timestamp
 from devhost.schedule import Schedule
+from devhost.sdk import close_client_session, convert_in, convert_out
 from devhost.store import Activity, Store, StoreError
-from devhost.webhooks import Call, Reply, client_binding, ended, handle, patience
 
 log = logging.getLogger("devhost")
 
@@ -25,8 +26,6 @@ RETRY_SECONDS = 1.0
 LONGEST_SLEEP = 60.0
 PAST_DUE_SECONDS = 1.0
 """A timer-triggered function that runs later than this is told so."""
-SHORTEST_INTERVAL = 0.05
-"""Seconds between two looks at an instance, whatever a request asks for."""
 
 
 class Host:
@@ -40,15 +39,17 @@ class Host:
         self._store = store
         self._clock = clock
         self._engine = engine or Engine(store, app.durable, config.hub_name)
-        self._pump = Pump(self._engine, clock, self._run_activities)
+        self._dispatcher = Dispatcher(self._engine, clock, self._run_activities)
         self._slots = asyncio.Semaphore(CONCURRENT_ACTIVITIES)
         self._running: dict[asyncio.Task[None], None] = {}  # in order, so that nothing depends on addresses
         self.client = ""
-        """What a durableClient parameter gets; known once the host has an address."""
 
-    def start(self, origin: str) -> None:
-        """Go to work: overdue timers fire, and activities that had not completed run again."""
-        self.client = client_binding(origin, self._engine.hub)
+    def start(self, client: str) -> None:
+        """Go to work: overdue timers fire, and activities that had not completed run again.
+
+        `client` is what a durableClient parameter gets.
+        """
+        self.client = client
         self._go_on()
 
     async def stop(self) -> None:
@@ -60,14 +61,14 @@ class Host:
     def _go_on(self) -> None:
         """Go on from what the task hub holds."""
         self._run_activities(self._store.activities())
-        self._pump.start()
+        self._dispatcher.start()
         for function in self.app.timers:
             self._spawn(self._keep_schedule(function))
 
     def _halt(self) -> None:
         for task in list(self._running):
             task.cancel()
-        self._pump.stop()
+        self._dispatcher.stop()
 
     async def invoke(self, function: FunctionInfo, argument: Any, headers: Mapping[str, str] | None = None) -> Any:
         """Call a function, but not an orchestrator or entity; `headers` are those of the request that triggers it."""
@@ -77,24 +78,9 @@ class Host:
         """Run a timer-triggered function out of its turn."""
         await self._run_timer(function, Schedule(function.name, function.trigger["schedule"]), past_due=False)
 
-    async def manage(self, call: Call) -> Reply:
-        """Serve a request to the Durable management API. Raises StoreError."""
-        reply = await self._pump.submit(lambda engine, now: handle(engine, call, now))
-        wait = patience(call)
-        if reply.awaited is None or wait is None:
-            return reply
-        return await self._end_of(reply.awaited, call, *wait) or reply
-
-    async def _end_of(self, id: str, call: Call, seconds: float, interval: float) -> Reply | None:
-        """The reply once an instance has ended, or None if that takes too long."""
-        loop = asyncio.get_running_loop()
-        give_up = loop.time() + seconds
-        while (reply := await self._pump.submit(lambda engine, now: ended(engine, call, id))) is None:
-            remaining = give_up - loop.time()
-            if remaining <= 0:
-                break
-            await asyncio.sleep(min(max(interval, SHORTEST_INTERVAL), remaining))
-        return reply
+    async def submit(self, command: Command[Result]) -> Result:
+        """Run a command on the task hub; returns its result once that is committed. Raises StoreError."""
+        return await self._dispatcher.submit(command)
 
     def _run_activities(self, activities: list[Activity]) -> None:
         for activity in activities:
@@ -117,7 +103,7 @@ class Host:
         """Carry a command out, as soon as the store can be written."""
         while True:
             try:
-                return await self._pump.submit(command)
+                return await self._dispatcher.submit(command)
             except StoreError:
                 await asyncio.sleep(RETRY_SECONDS)
 

@@ -13,8 +13,10 @@ from types import ModuleType
 
 from azure.functions.decorators.function_app import Function, FunctionRegister
 
-from devhost.app import App, FunctionInfo, remember_moments
+from devhost.app import App
+from devhost.invocation import FunctionInfo
 from devhost.schedule import Schedule
+from devhost.sdk import remember_moments
 from devhost.signatures import SignatureError, check_signature, wants_context
 
 SUPPORTED = {

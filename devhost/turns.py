@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from devhost.orchestration import HTTP_ACTIVITY, Decisions, Event, EventType, OrchestrationError, decide, retries
+from devhost.protocol import HTTP_ACTIVITY, Event, EventType, OrchestrationError, join, split
+from devhost.replay import Decisions, decide, retries
 from devhost.store import Activity, Instance, Message, RuntimeStatus, Store
 
 log = logging.getLogger("devhost")
@@ -74,17 +75,6 @@ def in_use(store: Store, id: str) -> str | None:
 def unknown_function(name: str, kind: str) -> OrchestrationError:
     """What is raised for a function that the app does not have, in the words of the real host."""
     return OrchestrationError(f"The function '{name}' doesn't exist, is disabled, or is not an {kind} function.")
-
-
-def join(events: tuple[Event, ...] | list[Event]) -> str:
-    """Events as the store has them."""
-    return ",".join(map(json.dumps, events))
-
-
-def split(*chunks: str) -> list[Event]:
-    """Events as `join` wrote them."""
-    events: list[Event] = json.loads(f"[{','.join(chunks)}]")
-    return events
 
 
 def begin(store: Store, instance: Instance, version: str) -> None:

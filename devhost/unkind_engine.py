@@ -9,11 +9,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from devhost.dispatcher import Clock
 from devhost.engine import Engine
-from devhost.orchestration import EventType, OrchestrationError, from_timestamp, timestamp
-from devhost.pump import Clock
+from devhost.protocol import EventType, OrchestrationError, from_timestamp, split, timestamp
 from devhost.store import Instance, Message, Store
-from devhost.turns import ENDED, DurableFunctions, EntityTurn, OrchestrationTurn, split
+from devhost.turns import ENDED, DurableFunctions, EntityTurn, OrchestrationTurn
 from devhost.unkind import Unkind
 
 BEFORE_ITS_START = 1.0

@@ -1,27 +1,24 @@
-"""An unkind host: workers die, it dies itself and comes back, its management API fails, all as `unkind.py` decides."""
+"""An unkind host: workers die, it dies itself and comes back, all as `unkind.py` decides."""
 
 import asyncio
-import json
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from devhost.app import App, FunctionInfo
+from devhost.app import App
 from devhost.config import HostJson
+from devhost.dispatcher import Clock, Command, Dispatcher, Result
 from devhost.host import Host
-from devhost.orchestration import timestamp
-from devhost.pump import Clock, Pump, Result
+from devhost.invocation import FunctionInfo
+from devhost.protocol import timestamp
 from devhost.store import Activity, Query, Store, StoreError
 from devhost.unkind import Unkind
 from devhost.unkind_engine import EXIT, MOST_IN_HAND, SlowPost, UnkindEngine, clock_skew
-from devhost.webhooks import Call, Reply
 
 LOOK_SECONDS, LOOKS = 0.02, 100
 """How often somebody who is going to do harm looks whether this is the moment, and how many times."""
-ERROR = Reply(500, json.dumps({"Message": "Something went wrong while processing your request"}))
 
 
 class WorkerDied(Exception):
@@ -36,7 +33,7 @@ class HostDied(asyncio.CancelledError):
 
 
 class UnkindHost(Host):
-    """A host whose workers die, which dies itself and comes back, and whose management API is unreliable."""
+    """A host whose workers die, and which dies itself and comes back."""
 
     def __init__(
         self,
@@ -63,10 +60,10 @@ class UnkindHost(Host):
         self._not_before: dict[int, float] = {}
         """When activities that a dead host had in hand may run, by their seq and the loop's time."""
 
-    def start(self, origin: str) -> None:
+    def start(self, client: str) -> None:
         self._usual_factory = self._loop.get_task_factory()
         self._loop.set_task_factory(self._make_task)
-        super().start(origin)
+        super().start(client)
         for misfortune in (
             self._now_and_then("worker_deaths_a_minute", lambda: self._worker.is_busy, self._worker_dies),
             self._now_and_then("host_deaths_a_minute", self._has_messages, self._die),
@@ -96,30 +93,16 @@ class UnkindHost(Host):
                     raise
             await asyncio.sleep(self.unkind.again_seconds())
 
-    async def manage(self, call: Call) -> Reply:
-        """Serve a request to the Durable management API. Raises StoreError, or HostDied."""
-        self._check_is_up()
-        return await until(self._life, self._manage(call))
+    async def submit(self, command: Command[Result]) -> Result:
+        """Run a command on the task hub. Raises StoreError, or HostDied."""
+        return await self.while_it_lives(super().submit(command))
 
-    async def _manage(self, call: Call) -> Reply:
-        kind = call.path.strip("/").split("/")
-        trouble = self.unkind.trouble(is_read=call.method == "GET" and kind[0] == "entities" and len(kind) > 2)
-        await asyncio.sleep(self.unkind.answer_seconds())
-        if trouble == "before":
-            return ERROR
-        if call.method == "GET" and kind in (["instances"], ["entities"]):
-            call = self._cut_short(call)
-        reply = await super().manage(call)
-        await asyncio.sleep(self.unkind.answer_seconds())
-        return ERROR if trouble == "after" else reply
-
-    def _cut_short(self, call: Call) -> Call:
-        most, asked = self.unkind.page(), call.query.get("top", "")
-        if most is None:
-            return call
-        if asked.isdecimal():
-            most = min(most, int(asked))
-        return replace(call, query=call.query | {"top": str(most)})
+    async def while_it_lives(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Await work. Raises HostDied where the host is dead, or dies meanwhile."""
+        if self._life.done():
+            work.close()
+            raise HostDied
+        return await until(self._life, work)
 
     def _run_activities(self, activities: list[Activity]) -> None:
         now = self._loop.time()
@@ -173,7 +156,7 @@ class UnkindHost(Host):
         await asyncio.sleep(self.unkind.down_seconds())
         self.starts.append(self._clock())
         self._life = self._loop.create_future()
-        self._pump = Pump(self._engine, self._clock, self._run_activities)
+        self._dispatcher = Dispatcher(self._engine, self._clock, self._run_activities)
         self._go_on()
 
     def _leave_behind(self) -> None:
@@ -190,7 +173,7 @@ class UnkindHost(Host):
         running = self._store.instances(Query(statuses=("Pending", "Running"), limit=MOST_IN_HAND))
         if running:
             victim = self.unkind.choose(running).id
-            order = self._pump.submit(lambda engine, now: engine.terminate(victim, "An operator was here."))
+            order = self._dispatcher.submit(lambda engine, now: engine.terminate(victim, "An operator was here."))
             with suppress(StoreError, HostDied):
                 await until(self._life, order)
 

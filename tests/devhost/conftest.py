@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 from azure.durable_functions import DurableOrchestrationClient
 
-from devhost.webhooks import client_binding
+from devhost.server.management import client_binding
 from tests.devhost.sample_host import ORIGIN, SampleHost
 
 

@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl, urlsplit
 from devhost.app import App
 from devhost.engine import Engine, Outcome
 from devhost.loading import index
-from devhost.orchestration import from_timestamp, timestamp
+from devhost.protocol import from_timestamp, timestamp
+from devhost.server.management import PREFIX, Call, Reply, handle
 from devhost.store import Store
-from devhost.webhooks import PREFIX, Call, Reply, handle
 from tests.clock import FakeClock
 from tests.devhost.sample_app import make_app
 

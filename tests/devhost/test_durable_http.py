@@ -11,8 +11,8 @@ from devhost.durable_http import poll
 from devhost.engine import Outcome
 from devhost.host import Host
 from devhost.loading import index
+from devhost.server.management import Call, Management
 from devhost.store import Store
-from devhost.webhooks import Call
 from tests.clock import FakeClock
 from tests.devhost.sample_app import make_app
 
@@ -60,9 +60,9 @@ def test_an_orchestrator_calls_http(pending) -> None:
         async with Server(pending) as server:
             store, clock = Store(None), FakeClock()
             host = Host(index(make_app()), store, clock.utc_now)
-            host.start("http://test")
+            host.start("")
             given = json.dumps(json.dumps({"uri": f"{server.url}/wrap", "content": {"gift": "Bike"}}))
-            await host.manage(Call("POST", "orchestrators/calls/a", "http://test", body=given))
+            await Management(host).answer(Call("POST", "orchestrators/calls/a", "http://test", body=given))
             response = await outcome(host, store, "a")
             assert (response["statusCode"], json.loads(response["content"])) == (200, {"wrapped": True})
             assert response["headers"]["X-Done"] == "1"
@@ -80,9 +80,9 @@ def test_a_crash_while_polling_does_not_send_the_request_again() -> None:
         async with Server(1, retry_after=1) as server:
             store = Store(None)
             host = Host(index(make_app()), store, FakeClock().utc_now)
-            host.start("http://test")
+            host.start("")
             given = json.dumps(json.dumps({"uri": f"{server.url}/wrap", "content": "x"}))
-            await host.manage(Call("POST", "orchestrators/calls/a", "http://test", body=given))
+            await Management(host).answer(Call("POST", "orchestrators/calls/a", "http://test", body=given))
             for _ in range(500):
                 if "GET" in store.activities()[0].input:
                     break
@@ -91,7 +91,7 @@ def test_a_crash_while_polling_does_not_send_the_request_again() -> None:
             await host.stop()
             assert [method for method, _, _ in server.asked] == ["POST"]
             again = Host(index(make_app()), store, FakeClock().utc_now)
-            again.start("http://test")
+            again.start("")
             assert (await outcome(again, store, "a"))["statusCode"] == 200
             assert [method for method, _, _ in server.asked] == ["POST", "GET"]
             await again.stop()
@@ -105,9 +105,9 @@ def test_a_call_that_gets_no_answer_fails() -> None:
     async def scenario() -> None:
         store = Store(None)
         host = Host(index(make_app()), store, FakeClock().utc_now)
-        host.start("http://test")
+        host.start("")
         given = json.dumps(json.dumps({"uri": "http://127.0.0.1:1/", "content": None}))
-        await host.manage(Call("POST", "orchestrators/calls/a", "http://test", body=given))
+        await Management(host).answer(Call("POST", "orchestrators/calls/a", "http://test", body=given))
         assert "BuiltIn::HttpActivity' failed: ClientConnectorError" in await outcome(host, store, "a")
         assert store.instance("a").status == "Failed"
         await host.stop()

@@ -7,8 +7,8 @@ import pytest
 from devhost.app import App
 from devhost.engine import Engine, Outcome
 from devhost.loading import index
+from devhost.server.management import Call
 from devhost.store import Store
-from devhost.webhooks import Call
 from tests.devhost.sample_app import make_app
 from tests.devhost.sample_host import ORIGIN, SampleHost
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import azure.durable_functions as df
 from azure.durable_functions.models.actions.ActionType import ActionType
 
-from devhost import orchestration
+from devhost import protocol
 
 HERE = Path(__file__).parent
 TABLE = (HERE.parent.parent / "devhost" / "README.md").read_text()
@@ -21,7 +21,7 @@ def test_every_row_points_at_a_test_that_exists() -> None:
 
 def test_every_action_of_the_sdk_is_supported() -> None:
     """Nothing that the SDK can emit is missing."""
-    assert {int(action) for action in ActionType} == {int(action) for action in orchestration.ActionType}
+    assert {int(action) for action in ActionType} == {int(action) for action in protocol.ActionType}
 
 
 def test_every_call_of_an_orchestration_context_is_in_the_table() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from devhost.host import Host
 from devhost.loading import index
+from devhost.server.management import Call, Management
 from devhost.store import Activity, Store, StoreError
-from devhost.webhooks import Call
 from tests.devhost.sample_app import make_app
 
 
@@ -26,9 +26,9 @@ def test_activities_that_had_not_completed_run_again_at_the_start(tmp_path) -> N
     async def begin() -> None:
         host = make_host(Store(path), runs)
         host._run_activities = lambda activities: None  # the host dies before it runs one
-        host._pump._on_scheduled = host._run_activities
-        host.start("http://test")
-        await host.manage(Call("POST", "orchestrators/fan_out/a", "http://test", body=json.dumps("[3, 4]")))
+        host._dispatcher._on_scheduled = host._run_activities
+        host.start("")
+        await Management(host).answer(Call("POST", "orchestrators/fan_out/a", "http://test", body=json.dumps("[3, 4]")))
         await host.stop()
 
     asyncio.run(begin())
@@ -38,7 +38,7 @@ def test_activities_that_had_not_completed_run_again_at_the_start(tmp_path) -> N
 
     async def again() -> None:
         host = make_host(store, runs)
-        host.start("http://test")
+        host.start("")
         for _ in range(1000):
             outputs.append(store.instance("a").output)
             if outputs[-1]:
@@ -72,15 +72,15 @@ def test_an_outcome_waits_until_it_can_be_written(monkeypatch) -> None:
         store = Store(None)
         host = make_host(store, [])
         activity = store.schedule(Activity("a", "e", 0, "square", "3"))
-        submit, failures = host._pump.submit, [StoreError("full"), StoreError("full")]
+        submit, failures = host._dispatcher.submit, [StoreError("full"), StoreError("full")]
 
         async def failing(command):
             if failures:
                 raise failures.pop()
             return await submit(command)
 
-        monkeypatch.setattr(host._pump, "submit", failing)
-        host._pump.start()
+        monkeypatch.setattr(host._dispatcher, "submit", failing)
+        host._dispatcher.start()
         await host._run_activity(activity)
         assert store.activities() == []
         await host.stop()
@@ -109,7 +109,7 @@ class Scheduled:
         """Start at the first moment, let the others come, and stop; what each run was told."""
         self.now = moments[0]
         host = Host(self._app, self._store, clock=lambda: self.now)
-        host.start("http://test")
+        host.start("")
         for moment in moments:
             self.now = moment
             await asyncio.sleep(0.1)  # for a function that runs in a thread
@@ -166,19 +166,22 @@ def test_a_start_that_waits_for_the_end() -> None:
 
     async def scenario() -> None:
         host = make_host(Store(None), [])
-        host.start("http://test")
+        host.start("")
         waits = {"timeout": "5", "pollingInterval": "0.1"}
-        done = await host.manage(Call("POST", "orchestrators/fan_out", "http://test", waits, json.dumps("[3, 4]")))
+        management = Management(host)
+        done = await management.answer(
+            Call("POST", "orchestrators/fan_out", "http://test", waits, json.dumps("[3, 4]"))
+        )
         assert (done.status, done.body) == (200, "25")
-        failed = await host.manage(Call("POST", "orchestrators/broken", "http://test", waits))
+        failed = await management.answer(Call("POST", "orchestrators/broken", "http://test", waits))
         assert json.loads(failed.body)["runtimeStatus"] == "Failed"
         began = time.monotonic()
         impatient = {"timeout": "0.1", "pollingInterval": "0.01"}
-        pending = await host.manage(Call("POST", "orchestrators/two_events", "http://test", impatient))
+        pending = await management.answer(Call("POST", "orchestrators/two_events", "http://test", impatient))
         assert pending.status == 202
         assert time.monotonic() - began >= 0.1
         endless = {"timeout": "inf", "pollingInterval": "nan"}
-        assert (await host.manage(Call("POST", "orchestrators/two_events", "http://test", endless))).status == 202
+        assert (await management.answer(Call("POST", "orchestrators/two_events", "http://test", endless))).status == 202
         await host.stop()
 
     asyncio.run(scenario())

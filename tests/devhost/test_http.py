@@ -5,8 +5,8 @@ import azure.functions as func
 import pytest
 import requests
 
-from devhost.http import routes
 from devhost.loading import AppError, index
+from devhost.server.routing import routes
 from tests.devhost.sample_app import make_app
 from tests.devhost.server import serving
 
@@ -135,7 +135,7 @@ def test_a_request_leaves_one_line_without_query_and_parameters(origin, caplog) 
 
 def test_a_body_that_is_too_large_is_refused(origin, monkeypatch) -> None:
     """413, and the host goes on."""
-    monkeypatch.setattr("devhost.http.LARGEST_BODY", 1000)
+    monkeypatch.setattr("devhost.server.http.LARGEST_BODY", 1000)
     assert requests.post(f"{origin}/api/echo/a", data=b"x" * 1001).status_code == 413
     assert requests.post(f"{origin}/api/echo/a", data=b"x" * 1000).status_code == 201
 

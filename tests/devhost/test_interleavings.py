@@ -13,7 +13,7 @@ import pytest
 from devhost.app import App
 from devhost.engine import Outcome
 from devhost.loading import index
-from devhost.webhooks import Call
+from devhost.server.management import Call
 from tests.devhost.sample_host import ORIGIN, EngineHost
 
 FAILURES = 2

@@ -8,7 +8,7 @@ import azure.durable_functions as df
 import pytest
 from azure.durable_functions import OrchestrationRuntimeStatus
 
-from devhost.webhooks import CONTINUATION, Call
+from devhost.server.management import CONTINUATION, Call
 from tests.clock import START
 from tests.devhost.sample_host import ORIGIN, SampleHost
 

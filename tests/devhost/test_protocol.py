@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from devhost.webhooks import Call
+from devhost.server.management import Call
 from tests.devhost.sample_host import ORIGIN
 
 

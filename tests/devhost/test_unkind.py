@@ -17,10 +17,10 @@ import requests
 from devhost import unkind, unkind_engine, unkind_host
 from devhost.config import HostJson
 from devhost.loading import index
+from devhost.server.management import CONTINUATION, PREFIX
 from devhost.store import Query, Store
 from devhost.turns import event_message
 from devhost.unkind import Rates, Unkind
-from devhost.webhooks import CONTINUATION, PREFIX
 from tests.devhost.server import serving
 from tests.support.call import Unanswered
 from tests.support.virtual import ORIGIN, START, VirtualHost

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import pytest
 from azure.durable_functions import EntityId, OrchestrationRuntimeStatus
 
-from devhost.webhooks import PREFIX, Call
+from devhost.server.management import PREFIX, Call
 from tests.devhost.sample_host import ORIGIN
 
 

@@ -11,7 +11,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from devhost.orchestration import SCHEDULING, Action, Event, EventType, decide
+from devhost.protocol import SCHEDULING, Action, Event, EventType
+from devhost.replay import decide
 from devhost.turns import STATE_IN_ERROR, RawFunction
 
 FOLDER = Path(__file__).parent / "histories"

@@ -6,7 +6,7 @@ import azure.durable_functions as df
 import pytest
 
 from devhost.app import App
-from devhost.orchestration import OrchestrationError
+from devhost.protocol import OrchestrationError
 from registry.durable.names import LIFE, SETTLE
 from tests.replay.record import LIVES, record, version
 from tests.replay.recording import FOLDER, read, replay, save

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from devhost.server.management import Call, Reply
 from devhost.unkind import Rates
-from devhost.webhooks import Call, Reply
 from tests.scenarios.world import ERROR, Receiver, answering, host_with, peek, processing, stats, terminate
 from tests.support.virtual import START, VirtualHost
 

@@ -10,9 +10,9 @@ from unittest.mock import patch
 
 import standardwebhooks
 
+from devhost.server.management import Call, Reply
 from devhost.store import Store
 from devhost.unkind import Rates, Unkind
-from devhost.webhooks import Call, Reply
 from tests.receiver import SECRET
 from tests.support.call import Answer
 from tests.support.virtual import VirtualHost
@@ -109,13 +109,13 @@ def terminate(host: VirtualHost, instance: str) -> None:
 @contextmanager
 def answering(host: VirtualHost, decide: Callable[[Call], Reply | None]) -> Iterator[None]:
     """Have the management API answer in the block as `decide` says, instead of doing anything; None is as usual."""
-    usual = host.host.manage
+    usual = host.management.answer
 
-    async def manage(call: Call) -> Reply:
+    async def answer(call: Call) -> Reply:
         reply = decide(call)
         return await usual(call) if reply is None else reply
 
-    with patch.object(host.host, "manage", manage):
+    with patch.object(host.management, "answer", answer):
         yield
 
 

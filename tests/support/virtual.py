@@ -46,14 +46,15 @@ from yarl import URL
 
 from devhost.app import App
 from devhost.config import HostJson, read_host_json
-from devhost.host import Host
-from devhost.http import Front, routes
 from devhost.loading import index, load
+from devhost.running import compose
+from devhost.server.http import Front
+from devhost.server.management import CONTINUATION, PREFIX, Call, client_binding
+from devhost.server.routing import routes
 from devhost.store import Store
 from devhost.unkind import Unkind
 from devhost.unkind_engine import clock_skew
-from devhost.unkind_host import HostDied, UnkindHost
-from devhost.webhooks import CONTINUATION, PREFIX, Call
+from devhost.unkind_host import HostDied
 from tests.support.call import Answer, Unanswered
 
 Result = TypeVar("Result")
@@ -369,17 +370,12 @@ class VirtualHost:
         # The SDK's own session would look after sockets every two seconds.
         http_utils._session_lock = asyncio.Lock()
         http_utils._client_session = aiohttp.ClientSession(connector=aiohttp.BaseConnector())
-        self.host = self._make_host(config)
-        self._front = Front(self.host, routes(self.app.http, config.route_prefix))
-        self._front.origin = ORIGIN
-        self.host.start(ORIGIN)
-
-    def _make_host(self, config: HostJson) -> Host:
-        app = self._chosen_functions()
-        if self._unkind is None:
-            return Host(app, self.store, self.now, config)
         load_again = None if isinstance(self._app, App) else self._load_again
-        return UnkindHost(app, self.store, self.now, self._unkind, config, load_again)
+        app = self._chosen_functions()
+        self.host, self.management = compose(app, self.store, config, self.now, self._unkind, load_again)
+        self._front = Front(self.host, self.management, routes(self.app.http, config.route_prefix))
+        self._front.origin = ORIGIN
+        self.host.start(client_binding(ORIGIN, config.hub_name))
 
     async def _end(self) -> None:
         with patch.object(Store, "close"):  # it may be given to the next host
@@ -446,7 +442,7 @@ class VirtualHost:
             continuation=headers.get(CONTINUATION, ""),
         )
         self.costs[_name(call)] += 1
-        reply = await self.host.manage(call)
+        reply = await self.management.answer(call)
         return InMemoryResponse(reply.status, method, url, reply.body.encode(), reply.headers)
 
     def _received(self, method: str, url: URL, headers: Mapping[str, str], body: bytes) -> int | Awaitable[int]:

@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 from azure.functions import HttpRequest, HttpResponse
 
-from devhost.app import App, FunctionInfo
+from devhost.app import App
+from devhost.invocation import FunctionInfo
 from tests.support.call import Answer
 
 if sys.version_info < (3, 13):

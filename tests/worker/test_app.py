@@ -16,9 +16,10 @@ from azure.durable_functions.models.utils import http_utils
 from azure.functions import HttpRequest
 
 import function_app
-from devhost.app import App, close_client_session
+from devhost.app import App
 from devhost.config import read_host_json
-from devhost.webhooks import client_binding
+from devhost.sdk import close_client_session
+from devhost.server.management import client_binding
 from registry import settings
 from tests.e2e.process import ROOT, Devhost
 from tests.receiver import SECRET

@@ -6,9 +6,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -16,79 +14,19 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from azure.functions import meta
 
-from devhost.app import HTTP_METHODS, FunctionInfo, convert_in, convert_out
 from devhost.host import Host
-from devhost.loading import AppError
+from devhost.sdk import convert_in, convert_out
+from devhost.server.management import CONTINUATION, PREFIX, Call, Management
+from devhost.server.routing import ENCODED_SLASH, Route
 from devhost.store import StoreError
-from devhost.webhooks import CONTINUATION, PREFIX, Call
 
 log = logging.getLogger("devhost")
 requests_log = logging.getLogger("devhost.requests")
 
 LARGEST_BODY = 100 * 1024 * 1024
 """Bytes; what Azure Functions accepts by default."""
-CONSTRAINTS = {
-    "int": r"-?\d{1,10}",
-    "long": r"-?\d{1,19}",
-    "bool": r"(?i:true|false)",
-    "alpha": r"[A-Za-z]*",
-    "guid": r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
-}
-"""Route constraints of ASP.NET that devhost knows."""
 HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 """A Host header, which becomes part of the URL that a function sees; others are refused."""
-ENCODED_SLASH = re.compile("%2F", re.IGNORECASE)
-"""Stays encoded, as in ASP.NET: it separates no segments."""
-PARAMETER = re.compile(r"\{(?P<rest>\*{0,2})(?P<name>\w+)(:(?P<constraint>[^?}]+))?(?P<optional>\?)?\}")
-
-
-@dataclass(frozen=True)
-class Route:
-    """Where an HTTP-triggered function is found."""
-
-    template: str
-    methods: tuple[str, ...]
-    function: FunctionInfo
-    pattern: re.Pattern[str]
-
-    @property
-    def precedence(self) -> tuple[bool, ...]:
-        """Sorts literal segments before parameters."""
-        return tuple("{" in segment for segment in self.template.split("/"))
-
-
-def routes(functions: Iterable[FunctionInfo], prefix: str) -> list[Route]:
-    """The routes of the functions, in the order in which they are tried. Raises AppError for what is not supported."""
-    return sorted((_route(each, prefix) for each in functions), key=lambda route: route.precedence)
-
-
-def _route(function: FunctionInfo, prefix: str) -> Route:
-    path = function.trigger.get("route") or function.name
-    template = "/".join(part.strip("/") for part in (prefix, path) if part.strip("/"))
-    methods = tuple(str(method) for method in function.trigger.get("methods") or HTTP_METHODS)
-    return Route(f"/{template}", methods, function, _pattern(function.name, template))
-
-
-def _pattern(function: str, template: str) -> re.Pattern[str]:
-    """A pattern for the path, of which only the literal parts match in any letter case."""
-    pattern = ""
-    for segment in template.split("/"):
-        parameter = PARAMETER.fullmatch(segment)
-        if parameter is None:
-            if "{" in segment or "}" in segment:
-                raise AppError(f"function {function} has a route that devhost does not support: {template}")
-            pattern += f"/(?i:{re.escape(segment)})"
-            continue
-        constraint = parameter["constraint"]
-        if constraint is not None and constraint not in CONSTRAINTS:
-            raise AppError(f"function {function} has a route constraint that devhost does not support: {constraint}")
-        value = ".*" if parameter["rest"] else CONSTRAINTS.get(constraint or "", "[^/]+")
-        named = f"/(?P<{parameter['name']}>{value})"
-        pattern += f"(?:{named})?" if parameter["optional"] or parameter["rest"] else named
-    try:
-        return re.compile(pattern + "/?")
-    except re.error as error:
-        raise AppError(f"function {function} has a route that devhost does not support: {template}") from error
 
 
 def server(front: Front) -> web.Server:
@@ -114,8 +52,9 @@ def _without_trace_of_bad_requests(record: logging.LogRecord) -> bool:
 class Front:
     """Serves the requests of an aiohttp server."""
 
-    def __init__(self, host: Host, routes: list[Route]) -> None:
+    def __init__(self, host: Host, management: Management, routes: list[Route]) -> None:
         self._host = host
+        self._management = management
         self._routes = routes
         self._serving = 0
         self._idle = asyncio.Event()
@@ -167,7 +106,7 @@ class Front:
             continuation=request.headers.get(CONTINUATION, ""),
         )
         try:
-            reply = await self._host.manage(call)
+            reply = await self._management.answer(call)
         except StoreError as error:
             return web.json_response({"Message": str(error)}, status=500)
         content_type = "application/json" if reply.body else None

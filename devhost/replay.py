@@ -15,83 +15,24 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import IntEnum
 from functools import partial
 from typing import Any
 
-Event = dict[str, Any]
-Action = dict[str, Any]
+from devhost.protocol import (
+    FAILURES,
+    HTTP_ACTIVITY,
+    SCHEDULING,
+    Action,
+    ActionType,
+    Event,
+    EventType,
+    OrchestrationError,
+    from_timestamp,
+    timestamp,
+)
 
 ENTITY_REQUESTS = uuid.UUID("0b1e3f6e-6f57-4a8f-9c1d-6f8f1f5a3c11")
 """Name space of the ids of entity requests, which are derived so that a replay makes the same ones."""
-
-
-class EventType(IntEnum):
-    """Types of history events (DurableTask.Core.History.EventType)."""
-
-    EXECUTION_STARTED = 0
-    EXECUTION_COMPLETED = 1
-    EXECUTION_TERMINATED = 3
-    TASK_SCHEDULED = 4
-    TASK_COMPLETED = 5
-    TASK_FAILED = 6
-    SUB_ORCHESTRATION_CREATED = 7
-    SUB_ORCHESTRATION_COMPLETED = 8
-    SUB_ORCHESTRATION_FAILED = 9
-    TIMER_CREATED = 10
-    TIMER_FIRED = 11
-    ORCHESTRATOR_STARTED = 12
-    ORCHESTRATOR_COMPLETED = 13
-    EVENT_SENT = 14
-    EVENT_RAISED = 15
-    GENERIC = 17
-    EXECUTION_SUSPENDED = 19
-    EXECUTION_RESUMED = 20
-
-
-class ActionType(IntEnum):
-    """Types of actions (AsyncActionType in the Durable extension)."""
-
-    CALL_ACTIVITY = 0
-    CALL_ACTIVITY_WITH_RETRY = 1
-    CALL_SUB_ORCHESTRATOR = 2
-    CALL_SUB_ORCHESTRATOR_WITH_RETRY = 3
-    CONTINUE_AS_NEW = 4
-    CREATE_TIMER = 5
-    WAIT_FOR_EXTERNAL_EVENT = 6
-    CALL_ENTITY = 7
-    CALL_HTTP = 8
-    SIGNAL_ENTITY = 9
-    WHEN_ANY = 11
-    WHEN_ALL = 12
-
-
-SCHEDULING = {
-    EventType.TASK_SCHEDULED,
-    EventType.SUB_ORCHESTRATION_CREATED,
-    EventType.TIMER_CREATED,
-    EventType.EVENT_SENT,
-}
-"""Events that an action leaves in the history."""
-FAILURES = {EventType.TASK_FAILED, EventType.SUB_ORCHESTRATION_FAILED}
-HTTP_ACTIVITY = "BuiltIn::HttpActivity"
-"""The activity that call_http comes to."""
-MOMENT = "%Y-%m-%dT%H:%M:%S.%fZ"
-"""How moments are written in histories and in the store, by the SDK and by devhost."""
-
-
-def timestamp(moment: datetime) -> str:
-    """Write a moment as histories and the store have it."""
-    return moment.strftime(MOMENT)
-
-
-def from_timestamp(text: str) -> datetime:
-    """Read what `timestamp` wrote."""
-    return datetime.strptime(text, MOMENT).replace(tzinfo=UTC)
-
-
-class OrchestrationError(Exception):
-    """What an orchestrator asked for cannot be done; the message says what and why. It fails the instance."""
 
 
 @dataclass

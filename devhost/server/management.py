@@ -4,6 +4,7 @@ of the Durable extension has them.
 https://learn.microsoft.com/azure/azure-functions/durable/durable-functions-http-api
 """
 
+import asyncio
 import base64
 import json
 import math
@@ -14,8 +15,9 @@ from typing import Any, get_args
 from urllib.parse import quote, unquote
 
 from devhost.engine import DEFAULT_HUB, Engine
-from devhost.histories import shown_history
-from devhost.orchestration import OrchestrationError, timestamp
+from devhost.host import Host
+from devhost.protocol import OrchestrationError, timestamp
+from devhost.server.histories import shown_history
 from devhost.store import Instance, Query, RuntimeStatus
 from devhost.turns import ENDED, check_instance_id, has_forbidden, in_use, unknown_function
 
@@ -23,6 +25,8 @@ PREFIX = "/runtime/webhooks/durabletask/"
 PAGE = 100
 """Instances or entities that a list shows at once, if the request names no other number."""
 CONTINUATION = "x-ms-continuation-token"
+SHORTEST_INTERVAL = 0.05
+"""Seconds between two looks at an instance, whatever a request asks for."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,32 @@ class Reply:
 
 
 Handler = Callable[[Engine, Call, datetime, str], Reply]
+
+
+class Management:
+    """The management API of a host's task hub."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    async def answer(self, call: Call) -> Reply:
+        """Do what a request asks, and answer it. Raises StoreError."""
+        reply = await self._host.submit(lambda engine, now: handle(engine, call, now))
+        wait = patience(call)
+        if reply.awaited is None or wait is None:
+            return reply
+        return await self._end_of(reply.awaited, call, *wait) or reply
+
+    async def _end_of(self, id: str, call: Call, seconds: float, interval: float) -> Reply | None:
+        """The reply once an instance has ended, or None if that takes too long."""
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + seconds
+        while (reply := await self._host.submit(lambda engine, now: ended(engine, call, id))) is None:
+            remaining = give_up - loop.time()
+            if remaining <= 0:
+                break
+            await asyncio.sleep(min(max(interval, SHORTEST_INTERVAL), remaining))
+        return reply
 
 
 def handle(engine: Engine, call: Call, now: datetime) -> Reply:

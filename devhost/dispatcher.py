@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from devhost.engine import Engine
-from devhost.orchestration import from_timestamp, timestamp
+from devhost.protocol import from_timestamp, timestamp
 from devhost.store import Activity, StoreError, concerns_the_file
 
 log = logging.getLogger("devhost")
@@ -29,7 +29,7 @@ LONGEST_WAIT = 60.0
 """Seconds; a wait ends at least this often, in case the clock was set."""
 
 
-class Pump:
+class Dispatcher:
     """Keeps an engine going, on the running event loop."""
 
     def __init__(self, engine: Engine, clock: Clock, on_scheduled: Callable[[list[Activity]], None]) -> None:

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from devhost.orchestration import EventType, OrchestrationError, decide
+from devhost.protocol import EventType, OrchestrationError
+from devhost.replay import decide
 
 STARTED = [
     {"EventType": EventType.ORCHESTRATOR_STARTED, "Timestamp": "2026-12-24T18:00:00.000000Z"},
@@ -237,7 +238,7 @@ def test_continue_as_new_keeps_what_nobody_waited_for() -> None:
 )
 def test_an_action_is_reached_when_the_one_before_it_completes(first, events) -> None:
     """Not earlier: ids are given in that order."""
-    from devhost.orchestration import _Walk
+    from devhost.replay import _Walk
 
     walk = _Walk([first, timer()], "execution")
     for event in STARTED:
@@ -250,7 +251,7 @@ def test_an_action_is_reached_when_the_one_before_it_completes(first, events) ->
 
 def test_an_event_that_comes_before_its_wait_is_kept() -> None:
     """And so are several of one name."""
-    from devhost.orchestration import _Walk
+    from devhost.replay import _Walk
 
     walk = _Walk([activity(), wait(), wait(), timer()], "execution")
     for event in [*STARTED, raised(), raised(), completed(0)]:

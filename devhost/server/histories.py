@@ -5,8 +5,7 @@ scheduled into what came of it, and names types and functions.
 import json
 from typing import Any
 
-from devhost.orchestration import Event, EventType
-from devhost.turns import split
+from devhost.protocol import Event, EventType, split
 
 NAMES = {
     EventType.SUB_ORCHESTRATION_CREATED: "SubOrchestrationInstanceCreated",

@@ -1,0 +1,103 @@
+"""The composition: an app on a task hub, served over HTTP."""
+
+import ipaddress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from devhost.app import App
+from devhost.config import DEFAULTS, HostJson
+from devhost.dispatcher import Clock
+from devhost.host import Host
+from devhost.server.http import Front, server
+from devhost.server.management import Management, client_binding
+from devhost.server.routing import Route, routes
+from devhost.server.unkind import UnkindManagement
+from devhost.store import Store
+from devhost.unkind import Unkind
+from devhost.unkind_host import UnkindHost
+
+SHUTDOWN_SECONDS = 5.0
+"""How long what is being served has to come to its end."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """What is running, and where."""
+
+    origin: str
+    """Its address, as http://host:port."""
+    host: Host
+    table: list[Route]
+
+
+def utc_now() -> datetime:
+    """The machine's clock."""
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def running(
+    app: App,
+    store: Store,
+    port: int = 0,
+    *,
+    address: str = "127.0.0.1",
+    config: HostJson = DEFAULTS,
+    clock: Clock = utc_now,
+    unkind: Unkind | None = None,
+    patience: float = SHUTDOWN_SECONDS,
+) -> AsyncIterator[Running]:
+    """Serve an app for the length of the block; port 0 is a free one.
+
+    At the end of the block, requests that are being served have `patience` seconds to be answered; then the store is
+    closed. Raises AppError for routes that are not supported, and OSError where the port cannot be had.
+    """
+    table = routes(app.http, config.route_prefix)
+    host, management = compose(app, store, config, clock, unkind)
+    front = Front(host, management, table)
+    runner = web.ServerRunner(server(front), shutdown_timeout=patience)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, address, port).start()
+        front.origin = f"http://{_reachable(address)}:{runner.addresses[0][1]}"
+        host.start(client_binding(front.origin, config.hub_name))
+        yield Running(front.origin, host, table)
+        await front.drain(patience)
+    finally:
+        await runner.cleanup()
+        await host.stop()
+
+
+def compose(
+    app: App,
+    store: Store,
+    config: HostJson,
+    clock: Clock,
+    unkind: Unkind | None = None,
+    load_again: Callable[[], App] | None = None,
+) -> tuple[Host, Management]:
+    """A host for the app, and the management API of its task hub.
+
+    `load_again` gives the app to each new worker of an unkind host; without it, what an app keeps in its modules
+    outlives them.
+    """
+    if unkind is None:
+        host = Host(app, store, clock, config)
+        return host, Management(host)
+    unkind_host = UnkindHost(app, store, clock, unkind, config, load_again)
+    return unkind_host, UnkindManagement(unkind_host)
+
+
+def _reachable(address: str) -> str:
+    """An address, as a URL has it, under which this machine reaches what listens on `address`."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address  # a name
+    if ip.is_unspecified:
+        ip = ipaddress.ip_address("127.0.0.1" if ip.version == 4 else "::1")
+    return f"[{ip}]" if ip.version == 6 else str(ip)
