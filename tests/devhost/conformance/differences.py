@@ -1,0 +1,13 @@
+"""Where devhost is not as the real host: each a decision, with its reason. A case that is listed here must differ."""
+
+REQUESTS: dict[str, list[str]] = {}
+"""Of HTTP: requests, responses, routes, keys."""
+
+APPS: dict[str, list[str]] = {}
+"""Of HTTP: loading, host.json, settings, deaths of the worker."""
+
+MANAGEMENT: dict[str, list[str]] = {}
+"""Of Durable: the management API and the SDK's client."""
+
+ORCHESTRATIONS: dict[str, list[str]] = {}
+"""Of Durable: orchestrations, activities, entities, host.json."""
