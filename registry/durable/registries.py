@@ -16,6 +16,7 @@ from registry.clock import to_text
 from registry.durable import names
 from registry.durable.names import list_entity
 from registry.durable.observing import observer, tell_stats
+from registry.durable.pace import pace
 from registry.durable.taskhub import TaskHub
 from registry.errors import HubUnavailable, OutcomeUnknown, Refusal
 from registry.model import MAX_BYTES, REMEMBERED, Birth, ClosedBy, Item, Registry, Standing, Stats, Verdict
@@ -144,9 +145,11 @@ class Registries:
 
     async def _seen(self, id: str, is_done: Callable[[Registry], bool]) -> Registry | None:
         """The registry once it is as wanted, or None where it is not within a second."""
-        async for _ in self._hub.delays(AGAIN):
-            registry = await self.read(id)
+        reads = 0
+        async for _ in self._hub.delays(AGAIN, pace.delay):
+            registry, reads = await self.read(id), reads + 1
             if registry is not None and is_done(registry):
+                pace.learn(was_in_time=reads == 1)
                 return registry
         return None
 

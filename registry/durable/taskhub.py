@@ -10,6 +10,7 @@ import azure.durable_functions as df
 
 from registry import clock
 from registry.durable import management
+from registry.durable.pace import FIRST_DELAY
 from registry.errors import HubUnavailable
 from registry.states import VERSION, State
 
@@ -19,8 +20,8 @@ Result = TypeVar("Result")
 
 PATIENCE = 10.0
 """Seconds that a request may take: then the outcome of what was sent counts as not known, a call as unanswered."""
-FIRST_DELAY, LONGEST_DELAY = 0.02, 0.5
-"""Seconds between reads of what a message is to change; they double. A commit on Azure Storage takes 15 to 50 ms."""
+LONGEST_DELAY = 0.5
+"""Seconds between two attempts, or two reads of what a message is to change; they double up to this."""
 
 
 class TaskHub:
@@ -78,15 +79,15 @@ class TaskHub:
         except Exception as error:  # the SDK raises bare Exception for each answer it does not expect
             raise HubUnavailable from error
 
-    async def delays(self, seconds: float) -> AsyncIterator[None]:
+    async def delays(self, seconds: float, first: float = FIRST_DELAY) -> AsyncIterator[None]:
         """Sleep with growing delays for so many seconds, but not beyond the deadline; yield after each."""
-        end, delay = min(clock.monotonic() + seconds, self._deadline), FIRST_DELAY
+        end, delay = min(clock.monotonic() + seconds, self._deadline), first
         while (remaining := end - clock.monotonic()) > 0:
             await clock.sleep(min(delay, remaining))
             if self.remaining < FIRST_DELAY:  # a call could not be answered in time
                 return
             yield
-            delay = min(2 * delay, LONGEST_DELAY)
+            delay = min(2 * max(delay, FIRST_DELAY), LONGEST_DELAY)
 
     def _message(self, content: dict[str, Any]) -> dict[str, Any]:
         return {"v": VERSION, "trace": self.trace, "sent_at": clock.to_text(clock.utc_now()), **content}

@@ -68,6 +68,27 @@ def test_adds_in_a_burst(host) -> None:
     assert costs.messages <= 57
 
 
+def test_adds_learn_how_soon_a_change_can_be_read(host) -> None:
+    """In the long run they take little more than two reads each."""
+    id = host.open()
+    with host.counting() as costs:
+        for number in range(200):
+            assert host.add(id, str(number)).status == 200
+    assert costs["signal RegistryList.add"] == 200
+    assert costs["read RegistryList"] <= 2.2 * 200
+
+
+def test_where_changes_can_be_read_at_once_an_add_takes_no_time() -> None:
+    """Once that is known."""
+    with host_with(timers=False) as host:
+        id = host.open()
+        for number in range(60):
+            host.add(id, str(number))
+        began = host.now()
+        assert host.add(id, "last").status == 200
+        assert (host.now() - began).total_seconds() < 0.001
+
+
 def test_a_finish(host) -> None:
     """Two messages and three reads; and its life settles it, which takes as much again at most."""
     id = host.open()

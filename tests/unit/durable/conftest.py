@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from registry.durable.observing import Observer
+from registry.durable.pace import Pace
 from tests.unit.fake_client import FakeClient, VirtualClock
 
 
@@ -27,3 +28,9 @@ def client(clock) -> Iterator[FakeClient]:
     """A task hub in which nothing is yet."""
     with FakeClient(clock).installed() as client:
         yield client
+
+
+@pytest.fixture(autouse=True)
+def unlearnt(monkeypatch) -> None:
+    """No test is paced by what others have seen."""
+    monkeypatch.setattr("registry.durable.registries.pace", Pace())

@@ -4,7 +4,8 @@ import pytest
 
 from registry.durable.management import ENDED
 from registry.durable.names import DELIVERY, FINISH, LIFE, list_entity, stats_entity
-from registry.durable.taskhub import FIRST_DELAY, LONGEST_DELAY, PATIENCE, TaskHub
+from registry.durable.pace import FIRST_DELAY
+from registry.durable.taskhub import LONGEST_DELAY, PATIENCE, TaskHub
 from registry.errors import HubUnavailable
 from tests.unit.fake_client import DONE, FAILED, FAILED_AFTERWARDS, ID, NO_ANSWER, TRACE, born
 
