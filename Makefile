@@ -17,7 +17,9 @@ run: $(VENV)/app ## Start the app on http://127.0.0.1:7071 (PORT=..., DATA=... f
 	@exec $(BIN)/python -m devhost --port $(PORT) --data $(DATA)
 
 test: check ## Run every check and test
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest --cov --cov-report=
+	$(BIN)/coverage report --include='registry/*' --fail-under=100
+	$(BIN)/coverage report --include='devhost/*' --fail-under=95
 
 quick: $(VENV)/dev ## Run the unit and e2e tests (no SIGKILL minute), and the app on Azure's worker (Python 3.13)
 	$(BIN)/python -m pytest tests/unit tests/e2e tests/worker --ignore tests/e2e/test_sigkill.py
