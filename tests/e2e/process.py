@@ -19,7 +19,8 @@ class Devhost:
         self._data = data
         self._port = port
         defaults = json.loads((ROOT / "local.settings.json.example").read_text())["Values"]
-        usual = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}  # it costs speed
+        # without that of coverage, which would make it slow
+        usual = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
         self._environment = usual | defaults | {name: str(value) for name, value in settings.items()}
         self.url = ""
 
