@@ -133,7 +133,7 @@ def test_another_address_to_listen_on(folder, host, shown) -> None:
 def test_it_serves_until_it_is_told_to_stop(folder, number) -> None:
     """It prints its functions and then a line for each request, and Ctrl-C or SIGTERM ends it cleanly."""
     running = Running(folder)
-    assert f"\thello: [GET,POST,DELETE,HEAD,PATCH,PUT,OPTIONS] {running.url}/api/hello\n" in running.printed
+    assert f"\thello: [*] {running.url}/api/hello\n" in running.printed
     assert requests.get(f"{running.url}/api/hello").text == "hello"
     rest = running.stop(number)
     assert running.process.returncode == 0
