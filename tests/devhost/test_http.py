@@ -1,3 +1,4 @@
+import asyncio
 import logging
 import time
 from unittest.mock import AsyncMock
@@ -6,8 +7,10 @@ import pytest
 import requests
 
 from devhost.loading import index
+from devhost.running import running
 from devhost.server.management import Management
-from devhost.store import StoreError
+from devhost.store import Store, StoreError
+from tests.devhost.conformance.wire import ask_all
 from tests.devhost.sample_app import make_app
 from tests.devhost.server import serving
 
@@ -168,6 +171,31 @@ def test_a_page_of_another_origin_is_refused_everywhere(origin, path) -> None:
     """By functions, the management API and the host itself; the page's own requests pass."""
     assert requests.post(f"{origin}/{path}", headers={"Origin": "http://evil.example"}).status_code == 403
     assert requests.get(f"{origin}/{path}", headers={"Origin": origin}).status_code in (200, 201)
+
+
+def test_custom_headers_are_on_every_answer() -> None:
+    """Of functions, of the host itself, and where there is none; a function's own value wins."""
+
+    async def run() -> list[list[str]]:
+        custom = {"X-Content-Type-Options": "nosniff", "x-function": "none"}
+        async with running(index(make_app()), Store(None), custom_headers=custom, patience=0.1) as served:
+            port = int(served.origin.rpartition(":")[2])
+            targets = [
+                "/api/fixed",
+                "/api/fail",
+                "/nothing",
+                "/admin/host/ping",
+                "/runtime/webhooks/durabletask/instances",
+            ]
+            requests = [
+                {"raw": f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"} for target in [*targets, "/api/echo/a"]
+            ]
+            requests.append({"raw": "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n"})
+            return [answer["headers"] for answer in await ask_all(port, requests)]
+
+    answers = asyncio.run(run())
+    assert all("X-Content-Type-Options: nosniff" in headers for headers in answers)
+    assert ["x-function: none" in headers for headers in answers] == [True] * 5 + [False, True]
 
 
 def test_a_task_hub_that_fails_is_500(origin, monkeypatch) -> None:
