@@ -181,7 +181,7 @@ def test_custom_headers_are_on_every_answer() -> None:
         async with running(index(make_app()), Store(None), custom_headers=custom, patience=0.1) as served:
             port = int(served.origin.rpartition(":")[2])
             targets = [
-                "/api/fixed",
+                "/api/bytes/7",
                 "/api/fail",
                 "/nothing",
                 "/admin/host/ping",
