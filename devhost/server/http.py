@@ -28,8 +28,6 @@ LARGEST_MANAGEMENT_BODY = 2**20
 JSON = "application/json"
 MISDIRECTED = b"devhost serves only this machine: start it with --allow-host NAME to be reached by another name.\n"
 FOREIGN = b"devhost serves no page of another origin.\n"
-
-
 TOO_LARGE = Response(413, [("Content-Type", "text/plain")], b"The body has more than 1 MiB.\n", closes=True)
 GUARD = Guard()
 
