@@ -4,9 +4,11 @@ import argparse
 import asyncio
 import logging
 import os
+import resource
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,6 +26,7 @@ def main() -> int:
     """Run the host until Ctrl-C or SIGTERM ends the process; returns an exit code where it cannot run."""
     options = _options()
     _log_to_stdout()
+    open_as_many_files_as_allowed()
     try:
         use_local_settings(options.app)
         app = load(options.app)
@@ -44,6 +47,13 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--port", type=_port, default=7071, help="TCP port; 0 takes a free one (default: 7071)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="serve requests that name this machine so; without it, only those to localhost and its addresses",
+    )
     parser.add_argument("--app", type=Path, default=Path.cwd(), metavar="DIR", help="the app (default: here)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="the task hub (default: .devhost in the app)")
     parser.add_argument(
@@ -65,6 +75,13 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def open_as_many_files_as_allowed() -> None:
+    """Raise the soft limit of file descriptors to the hard one: each connection takes one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # where the system counts otherwise, as macOS does
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def _log_to_stdout() -> None:
     formatter = logging.Formatter("[%(asctime)s.%(msecs)03dZ] %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
@@ -83,7 +100,15 @@ async def _serve(app: App, store: Store, config: HostJson, options: argparse.Nam
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
     unkind = None if options.unkind is None else Unkind(options.unkind, Rates(clock_off=0))
-    async with running(app, store, options.port, address=options.host, config=config, unkind=unkind) as served:
+    async with running(
+        app,
+        store,
+        options.port,
+        address=options.host,
+        config=config,
+        unkind=unkind,
+        allowed_hosts=options.allow_host,
+    ) as served:
         if unkind:
             print(
                 f"devhost: unkind, with seed {options.unkind}: expect what goes wrong on Azure now and then", flush=True
@@ -116,7 +141,7 @@ def _print_functions(app: App, served: Running) -> None:
     """Say what `func start` says: each function, and where it is found."""
     print("\nFunctions:\n")
     for route in served.table:
-        print(f"\t{route.function.name}: [{','.join(route.methods)}] {served.origin}{route.template}\n")
+        print(f"\t{route.function.name}: [{','.join(route.methods or ['*'])}] {served.origin}{route.template}\n")
     for function in app.functions:
         if function not in app.http:
             print(f"\t{function.name}: {function.trigger['type']}\n")
