@@ -37,6 +37,7 @@ APP = """
 def folder(tmp_path) -> Path:
     """A folder with a small app."""
     (tmp_path / "function_app.py").write_text(textwrap.dedent(APP))
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
     return tmp_path
 
 
