@@ -1,0 +1,249 @@
+"""Raw requests over a socket, and the recorder's rule by which two answers are the same."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+PATIENCE = 3.0
+"""Seconds of silence after which no more of an answer is expected; the recorder waited for six."""
+KEY = "k3yOfNoApp"
+"""What is sent where a recorded request had a key."""
+FRAMING = {"date", "server", "transfer-encoding", "content-length", "connection"}
+MASKS = {
+    "{id}": re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"),
+    "{hex32}": re.compile(r"\b[0-9a-f]{32}\b"),
+    "{hex16}": re.compile(r"\b[0-9a-f]{16}\b"),
+    "{key}": re.compile(KEY),
+}
+
+Answer = dict[str, Any]
+"""As it is recorded: status line, headers, body (None where none came), connection (open, closed or refused)."""
+
+
+def same(real: Answer, other: Answer) -> bool:
+    """Whether an answer is that of the real host, by the recorder's rule.
+
+    Date, Server and framing headers do not count, nor does the order and letter case of headers; a JSON object is
+    compared as a value.
+    """
+    return (
+        real["status"] == other["status"]
+        and real["connection"] == other["connection"]
+        and _headers(real) == _headers(other)
+        and _same_body(real, other)
+    )
+
+
+def _headers(answer: Answer) -> list[tuple[str, str]]:
+    split = (header.partition(":") for header in answer["headers"])
+    return sorted((name.lower(), value.strip()) for name, _, value in split if name.lower() not in FRAMING)
+
+
+def _same_body(real: Answer, other: Answer) -> bool:
+    body, ours = real["body"], other["body"]
+    if body is None or ours is None or body == ours:
+        return bool(body == ours)
+    if body.endswith("…"):
+        return _same_beginning(body[:-1], ours.removesuffix("…"))
+    if not body.startswith("{"):
+        return False
+    try:
+        return bool(json.loads(body) == json.loads(ours))
+    except ValueError:
+        return False
+
+
+def _same_beginning(begun: str, ours: str) -> bool:
+    """Of JSON that was cut off, each member that was recorded must be there, in any order."""
+    if not begun.startswith("{"):
+        return ours.startswith(begun)
+    *members, cut = re.split(r'(?:, ?|\{)(?=")', begun)
+    return all(each.rstrip("}") in ours for each in [*members, cut])
+
+
+async def ask(port: int, request: Mapping[str, Any], masks: Mapping[str, str] = {}) -> Answer:
+    """Send a recorded request as it is, and give the answer as it would have been recorded.
+
+    `masks` are texts, such as a folder's path, and the placeholders that are shown for them.
+    """
+    loop = asyncio.get_running_loop()
+    with socket.socket() as connection:
+        connection.setblocking(False)
+        try:
+            await loop.sock_connect(connection, ("127.0.0.1", port))
+        except OSError:
+            return _answer("refused")
+        incoming = Incoming(connection)
+        sending = asyncio.ensure_future(_send(connection, request))
+        try:
+            answer = await _receive(incoming, _is_head(request))
+            if sending.done() and not sending.exception() and not incoming.closed and "error" not in answer:
+                answer["connection"] = await _state(connection, incoming)
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+    return _masked(answer, masks)
+
+
+async def ask_all(port: int, requests: Iterable[Mapping[str, Any]], masks: Mapping[str, str] = {}) -> list[Answer]:
+    """Send requests side by side, each on a connection of its own."""
+    slots = asyncio.Semaphore(16)
+
+    async def one(request: Mapping[str, Any]) -> Answer:
+        async with slots:
+            return await ask(port, request, masks)
+
+    return await asyncio.gather(*map(one, requests))
+
+
+def _pieces(request: Mapping[str, Any]) -> list[Any]:
+    """What is sent: texts (a character is a byte), seconds to wait, and [text, how many times]."""
+    pieces: list[Any] = request["sent_as"] if "sent_as" in request else [request["raw"]]
+    return pieces
+
+
+def _is_head(request: Mapping[str, Any]) -> bool:
+    first = _pieces(request)[0]
+    return isinstance(first, str) and first.startswith("HEAD ")
+
+
+async def _send(connection: socket.socket, request: Mapping[str, Any]) -> None:
+    loop = asyncio.get_running_loop()
+    for piece in _pieces(request):
+        if isinstance(piece, int | float):
+            await asyncio.sleep(piece)
+            continue
+        text, times = (piece, 1) if isinstance(piece, str) else piece
+        await loop.sock_sendall(connection, text.replace("{key}", KEY).encode("latin-1") * times)
+    if request.get("half_close"):
+        connection.shutdown(socket.SHUT_WR)
+
+
+async def _state(connection: socket.socket, incoming: Incoming) -> str:
+    """Whether the connection takes one more request."""
+    try:
+        await asyncio.get_running_loop().sock_sendall(connection, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    except OSError:
+        return "closed"
+    await incoming.more()
+    return "closed" if incoming.closed else "open"
+
+
+class Incoming:
+    """What has come on a connection."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self.bytes = bytearray()
+        self.closed = False
+
+    async def more(self) -> bool:
+        """Wait for more; False at the end of the connection, and where nothing comes."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                received = await asyncio.get_running_loop().sock_recv(self._connection, 1 << 18)
+        except TimeoutError:
+            return False
+        except OSError:
+            received = b""
+        self.closed = not received
+        self.bytes += received
+        return bool(received)
+
+    async def until(self, end: bytes) -> bytes | None:
+        """What comes before the end, which is taken too; None where it does not come."""
+        while (at := self.bytes.find(end)) < 0:
+            if not await self.more():
+                return None
+        return self.take(at + len(end))[:at]
+
+    async def exactly(self, count: int) -> bytes | None:
+        """So many bytes; None where they do not come."""
+        while len(self.bytes) < count:
+            if not await self.more():
+                return None
+        return self.take(count)
+
+    async def all(self) -> bytes:
+        """What comes until the end."""
+        while await self.more():
+            pass
+        return self.take(len(self.bytes))
+
+    def take(self, count: int) -> bytes:
+        taken = bytes(self.bytes[:count])
+        del self.bytes[:count]
+        return taken
+
+
+async def _receive(incoming: Incoming, is_head: bool) -> Answer:
+    """The final answer; where none comes, the first interim one, or nothing."""
+    interim: Answer | None = None
+    while (head := await incoming.until(b"\r\n\r\n")) is not None:
+        status, *headers = head.decode("utf-8", "backslashreplace").split("\r\n")
+        answer = _answer("open", status, headers, "")
+        code = status.split(" ")[1] if " " in status else ""
+        if re.fullmatch("1\\d\\d", code) and code != "101":
+            interim = interim or answer
+            continue
+        if not is_head and code not in ("204", "304"):
+            answer["body"] = await _body(incoming, dict(_all_headers(headers)))
+        if answer["body"] is None:
+            answer |= {"body": "", "error": "incomplete"}
+        answer["connection"] = "closed" if incoming.closed else "open"
+        return answer
+    answer = interim or _answer("open")
+    return answer | {"connection": "closed" if incoming.closed else "open", "error": "silent"}
+
+
+def _all_headers(headers: list[str]) -> Iterable[tuple[str, str]]:
+    return ((name.lower(), value.strip()) for name, _, value in (each.partition(":") for each in headers))
+
+
+async def _body(incoming: Incoming, headers: dict[str, str]) -> str | None:
+    """The body as text, whatever frames it; None where it is not complete."""
+    body: bytes | None
+    if headers.get("transfer-encoding", "").lower() == "chunked":
+        body = await _chunks(incoming)
+    elif "content-length" in headers:
+        body = await incoming.exactly(int(headers["content-length"]))
+        if body is None:  # what came of it is shown
+            body = await incoming.all()
+    else:
+        body = await incoming.all()
+    return None if body is None else body.decode("utf-8", "backslashreplace")
+
+
+async def _chunks(incoming: Incoming) -> bytes | None:
+    body = b""
+    while (size := await incoming.until(b"\r\n")) is not None:
+        try:
+            count = int(size, 16)
+        except ValueError:
+            return None
+        chunk = await incoming.exactly(count + 2)
+        if chunk is None or not count:
+            return None if chunk is None else body
+        body += chunk[:-2]
+    return None
+
+
+def _answer(connection: str, status: str | None = None, headers: Iterable[str] = (), body: str | None = None) -> Answer:
+    return {"status": status, "headers": list(headers), "body": body, "connection": connection}
+
+
+def _masked(answer: Answer, masks: Mapping[str, str]) -> Answer:
+    def mask(text: str) -> str:
+        for secret, placeholder in masks.items():
+            text = text.replace(secret, placeholder)
+        for placeholder, pattern in MASKS.items():
+            text = pattern.sub(placeholder, text)
+        return text
+
+    body = answer["body"]
+    return answer | {"headers": list(map(mask, answer["headers"])), "body": None if body is None else mask(body)}
