@@ -6,6 +6,7 @@ https://learn.microsoft.com/azure/azure-functions/functions-host-json
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -159,6 +160,21 @@ def _check_durable(options: Options) -> None:
             "host.json: Durable Functions with extendedSessionsEnabled set to 'true' is only supported when using the "
             "in-process or isolated .NET worker. Please remove the setting or change it to 'false'."
         )
+
+
+def worker_environment(folder: Path, address: str, port: int) -> None:
+    """Put into the environment what the worker of the real host has there; what is set already wins."""
+    given = {
+        "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
+        "AzureWebJobsScriptRoot": str(folder),
+        "FUNCTIONS_EXTENSION_VERSION": "~4",
+        "FUNCTIONS_WORKER_RUNTIME": "python",
+        "FUNCTIONS_WORKER_RUNTIME_VERSION": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "PYTHON_THREADPOOL_THREAD_COUNT": "1000",
+        "WEBSITE_HOSTNAME": f"{address}:{port}" if port else address,
+    }
+    for name, value in given.items():
+        os.environ.setdefault(name, value)
 
 
 def use_local_settings(folder: Path) -> None:

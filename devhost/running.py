@@ -1,7 +1,10 @@
 """The composition: an app on a task hub, served over HTTP."""
 
+import asyncio
 import ipaddress
+import os
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +26,11 @@ from devhost.unkind_host import UnkindHost
 SHUTDOWN_SECONDS = 5.0
 """How long what is being served has to come to its end."""
 
+LAST_SECONDS = 0.1
+"""How long it has after that, when it is being cut off. (Zero is for ever to aiohttp.)"""
+THREADS = 1000
+"""As many as Azure's worker has for functions that are not async: none of them waits for another."""
+
 
 @dataclass(frozen=True)
 class Running:
@@ -32,6 +40,11 @@ class Running:
     """Its address, as http://host:port."""
     host: Host
     table: list[Route]
+
+
+def _threads() -> int:
+    count = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT", "")
+    return int(count) if count.isdecimal() and int(count) else THREADS
 
 
 def utc_now() -> datetime:
@@ -56,10 +69,11 @@ async def running(
     At the end of the block, requests that are being served have `patience` seconds to be answered; then the store is
     closed. Raises AppError for routes that are not supported, and OSError where the port cannot be had.
     """
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_threads()))
     table = routes(app.http, config.route_prefix)
     host, management = compose(app, store, config, clock, unkind)
     front = Front(host, management, table)
-    runner = web.ServerRunner(server(front), shutdown_timeout=patience)
+    runner = web.ServerRunner(server(front), shutdown_timeout=LAST_SECONDS)
     await runner.setup()
     try:
         await web.TCPSite(runner, address, port).start()

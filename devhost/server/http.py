@@ -74,7 +74,10 @@ class Front:
                 await asyncio.wait_for(self._idle.wait(), seconds)
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer a request; one to a function leaves a line in the log, without query and parameters."""
+        """Answer a request; one to a function leaves a line in the log, without query and parameters.
+
+        One that only reads, and succeeds, is not worth more than the level DEBUG.
+        """
         path = request.rel_url.raw_path
         if path.lower().startswith(PREFIX):
             return await self._manage(request, path[len(PREFIX) :])
@@ -89,7 +92,8 @@ class Front:
             if self._draining and not self._serving:
                 self._idle.set()
         milliseconds = (time.monotonic() - began) * 1000
-        requests_log.info("%s %s %d %.0f ms", request.method, shown, response.status, milliseconds)
+        level = logging.DEBUG if request.method in ("GET", "HEAD") and response.status in (200, 304) else logging.INFO
+        requests_log.log(level, "%s %s %d %.0f ms", request.method, shown, response.status, milliseconds)
         return response
 
     async def _manage(self, request: web.BaseRequest, path: str) -> web.Response:

@@ -95,7 +95,7 @@ def test_each_function_that_is_refused_has_a_line(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(("code", "words"), IN_ERROR.values(), ids=list(IN_ERROR))
-def test_a_function_that_the_host_does_not_take_is_in_error_alone(tmp_path, caplog, code, words) -> None:
+def test_a_trigger_that_is_not_supported_is_named(tmp_path, caplog, code, words) -> None:
     """One line says why, and the others run."""
     code = app(f"@app.route('fine')\ndef fine(req): ...\n{textwrap.dedent(code)}")
     (function,) = load(app_in(tmp_path, code)).functions
