@@ -42,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"devhost: {taken(options.port) if is_taken else error}", file=sys.stderr)
     except (AppError, StoreError, ValueError) as error:
         print(f"devhost: {error}", file=sys.stderr)
+    except KeyboardInterrupt:  # before it serves
+        return 128 + signal.SIGINT
     return 1
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from devhost.config import HostJson, read_host_json, use_local_settings
+from devhost.config import HostJson, read_host_json, use_local_settings, worker_environment
 from devhost.options import OptionError
 
 DURABLE = "AzureFunctionsJobHost__extensions__durableTask__"
@@ -160,6 +160,31 @@ def test_a_hub_name_may_be_longer_than_the_message_says(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("members", "message"),
     [
+        (
+            {"maxConcurrentRequests": "x"},
+            "Failed to convert configuration value 'x' at "
+            "'AzureFunctionsJobHost:extensions:http:MaxConcurrentRequests' to type 'System.Int32'.",
+        ),
+        ({"maxOutstandingRequests": 1.5}, "MaxOutstandingRequests' to type 'System.Int32'"),
+        ({"dynamicThrottlesEnabled": 1}, "DynamicThrottlesEnabled' to type 'System.Boolean'"),
+    ],
+)
+def test_options_of_http_have_their_types(tmp_path, members, message) -> None:
+    """Also those that have no effect."""
+    with pytest.raises(OptionError) as error:
+        read_host_json(write(tmp_path, extensions={"http": members}), {})
+    assert message in str(error.value)
+
+
+def test_a_member_whose_name_looks_like_a_path_is_another_one(tmp_path) -> None:
+    """As on the real host."""
+    config = read_host_json(write(tmp_path, **{"extensions.http.routePrefix": "p"}), {})
+    assert (config.route_prefix, config.ignored) == ("api", ("extensions.http.routePrefix",))
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
         ({"maxConcurrentActivityFunctions": 0}, "MaxConcurrentActivityFunctions must be a positive integer value."),
         (
             {"maxConcurrentActivityFunctions": "x"},
@@ -199,6 +224,18 @@ def test_local_settings_are_put_into_the_environment(tmp_path, monkeypatch) -> N
     use_local_settings(tmp_path)
     assert (os.environ["DEVHOST_TEST_SET"], os.environ["DEVHOST_TEST_NEW"]) == ("before", "file")
     monkeypatch.delenv("DEVHOST_TEST_NEW")
+
+
+def test_the_worker_finds_its_environment(tmp_path, monkeypatch) -> None:
+    """What is set already wins."""
+    monkeypatch.setattr(os, "environ", {"WEBSITE_HOSTNAME": "gifts.example"})
+    worker_environment(tmp_path, "127.0.0.1", 7071)
+    assert os.environ["WEBSITE_HOSTNAME"] == "gifts.example"
+    assert str(tmp_path) in os.environ.values()
+    assert os.environ["FUNCTIONS_WORKER_RUNTIME"] == "python"
+    monkeypatch.setattr(os, "environ", {})
+    worker_environment(tmp_path, "127.0.0.1", 7071)
+    assert os.environ["WEBSITE_HOSTNAME"] == "127.0.0.1:7071"
 
 
 def test_local_settings_may_be_missing(tmp_path) -> None:
