@@ -57,7 +57,7 @@ def load(folder: Path, config: HostJson = DEFAULTS) -> App:
     if len(apps) > 1:
         name = type(apps[0]).__name__
         raise AppError(f"{file}: More than one {name} or other top level function app instances are defined.")
-    app = index(apps[0], config, folder)
+    app = index(apps[0], config)
     if not app.functions:
         raise AppError(f"{file} has no functions that can run")
     return app
@@ -117,7 +117,7 @@ def _holds_durable(module: ModuleType) -> bool:
     return any(str(name).startswith("azure.durable_functions") for name in names)
 
 
-def index(app: FunctionRegister, config: HostJson = DEFAULTS, folder: Path | None = None) -> App:
+def index(app: FunctionRegister, config: HostJson = DEFAULTS) -> App:
     """Index the functions of an app, but for those that the host has in error, which a line in the log tells.
 
     Raises AppError for what Azure's worker refuses, and for schedules.
@@ -130,7 +130,7 @@ def index(app: FunctionRegister, config: HostJson = DEFAULTS, folder: Path | Non
         raise AppError("\n".join(refused))
     remember_moments()
     taken = [each for each in functions if _is_enabled(each.get_function_name(), config, os.environ)]
-    return App([_inspect(each, config, folder or Path.cwd()) for each in taken if not _is_in_error(each)])
+    return App([_inspect(each, config) for each in taken if not _is_in_error(each)])
 
 
 def _refused_by_worker(functions: list[Function]) -> Iterator[str]:
@@ -208,7 +208,7 @@ def _bindings(function: Function) -> list[dict[str, str]]:
     return [each.get_dict_repr() for each in function.get_bindings()]
 
 
-def _inspect(function: Function, config: HostJson, folder: Path) -> FunctionInfo:
+def _inspect(function: Function, config: HostJson) -> FunctionInfo:
     bindings, code = _bindings(function), function.get_user_function()
     return FunctionInfo(
         name=function.get_function_name(),
@@ -216,6 +216,5 @@ def _inspect(function: Function, config: HostJson, folder: Path) -> FunctionInfo
         trigger=function.get_trigger().get_dict_repr(),
         clients=tuple(each["name"] for each in bindings if each["type"] == "durableClient"),
         wants_context=wants_context(code, [each["name"] for each in bindings]),
-        folder=folder,
         timeout=config.function_timeout,
     )

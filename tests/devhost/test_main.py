@@ -226,10 +226,9 @@ def test_a_port_that_is_taken(folder) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        line = fails("--app", folder, "--port", port)
-        assert line.startswith(f"devhost: port {port} is taken by process {os.getpid()} (")
-        assert line.endswith(f"end it with `kill {os.getpid()}`, or: `python -m devhost --port {port + 1}`")
-        assert f"`make run PORT={port + 1}`" in fails("--app", folder, "--port", port, MAKELEVEL="1")
+        assert fails("--app", folder, "--port", port).startswith(
+            f"devhost: port {port} is taken by process {os.getpid()}"
+        )
 
 
 def test_a_data_folder_that_cannot_be_used(folder) -> None:

@@ -1,4 +1,5 @@
 import os
+import re
 import socket
 
 import pytest
@@ -35,6 +36,18 @@ def test_a_process_that_is_not_ours_is_not_found(tmp_path) -> None:
     assert holder(0x1BA0, tmp_path / "nothing") is None
     (tmp_path / "7" / "fd" / "1").symlink_to("socket:[4711]")
     assert holder(0x1BA0, tmp_path) == 7
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(port, monkeypatch) -> None:
+    """Who has it, and what frees it or takes another one."""
+    monkeypatch.delenv("MAKELEVEL", raising=False)
+    assert re.fullmatch(
+        rf"port {port} is taken by process {os.getpid()} \(.+\): end it with `kill {os.getpid()}`, "
+        rf"or: `python -m devhost --port {port + 1}`",
+        taken(port),
+    )
+    monkeypatch.setenv("MAKELEVEL", "1")
+    assert taken(port).endswith(f"or: `make run PORT={port + 1}`")
 
 
 def test_where_nobody_is_found_a_command_finds_them(monkeypatch) -> None:
