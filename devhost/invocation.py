@@ -42,6 +42,8 @@ class FunctionInfo:
     clients: tuple[str, ...]
     """Parameters that take a Durable client."""
     wants_context: bool
+    converter: str
+    """The binding whose converter makes the argument of what triggers the function."""
     timeout: float | None = None
     """Seconds that an invocation may take; None is no end."""
 

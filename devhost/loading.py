@@ -22,7 +22,7 @@ from devhost.config import DEFAULTS, HostJson, strict_json_error
 from devhost.invocation import FunctionInfo
 from devhost.schedule import Schedule
 from devhost.sdk import remember_moments
-from devhost.signatures import SignatureError, check_signature, wants_context
+from devhost.signatures import SignatureError, check_signature, converter_of, wants_context
 
 log = logging.getLogger("devhost")
 
@@ -216,5 +216,6 @@ def _inspect(function: Function, config: HostJson) -> FunctionInfo:
         trigger=function.get_trigger().get_dict_repr(),
         clients=tuple(each["name"] for each in bindings if each["type"] == "durableClient"),
         wants_context=wants_context(code, [each["name"] for each in bindings]),
+        converter=converter_of(code, function.get_trigger()),
         timeout=config.function_timeout,
     )

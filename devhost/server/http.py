@@ -131,7 +131,7 @@ class Front:
     ) -> web.StreamResponse:
         function = route.function
         try:
-            argument = await _to_function(request, parameters)
+            argument = await _to_function(request, parameters, function.converter)
             result = await self._host.invoke(function, argument, request.headers)
             return _from_function(result)
         except web.HTTPException as error:
@@ -141,7 +141,7 @@ class Front:
             return web.Response(status=500)
 
 
-async def _to_function(request: web.BaseRequest, parameters: dict[str, str | None]) -> Any:
+async def _to_function(request: web.BaseRequest, parameters: dict[str, str | None], converter: str) -> Any:
     """The HttpRequest that the function takes; like the real host, without query values that are empty."""
     query: dict[str, str] = {}
     for name, value in parse_qsl(request.rel_url.raw_query_string, errors="replace"):
@@ -157,7 +157,7 @@ async def _to_function(request: web.BaseRequest, parameters: dict[str, str | Non
         "params": {name: _text(value) for name, value in parameters.items() if value is not None},
         "body": meta.Datum(await request.read(), "bytes"),
     }
-    return convert_in("httpTrigger", http, "http")
+    return convert_in(converter, http, "http")
 
 
 def _join(values: dict[str, str], name: str, value: str) -> None:

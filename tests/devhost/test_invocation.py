@@ -11,7 +11,7 @@ from tests.support.virtual import VirtualLoop
 
 
 def function(code, timeout: float | None = None) -> FunctionInfo:
-    return FunctionInfo("wrap", code, {"name": "gift"}, (), False, timeout=timeout)
+    return FunctionInfo("wrap", code, {"name": "gift"}, (), False, "generic", timeout)
 
 
 def invoke(function: FunctionInfo):
@@ -138,7 +138,7 @@ def test_a_function_learns_of_its_invocation() -> None:
     async def wrap(gift, context):
         return context
 
-    info = FunctionInfo("wrap", wrap, {"name": "gift"}, (), True)
+    info = FunctionInfo("wrap", wrap, {"name": "gift"}, (), True, "generic")
     context, other = (asyncio.run(info.invoke("Bike", "")) for _ in range(2))
     assert context.invocation_id != other.invocation_id
     assert (context.function_name, context.function_directory) == ("wrap", str(Path(__file__).parent))

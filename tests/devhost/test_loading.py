@@ -139,6 +139,25 @@ def test_a_function_has_the_timeout_of_host_json(tmp_path) -> None:
     assert [each.timeout for each in load(app_in(tmp_path, TWO), HostJson(function_timeout=60)).functions] == [60, 60]
 
 
+@pytest.mark.parametrize(
+    ("annotation", "converter"),
+    [("", "timerTrigger"), (": func.TimerRequest", "timerTrigger"), (": str", "generic"), (": bytes", "generic")],
+)
+def test_a_function_may_take_the_payload_as_it_came(tmp_path, annotation, converter) -> None:
+    """As text or bytes, by the annotation of its parameter."""
+    code = f"@app.timer_trigger(arg_name='timer', schedule='0 0 3 * * *')\ndef wrap(timer{annotation}): ..."
+    (function,) = load(app_in(tmp_path, app(code))).functions
+    assert function.converter == converter
+
+
+@pytest.mark.parametrize("annotation", ["str", "dict"])
+def test_an_activity_never_takes_its_payload_as_it_came(tmp_path, annotation) -> None:
+    """Text is a value like any other there."""
+    code = f"@app.activity_trigger(input_name='gift')\ndef wrap(gift: {annotation}): ..."
+    (function,) = load(app_in(tmp_path, app(code))).functions
+    assert function.converter == "activityTrigger"
+
+
 STRICT = '{"version": "2.0"}'
 COMMENTED = '{"version": "2.0"} // a comment'
 
