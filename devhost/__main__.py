@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from devhost.app import App
-from devhost.config import HostJson, read_host_json, use_local_settings, worker_environment
+from devhost.config import HostJson, read_host_json
+from devhost.environment import use_local_settings, worker_environment
 from devhost.loading import AppError, load
 from devhost.ports import taken
 from devhost.running import Running, running

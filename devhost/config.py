@@ -1,4 +1,4 @@
-"""What an app's folder says about its host: host.json and local.settings.json.
+"""What host.json says, with the app settings that win over it.
 
 https://learn.microsoft.com/azure/azure-functions/functions-host-json
 """
@@ -6,7 +6,6 @@ https://learn.microsoft.com/azure/azure-functions/functions-host-json
 import json
 import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,36 +167,3 @@ def _check_durable(options: Options) -> None:
             "host.json: Durable Functions with extendedSessionsEnabled set to 'true' is only supported when using the "
             "in-process or isolated .NET worker. Please remove the setting or change it to 'false'."
         )
-
-
-def worker_environment(folder: Path, address: str, port: int) -> None:
-    """Put into the environment what the worker of the real host has there; what is set already wins."""
-    given = {
-        "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
-        "AzureWebJobsScriptRoot": str(folder),
-        "FUNCTIONS_EXTENSION_VERSION": "~4",
-        "FUNCTIONS_WORKER_RUNTIME": "python",
-        "FUNCTIONS_WORKER_RUNTIME_VERSION": f"{sys.version_info.major}.{sys.version_info.minor}",
-        "PYTHON_THREADPOOL_THREAD_COUNT": "1000",
-        "WEBSITE_HOSTNAME": f"{address}:{port}" if port else address,
-    }
-    for name, value in given.items():
-        os.environ.setdefault(name, value)
-
-
-def use_local_settings(folder: Path) -> None:
-    """Put the Values of a local.settings.json into the environment, as Core Tools does; what is set already wins.
-
-    Raises ValueError when the file is not of that form.
-    """
-    file = folder / "local.settings.json"
-    if not file.is_file():
-        return
-    try:
-        values = json.loads(file.read_text(encoding="utf-8-sig")).get("Values", {}).items()
-    except (ValueError, AttributeError) as error:
-        raise ValueError(f"{file} must be a JSON object whose Values is an object: {error}") from error
-    for name, value in values:
-        if not isinstance(value, str):
-            raise ValueError(f"{file}: the value of {name} must be a string")
-        os.environ.setdefault(name, value)
