@@ -70,7 +70,7 @@ def read_host_json(folder: Path, environment: Mapping[str, str] = os.environ) ->
     """
     document = _host_document(folder / "host.json")
     options = Options(document, environment)
-    options.text("version", "")
+    options.text("version", "")  # has been looked at
     _check_http(Options(document, environment))
     _check_durable(Options(document, environment))
     durable, storage = "extensions:durableTask", "extensions:durableTask:storageProvider"

@@ -26,7 +26,7 @@ from devhost.signatures import SignatureError, check_signature, converter_of, wa
 
 log = logging.getLogger("devhost")
 
-SUPPORTED = {
+SUPPORTED: dict[str, set[str]] = {
     "httpTrigger": {"http", "durableClient"},
     "activityTrigger": {"durableClient"},
     "timerTrigger": {"durableClient"},
@@ -34,6 +34,7 @@ SUPPORTED = {
     "entityTrigger": set(),
 }
 """For each trigger that devhost supports, the other bindings that such a function may have."""
+KNOWN = {*SUPPORTED, *(each for others in SUPPORTED.values() for each in others)}
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
 """A function's name; `Utility.cs` of the Functions host. It also refuses `host`."""
 
@@ -99,7 +100,9 @@ def _is_in(file: str, folder: Path) -> bool:
 
 
 def _is_of_the_app(module: ModuleType | None, folder: Path) -> bool:
-    return _is_in(getattr(module, "__file__", None) or "", folder)
+    """Whether it lies in the app's folder, where devhost may lie too."""
+    is_ours = module is not None and module.__name__.partition(".")[0] == __package__
+    return not is_ours and _is_in(getattr(module, "__file__", None) or "", folder)
 
 
 def _check_that_durable_reads_host_json(folder: Path) -> None:
@@ -190,17 +193,16 @@ def _bad_name(name: str) -> str:
 
 
 def _bad_bindings(function: Function) -> str:
-    trigger = function.get_trigger().get_dict_repr()
-    types = [each["type"] for each in _bindings(function)]
-    known = {trigger["type"], *SUPPORTED[trigger["type"]]} if trigger["type"] in SUPPORTED else set()
-    unknown = ", ".join(f"'{each}'" for each in types if each not in known)
-    if unknown:
+    trigger = function.get_trigger().get_dict_repr()["type"]
+    bindings = [(each["type"], each["name"]) for each in _bindings(function) if each["type"] != trigger]
+    if unknown := [each for each in (trigger, *(kind for kind, _ in bindings)) if each not in KNOWN]:
         return (
-            f"The binding type(s) {unknown} are not registered. "
+            f"The binding type(s) {', '.join(map(repr, unknown))} are not registered. "
             "Please ensure the type is correct and the binding extension is installed."
         )
-    if any(each["type"] == "http" and each["name"] != "$return" for each in _bindings(function)):
-        return "devhost takes the answer from what the function returns, not from a parameter."
+    for kind, name in bindings:
+        if kind not in SUPPORTED[trigger] or (kind == "http" and name != "$return"):
+            return f"devhost does not support the {kind} binding '{name}' of such a function."
     return ""
 
 
