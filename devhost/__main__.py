@@ -5,10 +5,12 @@ import asyncio
 import errno
 import logging
 import os
+import resource
 import signal
 import sys
 import time
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the host until Ctrl-C or SIGTERM ends the process; returns an exit code where it cannot run."""
     options = _options(arguments)
     _log_to_stdout(options.verbose)
+    open_as_many_files_as_allowed()
     try:
         use_local_settings(options.app)
         worker_environment(options.app, options.host, options.port)
@@ -57,6 +60,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--port", type=_port, default=7071, help="TCP port; 0 takes a free one (default: 7071)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="serve requests that name this machine so; without it, only those to localhost and its addresses",
+    )
     parser.add_argument("--app", type=Path, default=Path.cwd(), metavar="DIR", help="the app (default: here)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="the task hub (default: .devhost in the app)")
     parser.add_argument("--page", default="", metavar="PATH", help="where the page of the app is, to be shown")
@@ -81,6 +91,13 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
     return int(text)
+
+
+def open_as_many_files_as_allowed() -> None:
+    """Raise the soft limit of file descriptors to the hard one: each connection takes one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # where the system counts otherwise, as macOS does
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _log_to_stdout(is_verbose: bool) -> None:
@@ -114,7 +131,15 @@ async def _serve(app: App, store: Store, config: HostJson, options: argparse.Nam
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
     unkind = None if options.unkind is None else Unkind(options.unkind, Rates(clock_off=0))
-    async with running(app, store, options.port, address=options.host, config=config, unkind=unkind) as served:
+    async with running(
+        app,
+        store,
+        options.port,
+        address=options.host,
+        config=config,
+        unkind=unkind,
+        allowed_hosts=options.allow_host,
+    ) as served:
         _print_what_is_served(app, served, config, options)
         await stop.wait()
         print("devhost: stopping", flush=True)
@@ -155,7 +180,7 @@ def _print_what_is_served(app: App, served: Running, config: HostJson, options: 
 
 def _function_table(app: App, served: Running, is_verbose: bool) -> list[str]:
     """A line for each function; those without a route are only counted unless that is wanted."""
-    rows = [(each.function.name, ",".join(each.methods), each.template) for each in served.table]
+    rows = [(each.function.name, ",".join(each.methods or ["*"]), each.template) for each in served.table]
     internal = [each for each in app.functions if each not in app.http]
     if is_verbose:
         rows += [(each.name, each.trigger["type"], "") for each in internal]
