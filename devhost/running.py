@@ -1,8 +1,11 @@
 """The composition: an app on a task hub, served over HTTP."""
 
+import asyncio
 import ipaddress
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+import os
+from collections.abc import AsyncIterator, Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +28,8 @@ log = logging.getLogger("devhost")
 
 SHUTDOWN_SECONDS = 5.0
 """How long what is being served has to come to its end."""
+THREADS = 1000
+"""As many as Azure's worker has for functions that are not async: none of them waits for another."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,11 @@ class Running:
     """Its address, as http://host:port."""
     host: Host
     table: list[Route]
+
+
+def _threads() -> int:
+    count = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT", "")
+    return int(count) if count.isdecimal() and int(count) else THREADS
 
 
 def utc_now() -> datetime:
@@ -54,7 +64,6 @@ async def running(
     unkind: Unkind | None = None,
     patience: float = SHUTDOWN_SECONDS,
     allowed_hosts: Collection[str] = (),
-    custom_headers: Mapping[str, str] = {},
 ) -> AsyncIterator[Running]:
     """Serve an app for the length of the block; port 0 is a free one.
 
@@ -62,12 +71,13 @@ async def running(
     are being served have `patience` seconds to be answered; then the store is closed. Raises AppError for routes that
     the real host would not run with, and OSError where the port cannot be had.
     """
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_threads()))
     table = route_table(app.http, config.route_prefix)
     for name, error in table.errors.items():
         log.error("The '%s' function is in error: %s", name, error)
     host, management = compose(app, store, config, clock, unkind)
     guard = Guard({address.lower(), *map(str.lower, allowed_hosts)})
-    front = Front(host, management, table, guard, custom_headers)
+    front = Front(host, management, table, guard, config.custom_headers)
     listener = Listener(front)
     listening_on = await listener.start(address, port)
     try:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from urllib.parse import parse_qsl
 
 from devhost.host import Host
+from devhost.invocation import log_failure
 from devhost.server.admin import Admin, not_found
 from devhost.server.connection import LARGEST_BODY, Request
 from devhost.server.guard import Guard
@@ -125,7 +126,10 @@ class Front:
             if self._draining and not self._serving:
                 self._idle.set()
         shown = found[0].template if found else head.target
-        requests_log.info("%s %s %d %.0f ms", head.method, shown, response.status, (time.monotonic() - began) * 1000)
+        level = logging.DEBUG if head.method in ("GET", "HEAD") and response.status in (200, 304) else logging.INFO
+        requests_log.log(
+            level, "%s %s %d %.0f ms", head.method, shown, response.status, (time.monotonic() - began) * 1000
+        )
         return response
 
     async def _invoke(self, request: Request, route: Route, parameters: dict[str, str]) -> Response:
@@ -134,10 +138,10 @@ class Front:
             return Response(500, closes=True)
         body = await request.read()
         try:
-            argument = to_function(request.head, body, parameters)
+            argument = to_function(request.head, body, parameters, function.converter)
             return from_function(await self._host.invoke(function, argument, request.head.headers))
-        except Exception:
-            log.exception("function %s failed", function.name)
+        except Exception as error:
+            log_failure(function.name, error)
             return Response(500)
 
 

@@ -22,8 +22,8 @@ ATTRIBUTES = ("expires", "max-age", "domain", "path", "secure", "samesite", "htt
 """Of a cookie, in the order in which the real host writes them."""
 
 
-def to_function(head: Head, body: bytes, parameters: Mapping[str, str]) -> Any:
-    """The HttpRequest that a function takes."""
+def to_function(head: Head, body: bytes, parameters: Mapping[str, str], converter: str = "httpTrigger") -> Any:
+    """The HttpRequest that a function takes. Raises ValueError where it takes something else."""
     http = {
         "method": _text(head.method),
         "url": _text(f"http://{head.host}{encode_path(head.path)}{head.query}"),
@@ -32,7 +32,7 @@ def to_function(head: Head, body: bytes, parameters: Mapping[str, str]) -> Any:
         "params": {name: _text(value) for name, value in parameters.items()},
         "body": meta.Datum(body, "bytes"),
     }
-    return convert_in("httpTrigger", http, "http")
+    return convert_in(converter, http, "http")
 
 
 def _text(value: str) -> meta.Datum:

@@ -334,7 +334,8 @@ class VirtualHost:
         self._patches.enter_context(_in_place_of_the_app())
         # An earlier commit of the app may have what Azure refuses (0d91084 has: list[str] at an activity's parameter).
         with nullcontext() if self._app == ROOT else patch("devhost.loading.check_signature"):
-            return load(self._app), read_host_json(self._app)
+            config = self._config or read_host_json(self._app)
+            return load(self._app, config), config
 
     def _load_again(self) -> App:
         """The app for a new worker, which knows nothing of what the one before had in its modules."""

@@ -36,6 +36,9 @@ REQUESTS: dict[str, list[str]] = {
         "auth/admin fn keys",
         "auth/admin systemkeys",
     ],
+    "A function that raises StopIteration is answered with 500: on the real host its caller waits for ever.": [
+        "ret/stopiter",
+    ],
     "devhost serves only requests whose Host is this machine's.": [
         "req/header: LF only",
         "req/host: ipv4",
@@ -78,7 +81,24 @@ REQUESTS: dict[str, list[str]] = {
 }
 """Of HTTP: requests, responses, routes, keys."""
 
-APPS: dict[str, list[str]] = {}
+APPS: dict[str, list[str]] = {
+    "devhost has no home page: `/` is not found unless a function has it.": [
+        "app/np_empty/GET /",
+        "app/np_empty/POST /",
+        "app/np_empty/HEAD /",
+        "app/np_empty/GET /?x=1",
+        "app/np_leadslash/GET /",
+        "app/np_leadslash/POST /",
+        "app/np_leadslash/HEAD /",
+        "app/np_leadslash/GET /?x=1",
+        "app/hj_headers/GET /",
+    ],
+    "An ASGI app sees where the SDK is installed, which was cut after 60 characters.": [
+        "app/asgi_np2/GET /",
+        "app/asgi_np2/GET /a/b?x=1",
+        "app/asgi_np2/POST /q",
+    ],
+}
 """Of HTTP: loading, host.json, settings, deaths of the worker."""
 
 MANAGEMENT: dict[str, list[str]] = {}
