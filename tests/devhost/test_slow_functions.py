@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -65,7 +65,12 @@ class Slow:
         return json.loads(state) if state else None
 
     async def until_bag(self, key: str, *operations: str) -> None:
-        while self.bag(key) != list(operations):
+        await until(lambda: self.bag(key) == list(operations))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110  # nobody tells of what is in the store
             await asyncio.sleep(0.001)
 
 
@@ -107,8 +112,7 @@ def test_a_slow_orchestrator_holds_up_nobody(slow) -> None:
             await slow.until_bag("b", "other")
             assert slow.store.instance("p").status == "Pending"
             slow.go.set()
-            while slow.store.instance("p").status != "Completed":
-                await asyncio.sleep(0.001)
+            await until(lambda: slow.store.instance("p").status == "Completed")
 
     asyncio.run(scenario())
 
