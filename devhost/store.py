@@ -6,18 +6,16 @@ One thread uses a store.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
+from devhost.hub_file import File, connect, explain
+
 RuntimeStatus = Literal["Pending", "Running", "Completed", "Failed", "Terminated", "Suspended"]
 
-APPLICATION_ID = 0x486F5265
-"""Marks the file as a task hub of devhost (PRAGMA application_id)."""
-SCHEMA_VERSION = 2
 RECLAIMED_PAGES = 10_000
 """At most so many pages (of 4 KiB) are given back at once, which takes about a tenth of a second."""
 NEVER = "9999-12-31T23:59:59.999999Z"
@@ -104,13 +102,19 @@ class Store:
         Raises StoreError when the file is not a task hub, cannot be opened or is in use by another process.
         """
         try:
-            self._db = _connect(path)
+            self._db = connect(path)
         except sqlite3.Error as error:
-            raise StoreError(_explain(error, path)) from error
+            raise StoreError(explain(error, path)) from error
+        self._file = File(path) if path else None
 
     def close(self) -> None:
         """Close the file. What was committed stays."""
         self._db.close()
+
+    def check_file(self) -> None:
+        """Raise StoreError where the file has been deleted or replaced: what is written would be in none."""
+        if self._file is not None and not self._file.is_in_place():
+            raise StoreError(f"{self._file.path} was deleted or replaced")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -240,11 +244,15 @@ class Store:
             [(m.target, m.execution, m.timer, m.due, m.body) for m in messages],
         )
 
-    def due(self, now: str, limit: int) -> list[Message]:
-        """Messages to take at `now`, at most `limit`: first those for at once, in order of arrival, then by `due`."""
+    def due(self, now: str, limit: int, besides: Collection[str] = ()) -> list[Message]:
+        """Messages to take at `now`, at most `limit`: first those for at once, in order of arrival, then by `due`.
+
+        Those for targets in `besides` are left out.
+        """
         rows = self._db.execute(
-            "SELECT target, body, due, execution, timer, seq FROM messages WHERE due <= ? ORDER BY due, seq LIMIT ?",
-            (now, limit),
+            "SELECT target, body, due, execution, timer, seq FROM messages "  # noqa: S608  # marks are all that is put in
+            f"WHERE due <= ? {_not_in(besides)} ORDER BY due, seq LIMIT ?",
+            (now, *besides, limit),
         )
         return [Message(*row) for row in rows]
 
@@ -260,10 +268,13 @@ class Store:
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
         return row[0] if row else 0
 
-    def next_due(self) -> str | None:
-        """When the earliest message is due (empty: at once), or None where there is none."""
-        due: str | None = self._db.execute("SELECT MIN(due) FROM messages").fetchone()[0]
-        return due
+    def next_due(self, besides: Collection[str] = ()) -> str | None:
+        """When the earliest message is due (empty: at once), or None where there is none but for those in `besides`."""
+        row = self._db.execute(
+            f"SELECT due FROM messages WHERE 1 {_not_in(besides)} ORDER BY due LIMIT 1",  # noqa: S608  # as above
+            tuple(besides),
+        ).fetchone()
+        return row[0] if row else None
 
     def dequeue(self, messages: Iterable[Message]) -> int:
         """Remove messages that were taken; returns how many there were of them."""
@@ -320,44 +331,10 @@ class Store:
         return self._db.execute("DELETE FROM activities WHERE seq = ?", (activity.seq,)).rowcount == 1
 
 
+def _not_in(targets: Collection[str]) -> str:
+    return f"AND target NOT IN ({','.join('?' * len(targets))})" if targets else ""
+
+
 def concerns_the_file(error: Exception) -> bool:
     """Whether an error is about the file as a whole (disk full, damaged), and not about what was to be written."""
     return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
-
-
-def _connect(path: Path | None) -> sqlite3.Connection:
-    db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=0)
-    db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect in a file that is still empty
-    # One process at a time: the lock is the operating system's, so it ends with the process, however that ends.
-    db.execute("PRAGMA locking_mode = EXCLUSIVE")
-    # With a write-ahead log a commit outlives a SIGKILL; only a power cut may cost the last ones.
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = NORMAL")
-    db.execute("BEGIN EXCLUSIVE")
-    _prepare(db)
-    db.execute("COMMIT")
-    return db
-
-
-def _prepare(db: sqlite3.Connection) -> None:
-    """Make the tables in an empty file, and accept only what this version made."""
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if tables == 0:
-        for statement in files("devhost").joinpath("schema.sql").read_text().split(";\n"):
-            db.execute(statement)
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    elif application != APPLICATION_ID:
-        raise sqlite3.DatabaseError("it is a database of another program")
-    elif version != SCHEMA_VERSION:
-        raise sqlite3.DatabaseError(f"it was made by another version of devhost (schema {version})")
-    elif (check := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-        raise sqlite3.DatabaseError(f"it is damaged: {' '.join(check.split())}")
-
-
-def _explain(error: sqlite3.Error, path: Path | None) -> str:
-    if "locked" in str(error):
-        return f"{path} is in use by another devhost"
-    return f"{path} cannot be used as a task hub: {error}"
