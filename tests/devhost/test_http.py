@@ -6,6 +6,7 @@ from unittest.mock import AsyncMock
 import pytest
 import requests
 
+from devhost.config import HostJson
 from devhost.loading import index
 from devhost.running import running
 from devhost.server.management import Management
@@ -177,8 +178,8 @@ def test_custom_headers_are_on_every_answer() -> None:
     """Of functions, of the host itself, and where there is none; a function's own value wins."""
 
     async def run() -> list[list[str]]:
-        custom = {"X-Content-Type-Options": "nosniff", "x-function": "none"}
-        async with running(index(make_app()), Store(None), custom_headers=custom, patience=0.1) as served:
+        config = HostJson(custom_headers={"X-Content-Type-Options": "nosniff", "x-function": "none"})
+        async with running(index(make_app()), Store(None), config=config, patience=0.1) as served:
             port = int(served.origin.rpartition(":")[2])
             targets = [
                 "/api/bytes/7",
