@@ -235,7 +235,9 @@ class OrchestrationTurn:
 
     def _decide(self, state: dict[str, Any]) -> Decisions:
         (actions,) = state["actions"]
-        decisions = decide(chain(split(*self._chunks), self._events), actions, self._instance.execution)
+        decisions = decide(
+            chain(split(*self._chunks), self._events), actions, self._instance.id, self._instance.execution
+        )
         for event in decisions.scheduled:
             name = event.get("Name", "")
             match event["EventType"]:

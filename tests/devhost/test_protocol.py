@@ -87,9 +87,8 @@ def test_a_sub_orchestration_is_retried(host) -> None:
     host.complete("9")
     status, (child, parent, result) = host.status(id)
     assert (status, parent, result) == ("Completed", id, 9)
-    execution = host.store.instance(id).execution
-    assert child == f"{execution}:2"
-    assert host.status(f"{execution}:0")[0] == "Failed"
+    assert child == f"{id}:2"
+    assert host.status(f"{id}:0")[0] == "Failed"
 
 
 def test_continue_as_new_starts_over_with_its_input(host) -> None:
