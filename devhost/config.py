@@ -111,6 +111,16 @@ def _host_document(file: Path) -> Any:
     return document
 
 
+def strict_json_error(folder: Path) -> str:
+    """Why host.json is not JSON to those who take no comments, trailing commas and byte order marks; empty if it is."""
+    file = folder / "host.json"
+    try:
+        json.loads(file.read_text(encoding="utf-8") if file.is_file() else "{}")
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def without_comments(text: str) -> str:
     """JSON without the comments and the trailing commas that the real host takes."""
     text = COMMENT.sub(lambda match: match["text"] or " ", text)

@@ -12,7 +12,7 @@ from devhost.config import DEFAULTS, HostJson
 from devhost.dispatcher import Clock, Command, Dispatcher, Result
 from devhost.durable_http import poll
 from devhost.engine import Engine, Outcome
-from devhost.invocation import FunctionInfo
+from devhost.invocation import FunctionInfo, log_failure
 from devhost.protocol import HTTP_ACTIVITY, from_timestamp, timestamp
 from devhost.schedule import Schedule
 from devhost.sdk import close_client_session, convert_in, convert_out
@@ -155,7 +155,7 @@ class Host:
         try:
             request = json.dumps(schedule.request(self._clock(), past_due))
             await self.invoke(function, convert_in("timerTrigger", request, "json"))
-        except Exception:
-            log.exception("function %s failed", function.name)
+        except Exception as error:
+            log_failure(function.name, error)
         await self._insist(lambda engine, now: engine.store.save_last_run(function.name, at))
         return at

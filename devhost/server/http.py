@@ -15,6 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from azure.functions import meta
 
 from devhost.host import Host
+from devhost.invocation import log_failure
 from devhost.sdk import convert_in, convert_out
 from devhost.server.management import CONTINUATION, PREFIX, Call, Management
 from devhost.server.routing import ENCODED_SLASH, Route
@@ -131,8 +132,8 @@ class Front:
             return _from_function(result)
         except web.HTTPException as error:
             return web.Response(status=error.status, text=error.text)
-        except Exception:
-            log.exception("function %s failed", function.name)
+        except Exception as error:
+            log_failure(function.name, error)
             return web.Response(status=500)
 
 

@@ -231,20 +231,6 @@ REFUSED = {
         "Method overloads are not supported. There are multiple methods with the name 'Host.Functions.wrap'",
         by="host",
     ),
-    "a lambda": Refused(
-        app("app.route('wrap')(lambda req: 'wrapped')"),
-        "The '<lambda>' function is in error: '<lambda>' is not a valid function name.",
-        by="host",
-    ),
-    "a function named host": Refused(
-        app("""
-            @app.function_name('Host')
-            @app.route('wrap')
-            def wrap(req): ...
-        """),
-        "The 'Host' function is in error: 'Host' is not a valid function name.",
-        by="host",
-    ),
     # the module
     "no app": Refused("import azure.functions as func", "Could not find top level function app instances in "),
     "two apps": Refused(
@@ -261,6 +247,47 @@ REFUSED = {
     "an end of the process at its import": Refused("import sys\nsys.exit(4)", "SystemExit: 4", by="death"),
 }
 """What Azure refuses, by what is wrong with it."""
+
+IN_ERROR = {
+    "a lambda": (
+        "app.route('wrap')(lambda req: 'wrapped')",
+        "The '<lambda>' function is in error: '<lambda>' is not a valid function name.",
+    ),
+    "a function named host": (
+        """
+            @app.function_name('Host')
+            @app.route('wrap')
+            def wrap(req): ...
+        """,
+        "The 'Host' function is in error: 'Host' is not a valid function name.",
+    ),
+    "a trigger of an extension that is not there": (
+        """
+            @app.queue_trigger("gift", queue_name="gifts", connection="Storage")
+            def wrap(gift: func.QueueMessage) -> None: ...
+        """,
+        "The 'wrap' function is in error: The binding type(s) 'queueTrigger' are not registered. "
+        "Please ensure the type is correct and the binding extension is installed.",
+    ),
+    "an output of an extension that is not there": (
+        """
+            @app.route("wrap")
+            @app.queue_output("queue", queue_name="gifts", connection="Storage")
+            def wrap(req: func.HttpRequest, queue: func.Out[str]): ...
+        """,
+        "The 'wrap' function is in error: The binding type(s) 'queue' are not registered. "
+        "Please ensure the type is correct and the binding extension is installed.",
+    ),
+    "an answer through a parameter": (
+        """
+            @app.route("wrap", binding_arg_name="answer")
+            def wrap(req: func.HttpRequest, answer: func.Out[func.HttpResponse]): ...
+        """,
+        "The 'wrap' function is in error: "
+        "devhost takes the answer from what the function returns, not from a parameter.",
+    ),
+}
+"""Functions that the host does not take, while it runs the others of the app, and what it says."""
 
 ACCEPTED = {
     "activity: a class": activity("list"),

@@ -2,12 +2,11 @@ import sys
 import textwrap
 from pathlib import Path
 
-import azure.durable_functions as df
-import azure.functions as func
 import pytest
 
-from devhost.loading import AppError, index, load
-from tests.devhost.refused_apps import ACCEPTED, HEAD, REFUSED
+from devhost.config import HostJson
+from devhost.loading import AppError, load
+from tests.devhost.refused_apps import ACCEPTED, HEAD, IN_ERROR, REFUSED, app
 
 
 def app_in(folder: Path, code: str) -> Path:
@@ -95,35 +94,81 @@ def test_each_function_that_is_refused_has_a_line(tmp_path) -> None:
     assert second.startswith("cannot load the c function: ")
 
 
-def test_a_trigger_that_is_not_supported_is_named() -> None:
-    """Never silently ignored."""
-    app = func.FunctionApp()
-
-    @app.queue_trigger("message", queue_name="gifts", connection="Storage")
-    def wrap(message: func.QueueMessage) -> None: ...
-
-    with pytest.raises(AppError, match="function wrap has a trigger that devhost does not support: queueTrigger"):
-        index(app)
+@pytest.mark.parametrize(("code", "words"), IN_ERROR.values(), ids=list(IN_ERROR))
+def test_a_function_that_the_host_does_not_take_is_in_error_alone(tmp_path, caplog, code, words) -> None:
+    """One line says why, and the others run."""
+    code = app(f"@app.route('fine')\ndef fine(req): ...\n{textwrap.dedent(code)}")
+    (function,) = load(app_in(tmp_path, code)).functions
+    assert function.name == "fine"
+    assert caplog.messages == [words]
 
 
-def test_a_binding_that_is_not_supported_is_named() -> None:
-    """Never silently ignored."""
-    app = df.DFApp()
-
-    @app.route("wrap")
-    @app.queue_output("queue", queue_name="gifts", connection="Storage")
-    def wrap(req: func.HttpRequest, queue: func.Out[str]): ...
-
-    with pytest.raises(AppError, match="function wrap has a binding that devhost does not support: queue"):
-        index(app)
+def test_an_app_without_a_function_that_can_run_is_refused(tmp_path) -> None:
+    """There is nothing to serve."""
+    with pytest.raises(AppError, match=r"function_app\.py has no functions that can run"):
+        load(app_in(tmp_path, HEAD))
 
 
-def test_an_answer_through_a_parameter_is_not_supported() -> None:
-    """A function gives its answer by returning it."""
-    app = func.FunctionApp()
+TWO = app("@app.route('a')\ndef a(req): ...\n@app.route('b')\ndef b(req): ...")
 
-    @app.route("wrap", binding_arg_name="answer")
-    def wrap(req: func.HttpRequest, answer: func.Out[func.HttpResponse]): ...
 
-    with pytest.raises(AppError, match="function wrap has a binding that devhost does not support: http"):
-        index(app)
+def test_host_json_may_name_the_functions_that_there_are(tmp_path) -> None:
+    """In any letter case."""
+    config = HostJson(functions=frozenset({"b"}))
+    assert [each.name for each in load(app_in(tmp_path, TWO), config).functions] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "left"),
+    [
+        ("AzureWebJobs_b_Disabled", "true", ["a"]),
+        ("AZUREWEBJOBS_B_DISABLED", "1", ["a"]),
+        ("AzureWebJobs_b_Disabled", "false", ["a", "b"]),
+        ("AzureWebJobs__b__Disabled", "true", ["a", "b"]),
+        ("AzureWebJobs.b.Disabled", "true", ["a", "b"]),
+    ],
+)
+def test_a_setting_may_disable_a_function(tmp_path, monkeypatch, setting, value, left) -> None:
+    """By the one name that has this effect on the real host under Linux."""
+    monkeypatch.setenv(setting, value)
+    assert [each.name for each in load(app_in(tmp_path, TWO)).functions] == left
+
+
+def test_a_function_has_the_timeout_of_host_json(tmp_path) -> None:
+    """And the folder of the app."""
+    function, _ = load(app_in(tmp_path, TWO), HostJson(function_timeout=60)).functions
+    assert (function.timeout, function.folder) == (60, tmp_path)
+
+
+STRICT = '{"version": "2.0"}'
+COMMENTED = '{"version": "2.0"} // a comment'
+
+
+@pytest.mark.parametrize("host_json", [COMMENTED, '{"version": "2.0",}', "\ufeff" + STRICT])
+def test_durable_functions_want_a_strict_host_json(tmp_path, host_json) -> None:
+    """The SDK reads it at its import, and the real host loads no function if that fails; the line names the file."""
+    (tmp_path / "host.json").write_text(host_json, encoding="utf-8")
+    with pytest.raises(AppError, match=r"host\.json is read by azure-functions-durable"):
+        load(app_in(tmp_path, TWO))
+
+
+def test_an_app_without_durable_functions_may_have_comments_in_host_json(tmp_path) -> None:
+    """And one with them a host.json without."""
+    plain = "import azure.functions as func\napp = func.FunctionApp()\n@app.route('a')\ndef a(req): ..."
+    (tmp_path / "host.json").write_text(COMMENTED)
+    assert load(app_in(tmp_path, plain)).functions
+    (tmp_path / "host.json").write_text(STRICT)
+    assert load(app_in(tmp_path, TWO)).functions
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "class SettingsError(Exception): ...\nraise SettingsError('GIFTS is 7, but must be 8')",
+        "import sys\nsys.exit('GIFTS is 7, but must be 8')",
+    ],
+)
+def test_what_an_app_says_in_its_own_words_is_all_that_is_said(tmp_path, code) -> None:
+    """By an exception of a class of its own, or by leaving with a message."""
+    with pytest.raises(AppError, match=r"^GIFTS is 7, but must be 8$"):
+        load(app_in(tmp_path, code))
