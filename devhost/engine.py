@@ -5,6 +5,7 @@ import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from devhost.causes import Cause
 from devhost.protocol import Event, EventType, join, split, timestamp
 from devhost.store import NEVER, Activity, Instance, Message, Store, concerns_the_file
 from devhost.turns import ENDED, DurableFunctions, EntityTurn, OneAtATime, OrchestrationTurn, begin, event_message
@@ -24,7 +25,7 @@ class Outcome:
     """How an activity ended: its result as JSON, or why it failed."""
 
     result: str | None = None
-    error: str | None = None
+    cause: Cause | None = None
 
 
 class Engine:
@@ -74,7 +75,9 @@ class Engine:
         for event in history:
             kind = EventType(event["EventType"])
             if kind in REWOUND or (kind == EventType.TASK_SCHEDULED and event["EventId"] in again):
-                event |= {"EventType": int(EventType.GENERIC), "Reason": f"Rewound: {kind.name}"}
+                kept = {name: event[name] for name in ("EventId", "IsPlayed", "Timestamp")}
+                event.clear()
+                event |= kept | {"EventType": int(EventType.GENERIC), "Data": f"Rewound: {kind.name}"}
             elif kind == EventType.SUB_ORCHESTRATION_CREATED and event["EventId"] in children:
                 self.rewind(event["InstanceId"], reason, now)
         self.store.delete_history(id)
@@ -82,7 +85,7 @@ class Engine:
         instance.status, instance.output, instance.updated = "Pending", None, timestamp(now)
         self.store.save_instance(instance)
         if not children:
-            self._send(id, {"EventType": int(EventType.GENERIC), "Reason": reason})
+            self._send(id, {"EventType": int(EventType.GENERIC), "Data": reason})
 
     def signal(self, entity: str, operation: str, input: str | None) -> None:
         """Send an entity (@name@key) an operation without waiting for its result; `input` is JSON."""
@@ -94,11 +97,10 @@ class Engine:
         if not self.store.complete(activity):
             return
         event: Event = {"EventType": int(EventType.TASK_COMPLETED), "TaskScheduledId": activity.task}
-        if outcome.error is None:
+        if (cause := outcome.cause) is None:
             event["Result"] = outcome.result
         else:
-            reason = f"Activity function '{activity.name}' failed: {outcome.error}"
-            event |= {"EventType": int(EventType.TASK_FAILED), "Reason": reason, "Details": outcome.error}
+            event |= {"EventType": int(EventType.TASK_FAILED), "Reason": cause.reason, "Details": cause.details}
         self._send(activity.instance, event, activity.execution)
 
     def turns(self, now: datetime, limit: int = 8) -> int:

@@ -8,11 +8,13 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from devhost.app import App
+from devhost.causes import Cause, of_activity, of_http
 from devhost.config import DEFAULTS, HostJson
 from devhost.dispatcher import Clock, Command, Dispatcher, Result
-from devhost.durable_http import poll
+from devhost.durable_http import send
 from devhost.engine import Engine, Outcome
 from devhost.invocation import FunctionInfo, log_failure
+from devhost.newtonsoft import rewritten
 from devhost.protocol import HTTP_ACTIVITY, from_timestamp, timestamp
 from devhost.schedule import Schedule
 from devhost.sdk import close_client_session, convert_in, convert_out
@@ -110,26 +112,21 @@ class Host:
     async def _outcome(self, activity: Activity) -> Outcome:
         function = self.app.activities.get(activity.name.casefold())
         if function is None:
-            return Outcome(error=f"The function '{activity.name}' doesn't exist any more.")
+            return Outcome(cause=Cause(f"The function '{activity.name}' doesn't exist any more."))
         try:
             argument = convert_in("activityTrigger", activity.input, "json")
             result = await self.invoke(function, argument)
-            return Outcome(result=convert_out("activityTrigger", result).value)
+            return Outcome(result=rewritten(convert_out("activityTrigger", result).value))
         except Exception as error:
-            log.exception("activity %s failed", activity.name)
-            return Outcome(error=f"{type(error).__name__}: {error}")
+            log_failure(activity.name, error)
+            return Outcome(cause=of_activity(activity.name, error))
 
     async def _http(self, activity: Activity) -> Outcome:
-        """Carry out call_http. What a 202 says to poll is written down, so that a crash does not send it again."""
+        request = json.loads(activity.input or "")
         try:
-            async for following in poll(json.loads(activity.input or "")):
-                if isinstance(following, Outcome):
-                    return following
-                activity.input = json.dumps(following)
-                await self._insist(lambda engine, now: engine.store.reschedule(activity))
+            return Outcome(result=await send(request))
         except Exception as error:
-            return Outcome(error=f"{type(error).__name__}: {error}")
-        raise AssertionError("poll ends with an outcome")
+            return Outcome(cause=of_http(request["uri"], error))
 
     async def _keep_schedule(self, function: FunctionInfo) -> None:
         """Run a timer-triggered function whenever it is due; what fell due while the host was down, once."""

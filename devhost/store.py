@@ -302,10 +302,6 @@ class Store:
         rows = self._db.execute("SELECT instance, execution, task, name, input, seq FROM activities ORDER BY seq")
         return [Activity(*row) for row in rows]
 
-    def reschedule(self, activity: Activity) -> None:
-        """Change the input of an activity: it goes on from there after a crash."""
-        self._db.execute("UPDATE activities SET input = ? WHERE seq = ?", (activity.input, activity.seq))
-
     def last_run(self, function: str) -> str | None:
         """When a timer-triggered function last ran, or None if it never did."""
         row = self._db.execute("SELECT last FROM schedules WHERE function = ?", (function,)).fetchone()

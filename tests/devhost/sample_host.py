@@ -10,6 +10,7 @@ from unittest.mock import patch
 from urllib.parse import parse_qsl, urlsplit
 
 from devhost.app import App
+from devhost.causes import Cause
 from devhost.engine import Engine, Outcome
 from devhost.loading import index
 from devhost.protocol import from_timestamp, timestamp
@@ -105,8 +106,10 @@ class SampleHost(EngineHost):
 
     def complete(self, result: str | None = None, error: str | None = None) -> None:
         """Complete the oldest activity."""
+        activity = self.store.activities()[0]
+        cause = Cause(f"Activity function '{activity.name}' failed: {error}") if error else None
         with self.store.transaction():
-            self.engine.complete(self.store.activities()[0], Outcome(result, error))
+            self.engine.complete(activity, Outcome(result, cause))
         self.run()
 
     def status(self, id: str) -> tuple[str, object]:

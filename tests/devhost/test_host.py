@@ -58,7 +58,7 @@ def test_an_activity_that_is_gone_fails() -> None:
         store = Store(None)
         host = make_host(store, [])
         outcome = await host._outcome(Activity("a", "e", 0, "nothing", "1"))
-        assert outcome.error == "The function 'nothing' doesn't exist any more."
+        assert outcome.cause.reason == "The function 'nothing' doesn't exist any more."
         store.close()
 
     asyncio.run(scenario())
