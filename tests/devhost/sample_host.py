@@ -3,7 +3,7 @@
 import json
 import sys
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from devhost.app import App
 from devhost.causes import Cause
-from devhost.engine import Engine, Outcome
+from devhost.engine import MOST_TAKEN, Engine, Outcome
 from devhost.loading import index
 from devhost.protocol import from_timestamp, timestamp
 from devhost.server.management import PREFIX, Call, Reply, handle
@@ -21,6 +21,14 @@ from tests.devhost.sample_app import make_app
 
 ORIGIN = "http://virtual"
 CLIENT = "azure.durable_functions.models.DurableOrchestrationClient"
+
+
+def turns(engine: Engine, now: datetime, limit: int = MOST_TAKEN) -> int:
+    """Take, execute and complete work items of at most `limit` messages; returns how many items there were."""
+    items = engine.take(now, limit)
+    for item in items:
+        engine.complete(item, engine.execute(item), now)
+    return len(items)
 
 
 class EngineHost:
@@ -62,7 +70,7 @@ class EngineHost:
     def run(self) -> None:
         """Run turns until nothing is due."""
         with self.store.transaction():
-            while self.engine.turns(self.clock.now):
+            while turns(self.engine, self.clock.now):
                 pass
 
     def manage(self, call: Call) -> Reply:
@@ -109,7 +117,7 @@ class SampleHost(EngineHost):
         activity = self.store.activities()[0]
         cause = Cause(f"Activity function '{activity.name}' failed: {error}") if error else None
         with self.store.transaction():
-            self.engine.complete(activity, Outcome(result, cause))
+            self.engine.complete_activity(activity, Outcome(result, cause))
         self.run()
 
     def status(self, id: str) -> tuple[str, object]:
