@@ -40,9 +40,8 @@ def of_activity(name: str, error: Exception) -> Cause:
     return Cause(f"Activity function '{name}' failed: {whole_text(message)}", details)
 
 
-def of_orchestrator(name: str, error: Exception) -> Cause:
-    """Why an orchestration has failed, by what its function raised."""
-    message = str(error) or str(type(error))
+def of_orchestrator(name: str, message: str, error: Exception) -> Cause:
+    """Why an orchestration has failed, by what its function raised, and what the SDK says of that."""
     return Cause(failed(name, message), whole_text(f"Message: {message}, StackTrace: {_trace(error)}"))
 
 

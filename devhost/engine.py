@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from devhost.causes import Cause
+from devhost.config import DEFAULTS, HostJson
 from devhost.entities import EntityItem
 from devhost.failures import WorkerExit
 from devhost.orchestrations import OrchestrationItem
@@ -18,7 +19,7 @@ from devhost.store import NEVER, Activity, Instance, Message, Store, concerns_th
 from devhost.turns import begin
 from devhost.work import ENDED, Decision, DurableFunctions, WorkItem, event_message
 
-DEFAULT_HUB = "devhost"
+DEFAULT_HUB = DEFAULTS.hub_name
 MOST_TAKEN = 1000
 LONGEST_PAUSE = 60.0
 """Seconds until an item is tried again whose function ends its worker; the first pause is one second."""
@@ -41,10 +42,11 @@ class Outcome:
 class Engine:
     """The task hub at work."""
 
-    def __init__(self, store: Store, functions: DurableFunctions, hub: str = DEFAULT_HUB) -> None:
+    def __init__(self, store: Store, functions: DurableFunctions, config: HostJson = DEFAULTS) -> None:
         self.store = store
         self.functions = functions
-        self.hub = hub
+        self.config = config
+        self.hub = config.hub_name
         """The name of the task hub, for the URLs that are shown."""
         self._locked: dict[str, str] = {}
         """Targets of which nothing is taken until then."""
@@ -52,10 +54,13 @@ class Engine:
         """How often in a row a target's item was to be tried again."""
 
     def start(self, name: str, input: str | None, now: datetime, id: str | None = None, version: str = "") -> str:
-        """Create a pending instance, in place of an ended one with its id; returns the id. `input` is JSON."""
+        """Create a pending instance, in place of an ended one with its id; returns the id. `input` is JSON.
+
+        Without a version it is that of host.json.
+        """
         id, at = id or uuid.uuid4().hex, timestamp(now)
         instance = Instance(id, uuid.uuid4().hex, name, "Pending", input, None, None, created=at, updated=at)
-        begin(self.store, instance, version)
+        begin(self.store, instance, version or self.config.default_version)
         return id
 
     def raise_event(self, id: str, name: str, data: str) -> None:
@@ -174,7 +179,7 @@ class Engine:
     def _item(self, target: str, inbox: list[Message], at: str) -> WorkItem | None:
         """The work item of an inbox; None where nothing of it is for anybody, and it is dropped."""
         if target.startswith("@"):
-            return EntityItem(target, inbox, at, self.functions, self.store.entity(target))
+            return EntityItem(target, inbox, at, self.functions, self.config, self.store.entity(target))
         instance = self.store.instance(target)
         if instance is None or instance.status in ENDED:
             self.store.dequeue(inbox)  # too late, or for nobody
@@ -184,7 +189,8 @@ class Engine:
         inbox = [message for message in inbox if message not in late]
         if not inbox:
             return None
-        return OrchestrationItem(target, inbox, at, self.functions, instance, self.store.history(target))
+        history = self.store.history(target)
+        return OrchestrationItem(target, inbox, at, self.functions, self.config, instance, history)
 
     def _apply(self, decision: Decision) -> list[Activity]:
         return decision.apply(self.store) if self.store.dequeue(decision.taken) else []

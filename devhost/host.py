@@ -40,7 +40,7 @@ class Host:
         self.app = app
         self._store = store
         self._clock = clock
-        self._engine = engine or Engine(store, app.durable, config.hub_name)
+        self._engine = engine or Engine(store, app.durable, config)
         self._dispatcher = Dispatcher(self._engine, clock, self._run_activities)
         self._slots = asyncio.Semaphore(CONCURRENT_ACTIVITIES)
         self._running: dict[asyncio.Task[None], None] = {}  # in order, so that nothing depends on addresses

@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
-from devhost.protocol import Event, EventType, OrchestrationError, join, split
+from devhost.causes import Cause
+from devhost.protocol import SCHEDULING, Event, EventType, OrchestrationError, join, split
 from devhost.replay import Decisions
 from devhost.store import NEVER, Activity, Instance, Message, RuntimeStatus, Store
 from devhost.work import ENDED, Decision, event_message, short
 
 log = logging.getLogger("devhost")
 
+OF_THE_TURN = SCHEDULING | {EventType.ORCHESTRATOR_STARTED, EventType.ORCHESTRATOR_COMPLETED}
+"""Events that no replay plays: they did not arrive."""
 LONGEST_INSTANCE_ID = 100
 FORBIDDEN_IN_ID = set("/\\#?")
 
@@ -41,25 +44,20 @@ def in_use(store: Store, id: str) -> str | None:
     return f"An Orchestration instance with the status {existing.status} already exists."
 
 
-def begin(store: Store, instance: Instance, version: str) -> None:
-    """Save a pending instance, in place of an ended one with its id, and send it its ExecutionStarted."""
+def begin(store: Store, instance: Instance, version: str | None) -> None:
+    """Save a pending instance, in place of one with its id, and send it its ExecutionStarted."""
     store.purge_instance(instance.id)
     store.save_instance(instance)
     store.enqueue([event_message(instance.id, _started(instance, version), execution=instance.execution)])
 
 
-def _started(instance: Instance, version: str) -> Event:
+def _started(instance: Instance, version: str | None) -> Event:
     return {
         "EventType": int(EventType.EXECUTION_STARTED),
         "Name": instance.name,
         "Version": version,
         "Input": instance.input,
     }
-
-
-def failed(orchestrator: str, reason: str) -> str:
-    """Why an instance has failed, in the words of the real host."""
-    return f"Orchestrator function '{orchestrator}' failed: {reason}"
 
 
 def new_event(kind: EventType, at: str, **details: Any) -> Event:
@@ -105,9 +103,13 @@ class OrchestrationTurn(Decision):
         events: list[Event],
         state: dict[str, Any] | None = None,
         decisions: Decisions | None = None,
-        failure: str | None = None,
+        cause: Cause | None = None,
+        store_inputs: bool = False,
     ) -> None:
-        """`events` begin the turn; `state` and `decisions` are there where the orchestrator was run."""
+        """`events` begin the turn; `state` and `decisions` are there where the orchestrator was run.
+
+        `cause` is why it fails; `store_inputs`, whether the history keeps the inputs of what it schedules.
+        """
         self.taken = taken
         self._at = events[0]["Timestamp"]
         self._instance = replace(instance, updated=self._at)
@@ -115,15 +117,16 @@ class OrchestrationTurn(Decision):
         self._events = events
         self._state = state
         self._decisions = decisions
-        self._reason = failure
+        self._cause = cause
+        self._store_inputs = store_inputs
         self._scheduled: list[Activity] = []
 
     def apply(self, store: Store) -> list[Activity]:
         self._store = store
-        if self._reason is not None:
-            self._fail(self._reason)
-        elif self._state is not None and self._decisions is not None:
+        if self._state is not None and self._decisions is not None:
             self._go_on(self._state, self._decisions)
+        elif self._cause is not None:
+            self._fail(self._cause)
         else:
             (why, *_) = (each for each in self._events if each["EventType"] == EventType.EXECUTION_TERMINATED)
             self._end("Terminated", json.dumps(why["Input"]))
@@ -135,8 +138,10 @@ class OrchestrationTurn(Decision):
         self._obey(decisions)
         if (status := state.get("customStatus")) is not None:
             self._instance.custom_status = json.dumps(status)
-        if reason := state.get("error"):
-            self._fail(failed(self._instance.name, reason))
+        if decisions.has_open_tasks:
+            self._append_history()
+        elif self._cause is not None:
+            self._fail(self._cause)
         elif decisions.next_input is not None:
             self._continue_as_new(decisions.next_input, decisions.unprocessed)
         elif state["isDone"]:
@@ -149,7 +154,7 @@ class OrchestrationTurn(Decision):
 
     def _obey(self, decisions: Decisions) -> None:
         for event in decisions.scheduled:
-            self._events.append(self._event(EventType(event["EventType"])) | event)
+            self._events.append(self._event(EventType(event["EventType"])) | self._kept(event))
             match event["EventType"]:
                 case EventType.TASK_SCHEDULED:
                     self._schedule_activity(event)
@@ -163,6 +168,14 @@ class OrchestrationTurn(Decision):
             self._store.cancel_timer(self._instance.id, timer)
         self._events.append(self._event(EventType.ORCHESTRATOR_COMPLETED, Actions=decisions.actions))
 
+    def _kept(self, event: Event) -> Event:
+        """What the history keeps of an event that schedules something."""
+        if event["EventType"] == EventType.EVENT_SENT:
+            return event
+        if self._store_inputs and event["EventType"] == EventType.TASK_SCHEDULED:
+            return event | {"Input": f"[{event['Input']}]"}
+        return event if self._store_inputs else {name: event[name] for name in event.keys() - {"Input"}}
+
     def _schedule_activity(self, event: Event) -> None:
         id, execution = self._instance.id, self._instance.execution
         activity = Activity(id, execution, event["EventId"], event["Name"], json.loads(event["Input"]))
@@ -170,9 +183,6 @@ class OrchestrationTurn(Decision):
 
     def _start_sub_orchestration(self, event: Event) -> None:
         parent, task = self._instance, event["EventId"]
-        if reason := in_use(self._store, event["InstanceId"]):
-            self._tell(parent.id, parent.execution, self._failure(task, reason))
-            return
         child = Instance(
             id=event["InstanceId"],
             execution=uuid.uuid4().hex,
@@ -206,7 +216,7 @@ class OrchestrationTurn(Decision):
         self._store.discard_work(instance.id, instance.execution)
         self._store.delete_history(instance.id)
         version = next(
-            event["Version"]
+            event.get("Version")
             for event in chain(split(*self._chunks[:1]), self._events)
             if event["EventType"] == EventType.EXECUTION_STARTED
         )
@@ -217,11 +227,12 @@ class OrchestrationTurn(Decision):
         message = event_message(instance.id, started, *kept, execution=instance.execution, seq=self.taken[0].seq)
         self._store.put_back([message])
 
-    def _fail(self, reason: str) -> None:
-        log.error("%s %s: %s", self._instance.name, short(self._instance.id), reason)
-        self._end("Failed", json.dumps(reason))
+    def _fail(self, cause: Cause) -> None:
+        message, _, _ = cause.reason.partition(" \n ")
+        log.error("%s %s: %s", self._instance.name, short(self._instance.id), message)
+        self._end("Failed", json.dumps(cause.reason), cause.details)
 
-    def _end(self, status: RuntimeStatus, output: str) -> None:
+    def _end(self, status: RuntimeStatus, output: str, details: str | None = None) -> None:
         instance = self._instance
         instance.status, instance.output = status, output
         self._events.append(self._event(EventType.EXECUTION_COMPLETED, OrchestrationStatus=status, Result=output))
@@ -234,21 +245,15 @@ class OrchestrationTurn(Decision):
                 "Result": output,
             }
             if status != "Completed":
-                outcome = self._failure(instance.parent_task, json.loads(output))
-            self._tell(instance.parent, instance.parent_execution, outcome)
-
-    def _failure(self, task: int, reason: str) -> Event:
-        return {
-            "EventType": int(EventType.SUB_ORCHESTRATION_FAILED),
-            "TaskScheduledId": task,
-            "Reason": reason,
-            "Details": reason,
-        }
-
-    def _tell(self, target: str, execution: str | None, event: Event) -> None:
-        self._store.enqueue([event_message(target, event, execution=execution)])
+                outcome = {
+                    "EventType": int(EventType.SUB_ORCHESTRATION_FAILED),
+                    "TaskScheduledId": instance.parent_task,
+                    "Reason": json.loads(output),
+                    "Details": details,
+                }
+            self._store.enqueue([event_message(instance.parent, outcome, execution=instance.parent_execution)])
 
     def _append_history(self) -> None:
         for event in self._events:
-            event["IsPlayed"] = True
+            event["IsPlayed"] = event["EventType"] not in OF_THE_TURN
         self._store.append_history(self._instance.id, len(self._chunks), join(self._events))

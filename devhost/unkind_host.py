@@ -49,7 +49,7 @@ class UnkindHost(Host):
         self.unkind = unkind
         self._load_again = load_again
         slow = SlowPost(store, unkind, clock)
-        self._unkind_engine = UnkindEngine(slow, app.durable, config.hub_name, unkind, self._worker_dies_in_turn)
+        self._unkind_engine = UnkindEngine(slow, app.durable, config, unkind, self._worker_dies_in_turn)
         super().__init__(app, slow, clock, config, self._unkind_engine)
         self._loop = asyncio.get_running_loop()
         self._config = config

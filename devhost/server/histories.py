@@ -35,7 +35,7 @@ def shown_history(chunks: list[str], with_input: bool, with_output: bool) -> lis
         if began is not None:
             merged.add(id(began))
             event["ScheduledTime"], event["FunctionName"] = began["Timestamp"], began["Name"]
-            event["Input"] = began["Input"]
+            event["Input"] = began.get("Input")
     return [_shown(event, with_input, with_output) for event in history if id(event) not in merged]
 
 

@@ -20,7 +20,7 @@ from devhost.protocol import OrchestrationError, timestamp
 from devhost.server.histories import shown_history
 from devhost.store import Instance, Query, RuntimeStatus
 from devhost.turns import check_instance_id, has_forbidden, in_use
-from devhost.work import ENDED, unknown_function
+from devhost.work import ENDED
 
 PREFIX = "/runtime/webhooks/durabletask/"
 PAGE = 100
@@ -153,7 +153,7 @@ def _start(engine: Engine, call: Call, now: datetime, name: str, id: str | None)
 
 def _create(engine: Engine, call: Call, now: datetime, name: str, input: str | None, id: str | None) -> Reply:
     if name.casefold() not in engine.functions.orchestrators:
-        raise unknown_function(name, "orchestrator")
+        raise engine.functions.unknown(name, "orchestrator")
     if id is not None:
         check_instance_id(id)
         if reason := in_use(engine.store, id):
@@ -359,7 +359,7 @@ def _signal(engine: Engine, call: Call, now: datetime, name: str, key: str) -> R
         else:
             input = json.dumps(input)
     if name.casefold() not in engine.functions.entities:
-        raise unknown_function(name, "entity")
+        raise engine.functions.unknown(name, "entity")
     operation = "delete" if call.method == "DELETE" else call.query.get("op", "")
     engine.signal(_entity_id(name, key), operation, input)
     return Reply(202)

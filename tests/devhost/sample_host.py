@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from devhost.app import App
 from devhost.causes import Cause
+from devhost.config import DEFAULTS, HostJson
 from devhost.engine import MOST_TAKEN, Engine, Outcome
 from devhost.loading import index
 from devhost.protocol import from_timestamp, timestamp
@@ -37,12 +38,12 @@ class EngineHost:
     Time passes by `advance`. The SDK's client reaches the engine.
     """
 
-    def __init__(self, app: App, path: Path | None = None) -> None:
+    def __init__(self, app: App, path: Path | None = None, config: HostJson = DEFAULTS) -> None:
         """`path` keeps the task hub in a file."""
         self.clock = FakeClock()
         self.store = Store(path)
         self.app = app
-        self.engine = Engine(self.store, app.durable)
+        self.engine = Engine(self.store, app.durable, config)
         self._patches = ExitStack()
 
     def __enter__(self) -> Any:
@@ -61,7 +62,7 @@ class EngineHost:
     def advance(self, **span: float) -> None:
         """Let time pass, and whatever is due happen at its time."""
         end = self.clock.now + timedelta(**span)
-        while (due := self.store.next_due()) is not None and due <= timestamp(end):
+        while (due := self.engine.next_due()) is not None and due <= timestamp(end):
             self.clock.now = max(self.clock.now, from_timestamp(due) if due else self.clock.now)
             self.run()
         self.clock.now = end
@@ -95,13 +96,6 @@ class EngineHost:
         reply = self.manage(call)
         return [reply.status, json.loads(reply.body) if reply.body else empty]
 
-
-class SampleHost(EngineHost):
-    """The sample app."""
-
-    def __init__(self, path: Path | None = None) -> None:
-        super().__init__(index(make_app()), path)
-
     def start(self, name: str, input=None, id: str | None = None) -> str:
         body = json.dumps(json.dumps(input))
         reply = self.manage(Call("POST", f"orchestrators/{name}" + (f"/{id}" if id else ""), ORIGIN, body=body))
@@ -123,3 +117,10 @@ class SampleHost(EngineHost):
     def status(self, id: str) -> tuple[str, object]:
         instance = self.store.instance(id)
         return instance.status, json.loads(instance.output or "null")
+
+
+class SampleHost(EngineHost):
+    """The sample app."""
+
+    def __init__(self, path: Path | None = None, config: HostJson = DEFAULTS) -> None:
+        super().__init__(index(make_app()), path, config)
