@@ -5,6 +5,7 @@ transaction in which items are taken or completed; they are executed outside of 
 """
 
 import json
+import re
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from devhost.causes import Cause
 from devhost.config import DEFAULTS, HostJson
 from devhost.entities import EntityItem
 from devhost.failures import WorkerExit
+from devhost.newtonsoft import decoded, rewritten
 from devhost.orchestrations import OrchestrationItem
 from devhost.protocol import Event, EventType, join, split, timestamp
 from devhost.store import NEVER, Activity, Instance, Message, Store, concerns_the_file
@@ -23,12 +25,21 @@ DEFAULT_HUB = DEFAULTS.hub_name
 MOST_TAKEN = 1000
 LONGEST_PAUSE = 60.0
 """Seconds until an item is tried again whose function ends its worker; the first pause is one second."""
+NO_XML = re.compile("[\ufffe\uffff]")
+"""Characters that XML cannot have, and JSON does not escape."""
 REWOUND = {
     EventType.EXECUTION_COMPLETED,
     EventType.TASK_FAILED,
     EventType.SUB_ORCHESTRATION_FAILED,
 }
 """What a rewind takes back from the history of a failed instance."""
+
+
+class Unsendable(Exception):
+    """A message cannot be sent: Azure Storage keeps messages as XML, unless host.json has them encoded as Base64."""
+
+    def __init__(self) -> None:
+        super().__init__("An error occurred while communicating with Azure Storage")
 
 
 @dataclass(frozen=True)
@@ -59,24 +70,30 @@ class Engine:
         Without a version it is that of host.json.
         """
         id, at = id or uuid.uuid4().hex, timestamp(now)
-        instance = Instance(id, uuid.uuid4().hex, name, "Pending", input, None, None, created=at, updated=at)
+        given = None if input is None else rewritten(input)
+        instance = Instance(id, uuid.uuid4().hex, name, "Pending", given, None, None, created=at, updated=at)
         begin(self.store, instance, version or self.config.default_version)
         return id
 
     def raise_event(self, id: str, name: str, data: str) -> None:
-        """Raise an external event for an instance; `data` is JSON."""
+        """Raise an external event for an instance; `data` is JSON. Raises Unsendable."""
+        data = rewritten(data)
+        self._check_sendable(decoded(data))
         self._send(id, {"EventType": int(EventType.EVENT_RAISED), "Name": name, "Input": data})
 
     def terminate(self, id: str, reason: str) -> None:
-        """Ask an instance to end at its next turn."""
+        """Ask an instance to end at its next turn. Raises Unsendable."""
+        self._check_sendable(reason)
         self._send(id, {"EventType": int(EventType.EXECUTION_TERMINATED), "Input": reason})
 
     def suspend(self, id: str, reason: str) -> None:
-        """Ask an instance to take nothing until it is resumed or terminated."""
+        """Ask an instance to take nothing until it is resumed or terminated. Raises Unsendable."""
+        self._check_sendable(reason)
         self._send(id, {"EventType": int(EventType.EXECUTION_SUSPENDED), "Reason": reason})
 
     def resume(self, id: str, reason: str) -> None:
-        """Let a suspended instance take what has come meanwhile."""
+        """Let a suspended instance take what has come meanwhile. Raises Unsendable."""
+        self._check_sendable(reason)
         self._send(id, {"EventType": int(EventType.EXECUTION_RESUMED), "Reason": reason})
 
     def rewind(self, id: str, reason: str, now: datetime) -> None:
@@ -105,7 +122,13 @@ class Engine:
             self._send(id, {"EventType": int(EventType.GENERIC), "Data": reason})
 
     def signal(self, entity: str, operation: str, input: str | None) -> None:
-        """Send an entity (@name@key) an operation without waiting for its result; `input` is JSON."""
+        """Send an entity (@name@key) an operation without waiting for its result; `input` is JSON.
+
+        Raises Unsendable.
+        """
+        if input is not None:
+            input = rewritten(input)
+            self._check_sendable(decoded(input))
         request = {"op": operation, "id": str(uuid.uuid4()), "input": input, "signal": True}
         self.store.enqueue([Message(entity, json.dumps(request))])
 
@@ -191,6 +214,10 @@ class Engine:
             return None
         history = self.store.history(target)
         return OrchestrationItem(target, inbox, at, self.functions, self.config, instance, history)
+
+    def _check_sendable(self, text: str) -> None:
+        if self.config.message_encoding == "UTF8" and NO_XML.search(text):
+            raise Unsendable
 
     def _apply(self, decision: Decision) -> list[Activity]:
         return decision.apply(self.store) if self.store.dequeue(decision.taken) else []

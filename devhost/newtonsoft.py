@@ -21,6 +21,11 @@ def rewritten(text: str) -> str:
     return json.dumps(parse(text)) if CHANGES.search(text) else text
 
 
+def decoded(text: str) -> str:
+    """The characters of some JSON, as the real host sends them on: it escapes none but control characters."""
+    return written(parse(text)) if "\\" in text else text
+
+
 def whole_text(text: str) -> str:
     """Text without halves of surrogate pairs."""
     return LONE_SURROGATE.sub("\ufffd", text)

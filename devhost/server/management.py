@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 from urllib.parse import quote, unquote
 
-from devhost.engine import DEFAULT_HUB, Engine
+from devhost.engine import DEFAULT_HUB, Engine, Unsendable
 from devhost.host import Host
+from devhost.newtonsoft import rewritten
 from devhost.protocol import OrchestrationError, timestamp
 from devhost.server.histories import shown_history
 from devhost.store import Instance, Query, RuntimeStatus
@@ -106,9 +107,16 @@ def handle(engine: Engine, call: Call, now: datetime) -> Reply:
                 return _read_entity(engine, name, key)
             case "POST" | "DELETE", ["entities", name, key]:
                 return _signal(engine, call, now, name, key)
-    except (ValueError, RecursionError, OrchestrationError) as error:  # a body that is not JSON, an id that may not be
-        return _error(400, "One or more of the arguments submitted is incorrect", ExceptionMessage=str(error))
+    except (ValueError, RecursionError, OrchestrationError, Unsendable) as error:
+        return _refusal(error)
     return Reply(404)
+
+
+def _refusal(error: Exception) -> Reply:
+    """The answer to a body that is not JSON, an id that may not be, or what cannot be sent."""
+    if isinstance(error, Unsendable):
+        return _error(500, "Something went wrong while processing your request", ExceptionMessage=str(error))
+    return _error(400, "One or more of the arguments submitted is incorrect", ExceptionMessage=str(error))
 
 
 def client_binding(origin: str, hub: str = DEFAULT_HUB) -> str:
@@ -348,7 +356,7 @@ def _restart(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
 
 def _read_entity(engine: Engine, name: str, key: str) -> Reply:
     state = engine.store.entity(_entity_id(name, key))
-    return Reply(404) if state is None else Reply(200, state)
+    return Reply(404) if state is None else Reply(200, rewritten(state))
 
 
 def _signal(engine: Engine, call: Call, now: datetime, name: str, key: str) -> Reply:

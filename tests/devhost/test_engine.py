@@ -1,10 +1,12 @@
 import json
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from devhost.app import App
+from devhost.config import DEFAULTS
 from devhost.engine import Engine, Outcome
 from devhost.loading import index
 from devhost.server.management import Call
@@ -270,6 +272,41 @@ def test_a_message_for_nobody_is_dropped(host) -> None:
     host.run()
     assert host.store.instance("nobody") is None
     assert host.store.next_due() is None
+
+
+@pytest.mark.parametrize("text", ["a\uffffb", "\ufffe"])
+@pytest.mark.parametrize("encoding", ["UTF8", "Base64"])
+def test_characters_that_xml_cannot_have(text, encoding) -> None:
+    """Clients get 500 and nothing is sent, as with Azure Storage; encoded as Base64 they pass."""
+    with SampleHost(config=replace(DEFAULTS, message_encoding=encoding)) as host:
+        id = host.start("two_events")
+        calls = [
+            Call("POST", f"instances/{id}/raiseEvent/no", ORIGIN, body=json.dumps(text)),
+            Call("POST", "entities/Counter/a", ORIGIN, query={"op": "add"}, body=json.dumps([text])),
+            *(Call("POST", f"instances/{id}/{each}", ORIGIN, query={"reason": text}) for each in ("suspend", "resume")),
+            Call("POST", f"instances/{id}/terminate", ORIGIN, query={"reason": text}),
+        ]
+        expected = 500 if encoding == "UTF8" else 202
+        assert {host.manage(call).status for call in calls} == {expected}
+        assert (host.store.instance(id).status == "Running") == (encoding == "UTF8")
+        assert (host.store.entity("@counter@a") is None) == (encoding == "UTF8")
+
+
+def test_characters_that_are_escaped_once_more_pass(host) -> None:
+    """As the SDK's client sends them."""
+    id = host.start("two_events")
+    assert [host.raise_event(id, "go", "\uffff") for _ in range(2)] == [202, 202]
+    assert host.status(id) == ("Completed", ['"\\uffff"', '"\\uffff"'])
+
+
+def test_payloads_of_clients_are_read_as_the_real_host_reads_them(host) -> None:
+    """Half of a surrogate pair becomes U+FFFD, and NaN a text."""
+    id = host.start("two_events")
+    for body in (r'"a\ud800b"', "NaN"):
+        host.manage(Call("POST", f"instances/{id}/raiseEvent/go", ORIGIN, body=body))
+    assert host.status(id) == ("Completed", ["a\ufffdb", "NaN"])
+    host.manage(Call("POST", "orchestrators/two_events/n", ORIGIN, body="[NaN]"))
+    assert json.loads(host.store.instance("n").input) == ["NaN"]
 
 
 @pytest.fixture(autouse=True)
