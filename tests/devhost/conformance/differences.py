@@ -11,3 +11,8 @@ MANAGEMENT: dict[str, list[str]] = {}
 
 ORCHESTRATIONS: dict[str, list[str]] = {}
 """Of Durable: orchestrations, activities, entities, host.json."""
+
+NOT_DRIVEN: dict[str, list[str]] = {
+    "It describes the probe app, and asks nothing.": ["_probe_app"],
+}
+"""Of Durable: what a test in one process cannot do, or what depends on timing; not counted."""
