@@ -52,14 +52,17 @@ class OrchestrationItem(WorkItem):
         return self._turn(self._events(arrived))
 
     def failure(self, error: Exception) -> Decision:
-        if not isinstance(error, OrchestrationError):
-            log.error("%s %s cannot go on: %s", self.function, short(self.target), shown(error))
-        reason = str(error) if isinstance(error, OrchestrationError) else repr(error)
+        if isinstance(error, OrchestrationError):
+            reason, why = str(error), shown(error.__cause__) if error.__cause__ else str(error)
+        else:
+            reason, why = repr(error), shown(error)
+        log.error("%s %s failed: %s", self.function, short(self.target), why)
         return self._outcome(self._events([]), cause=Cause(reason, reason))
 
     def exit(self, error: WorkerExit) -> Decision:
+        reason = failed(self.function, f"One or more errors occurred. ({error})")
         log.error("%s %s failed: %s", self.function, short(self.target), shown(error))
-        return self.failure(self._error(f"One or more errors occurred. ({error})"))
+        return self._outcome(self._events([]), cause=Cause(reason, reason))
 
     def _error(self, reason: object) -> OrchestrationError:
         return OrchestrationError(failed(self.function, str(reason)))
@@ -132,7 +135,6 @@ class OrchestrationItem(WorkItem):
             _, separator, attached = str(error).partition(STATE_IN_ERROR)
             if separator and isinstance(error.__cause__, Exception):
                 return parse(attached), error.__cause__
-            log.error("%s %s failed: %s", instance.name, short(instance.id), shown(error))
             raise OrchestrationError(of_sdk(instance.name, error).reason) from error
 
     def _check(self, event: Event) -> None:

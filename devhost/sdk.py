@@ -4,9 +4,11 @@ Payloads pass through azure-functions' own converters, as in the Python worker.
 """
 
 import sys
+from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any
 
+from azure.durable_functions import DurableEntityContext, Entity
 from azure.durable_functions.models.history import HistoryEvent
 from azure.durable_functions.models.utils import http_utils
 from azure.functions import meta
@@ -34,3 +36,18 @@ def convert_out(binding: str, value: Any) -> meta.Datum:
 async def close_client_session() -> None:
     """Close the HTTP session that the SDK's client keeps for the process: it is the host that knows of the end."""
     await http_utils._close_session()
+
+
+def telling(entity: Callable[..., str], on_error: Callable[[str, str, str, Exception], None]) -> Callable[..., str]:
+    """An entity that tells of each operation that fails (name, key, operation, error): the SDK keeps the text only."""
+    operate = entity.entity_function  # type: ignore[attr-defined]  # the function of the app
+
+    def wrapped(context: DurableEntityContext) -> None:
+        try:
+            operate(context)
+        except Exception as error:
+            on_error(context.entity_name, context.entity_key, context.operation_name, error)
+            raise
+
+    told: Callable[..., str] = Entity.create(wrapped)
+    return told

@@ -1,7 +1,6 @@
 """What follows from a turn of an orchestration, and is written when its work item is completed."""
 
 import json
-import logging
 import uuid
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -11,9 +10,7 @@ from devhost.causes import Cause
 from devhost.protocol import SCHEDULING, Event, EventType, OrchestrationError, join, split
 from devhost.replay import Decisions
 from devhost.store import NEVER, Activity, Instance, Message, RuntimeStatus, Store
-from devhost.work import ENDED, Decision, event_message, short
-
-log = logging.getLogger("devhost")
+from devhost.work import ENDED, Decision, event_message
 
 OF_THE_TURN = SCHEDULING | {EventType.ORCHESTRATOR_STARTED, EventType.ORCHESTRATOR_COMPLETED}
 """Events that no replay plays: they did not arrive."""
@@ -228,8 +225,6 @@ class OrchestrationTurn(Decision):
         self._store.put_back([message])
 
     def _fail(self, cause: Cause) -> None:
-        message, _, _ = cause.reason.partition(" \n ")
-        log.error("%s %s: %s", self._instance.name, short(self._instance.id), message)
         self._end("Failed", json.dumps(cause.reason), cause.details)
 
     def _end(self, status: RuntimeStatus, output: str, details: str | None = None) -> None:
