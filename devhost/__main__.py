@@ -1,43 +1,59 @@
-"""Command line: python -m devhost [--port 7071] [--data DIR] [--app DIR] [--unkind SEED]."""
+"""Command line: python -m devhost [--port 7071] [--data DIR] [--app DIR] [--page PATH] [--verbose] [--unkind SEED]."""
 
 import argparse
 import asyncio
+import errno
 import logging
 import os
+import resource
 import signal
 import sys
 import time
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from devhost.app import App
-from devhost.config import HostJson, read_host_json, use_local_settings
+from devhost.config import HostJson, read_host_json
+from devhost.environment import use_local_settings, worker_environment
 from devhost.loading import AppError, load
+from devhost.ports import taken
 from devhost.running import Running, running
 from devhost.store import Store, StoreError
 from devhost.unkind import Rates, Unkind
+
+log = logging.getLogger("devhost")
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOOK_SECONDS = 0.5
 """How often it is looked for the data file."""
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the host until Ctrl-C or SIGTERM ends the process; returns an exit code where it cannot run."""
-    options = _options()
-    _log_to_stdout()
+    options = _options(arguments)
+    _log_to_stdout(options.verbose)
+    open_as_many_files_as_allowed()
     try:
         use_local_settings(options.app)
-        app = load(options.app)
+        worker_environment(options.app, options.host, options.port)
+        os.chdir(options.app)
         config = read_host_json(options.app)
-        store = _open_store(options.data or options.app / ".devhost")
-        asyncio.run(_serve(app, store, config, options))
-    except (AppError, StoreError, ValueError, OSError) as error:
+        app = load(options.app, config)
+        store = _open_store(options.data)
+        _run(_serve(app, store, config, options))
+    except OSError as error:
+        is_taken = error.errno == errno.EADDRINUSE
+        print(f"devhost: {taken(options.port) if is_taken else error}", file=sys.stderr)
+    except (AppError, StoreError, ValueError) as error:
         print(f"devhost: {error}", file=sys.stderr)
-        return 1
+    except KeyboardInterrupt:  # before it serves
+        return 128 + signal.SIGINT
+    return 1
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m devhost",
         description="Run a Functions app (function_app.py) with its durable functions on this machine, "
@@ -46,8 +62,19 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--port", type=_port, default=7071, help="TCP port; 0 takes a free one (default: 7071)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="serve requests that name this machine so; without it, only those to localhost and its addresses",
+    )
     parser.add_argument("--app", type=Path, default=Path.cwd(), metavar="DIR", help="the app (default: here)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="the task hub (default: .devhost in the app)")
+    parser.add_argument("--page", default="", metavar="PATH", help="where the page of the app is, to be shown")
+    parser.add_argument(
+        "--verbose", action="store_true", help="name functions without a route too, and log each request that succeeds"
+    )
     parser.add_argument(
         "--unkind",
         type=int,
@@ -56,8 +83,9 @@ def _options() -> argparse.Namespace:
         "kill workers and the host, fail requests of the Durable client. What happens follows from the number, though "
         "when it happens does not repeat exactly; and clocks are not set wrong, which takes a host in virtual time",
     )
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     options.app = options.app.resolve()
+    options.data = (options.data or options.app / ".devhost").resolve()
     return options
 
 
@@ -67,17 +95,37 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _log_to_stdout() -> None:
+def open_as_many_files_as_allowed() -> None:
+    """Raise the soft limit of file descriptors to the hard one: each connection takes one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # where the system counts otherwise, as macOS does
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _log_to_stdout(is_verbose: bool) -> None:
     formatter = logging.Formatter("[%(asctime)s.%(msecs)03dZ] %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(formatter)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("devhost.requests").setLevel(logging.DEBUG if is_verbose else logging.INFO)
 
 
 def _open_store(folder: Path) -> Store:
     folder.mkdir(parents=True, exist_ok=True)
     return Store(folder / "taskhub.db")
+
+
+def _run(work: Coroutine[Any, Any, NoReturn]) -> None:
+    """Run to the end, whatever a task of the app raises: SystemExit in a task would end the loop, and all with it."""
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        task = loop.create_task(work)
+        while not task.done():
+            try:
+                loop.run_until_complete(task)
+            except (SystemExit, KeyboardInterrupt) as error:
+                log.error("a task of the app raised %s, which ends the worker of the real host", type(error).__name__)
 
 
 async def _serve(app: App, store: Store, config: HostJson, options: argparse.Namespace) -> NoReturn:
@@ -86,12 +134,16 @@ async def _serve(app: App, store: Store, config: HostJson, options: argparse.Nam
         loop.add_signal_handler(number, stop.set)
     watch = loop.create_task(_watch(store))
     unkind = None if options.unkind is None else Unkind(options.unkind, Rates(clock_off=0))
-    async with running(app, store, options.port, address=options.host, config=config, unkind=unkind) as served:
-        if unkind:
-            print(
-                f"devhost: unkind, with seed {options.unkind}: expect what goes wrong on Azure now and then", flush=True
-            )
-        _print_functions(app, served)
+    async with running(
+        app,
+        store,
+        options.port,
+        address=options.host,
+        config=config,
+        unkind=unkind,
+        allowed_hosts=options.allow_host,
+    ) as served:
+        _print_what_is_served(app, served, config, options)
         await stop.wait()
         print("devhost: stopping", flush=True)
         for number in STOP_SIGNALS:
@@ -127,15 +179,31 @@ def _end_at_once(number: int, frame: object) -> None:
     os._exit(128 + number)
 
 
-def _print_functions(app: App, served: Running) -> None:
-    """Say what `func start` says: each function, and where it is found."""
-    print("\nFunctions:\n")
-    for route in served.table:
-        print(f"\t{route.function.name}: [{','.join(route.methods)}] {served.origin}{route.template}\n")
-    for function in app.functions:
-        if function not in app.http:
-            print(f"\t{function.name}: {function.trigger['type']}\n")
-    print(f"devhost: ready on {served.origin}, stop with Ctrl-C", flush=True)
+def _print_what_is_served(app: App, served: Running, config: HostJson, options: argparse.Namespace) -> None:
+    """The page first and last, and between them the functions and what is not as it may be expected."""
+    page = f"{served.origin}/{options.page.lstrip('/')}" if options.page else served.origin
+    print(f"devhost: serving {page}\n")
+    for line in _function_table(app, served, options.verbose):
+        print(f"  {line}")
+    print()
+    if config.ignored:
+        print(f"devhost: these have no effect here: {', '.join(config.ignored)} (host.json and its settings)")
+    if options.unkind is not None:
+        print(f"devhost: unkind, with seed {options.unkind}: expect what goes wrong on Azure now and then")
+    print(f"devhost: ready on {page}, stop with Ctrl-C", flush=True)
+
+
+def _function_table(app: App, served: Running, is_verbose: bool) -> list[str]:
+    """A line for each function; those without a route are only counted unless that is wanted."""
+    rows = [(each.function.name, ",".join(each.methods or ["*"]), each.template) for each in served.table]
+    internal = [each for each in app.functions if each not in app.http]
+    if is_verbose:
+        rows += [(each.name, each.trigger["type"], "") for each in internal]
+    names, methods = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
+    lines = [f"{name:<{names}}  {method:<{methods}}  {route}".rstrip() for name, method, route in rows]
+    if internal and not is_verbose:
+        lines.append(f"and {len(internal)} without a route (--verbose names them)")
+    return lines
 
 
 if __name__ == "__main__":

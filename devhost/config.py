@@ -1,4 +1,4 @@
-"""What an app's folder says about its host: host.json and local.settings.json.
+"""What host.json says, with the app settings that win over it.
 
 https://learn.microsoft.com/azure/azure-functions/functions-host-json
 """
@@ -70,28 +70,29 @@ def read_host_json(folder: Path, environment: Mapping[str, str] = os.environ) ->
     """
     document = _host_document(folder / "host.json")
     options = Options(document, environment)
-    options.text("version", "")
+    options.text("version", "")  # has been looked at
+    _check_http(Options(document, environment))
     _check_durable(Options(document, environment))
-    durable, storage = "extensions.durableTask", "extensions.durableTask.storageProvider"
+    durable, storage = "extensions:durableTask", "extensions:durableTask:storageProvider"
     functions = options.members("functions").values()
     return HostJson(
-        route_prefix=options.text("extensions.http.routePrefix", DEFAULTS.route_prefix),
-        custom_headers=options.members("extensions.http.customHeaders"),
+        route_prefix=options.text("extensions:http:routePrefix", DEFAULTS.route_prefix),
+        custom_headers=options.members("extensions:http:customHeaders"),
         function_timeout=_function_timeout(options),
         functions=frozenset(each.casefold() for each in functions) if functions else None,
-        hub_name=options.text(f"{durable}.hubName", DEFAULTS.hub_name),
-        control_queue_visibility=options.seconds(f"{storage}.controlQueueVisibilityTimeout", VISIBILITY_SECONDS),
-        work_item_visibility=options.seconds(f"{storage}.workItemQueueVisibilityTimeout", VISIBILITY_SECONDS),
-        max_concurrent_activities=options.number(f"{durable}.maxConcurrentActivityFunctions", CONCURRENT_ACTIVITIES),
-        default_version=options.text(f"{durable}.defaultVersion", "") or None,
-        version_match=options.choice(f"{durable}.versionMatchStrategy", get_args(Match), DEFAULTS.version_match),
+        hub_name=options.text(f"{durable}:hubName", DEFAULTS.hub_name),
+        control_queue_visibility=options.seconds(f"{storage}:controlQueueVisibilityTimeout", VISIBILITY_SECONDS),
+        work_item_visibility=options.seconds(f"{storage}:workItemQueueVisibilityTimeout", VISIBILITY_SECONDS),
+        max_concurrent_activities=options.number(f"{durable}:maxConcurrentActivityFunctions", CONCURRENT_ACTIVITIES),
+        default_version=options.text(f"{durable}:defaultVersion", "") or None,
+        version_match=options.choice(f"{durable}:versionMatchStrategy", get_args(Match), DEFAULTS.version_match),
         version_failure=options.choice(
-            f"{durable}.versionFailureStrategy", get_args(Failure), DEFAULTS.version_failure
+            f"{durable}:versionFailureStrategy", get_args(Failure), DEFAULTS.version_failure
         ),
         message_encoding=options.choice(
-            f"{storage}.queueClientMessageEncoding", get_args(Encoding), DEFAULTS.message_encoding
+            f"{storage}:queueClientMessageEncoding", get_args(Encoding), DEFAULTS.message_encoding
         ),
-        store_inputs=options.flag(f"{durable}.storeInputsInOrchestrationHistory", default=False),
+        store_inputs=options.flag(f"{durable}:storeInputsInOrchestrationHistory", default=False),
         ignored=tuple(options.unused()),
     )
 
@@ -137,43 +138,32 @@ def _function_timeout(options: Options) -> float | None:
     return seconds
 
 
+def _check_http(options: Options) -> None:
+    """Raises OptionError where the types are wrong; these options have no effect here."""
+    for name in ("MaxConcurrentRequests", "MaxOutstandingRequests"):
+        options.number(f"extensions:http:{name}", -1)
+    options.flag("extensions:http:DynamicThrottlesEnabled", default=False)
+
+
 def _check_durable(options: Options) -> None:
     """Raises OptionError, in the words of the Durable extension, where it does not start."""
-    durable, storage = "extensions.durableTask", "extensions.durableTask.storageProvider"
-    hub = options.text(f"{durable}.hubName", DEFAULTS.hub_name)
+    durable, storage = "extensions:durableTask", "extensions:durableTask:storageProvider"
+    hub = options.text(f"{durable}:hubName", DEFAULTS.hub_name)
     if not HUB_NAME.fullmatch(hub):
         raise OptionError(
             f"host.json: Task hub name '{hub}' should contain only alphanumeric characters, start with a letter, "
             "and have length between 3 and 45."
         )
     for name in ("MaxConcurrentActivityFunctions", "MaxConcurrentOrchestratorFunctions"):
-        if options.number(f"{durable}.{name}", 1) < 1:
+        if options.number(f"{durable}:{name}", 1) < 1:
             raise OptionError(f"host.json: {name} must be a positive integer value.")
-    if not 1 <= options.number(f"{storage}.partitionCount", 4) <= 16:
+    if not 1 <= options.number(f"{storage}:partitionCount", 4) <= 16:
         raise OptionError("host.json: PartitionCount must be an integer value between 1 and 16.")
     for name in ("ControlQueueVisibilityTimeout", "WorkItemQueueVisibilityTimeout"):
-        if not 60 <= options.seconds(f"{storage}.{name}", VISIBILITY_SECONDS) <= 3600:
+        if not 60 <= options.seconds(f"{storage}:{name}", VISIBILITY_SECONDS) <= 3600:
             raise OptionError(f"host.json: {name} must be between 1 and 60 minutes.")
-    if options.flag(f"{durable}.extendedSessionsEnabled", default=False):
+    if options.flag(f"{durable}:extendedSessionsEnabled", default=False):
         raise OptionError(
             "host.json: Durable Functions with extendedSessionsEnabled set to 'true' is only supported when using the "
             "in-process or isolated .NET worker. Please remove the setting or change it to 'false'."
         )
-
-
-def use_local_settings(folder: Path) -> None:
-    """Put the Values of a local.settings.json into the environment, as Core Tools does; what is set already wins.
-
-    Raises ValueError when the file is not of that form.
-    """
-    file = folder / "local.settings.json"
-    if not file.is_file():
-        return
-    try:
-        values = json.loads(file.read_text(encoding="utf-8-sig")).get("Values", {}).items()
-    except (ValueError, AttributeError) as error:
-        raise ValueError(f"{file} must be a JSON object whose Values is an object: {error}") from error
-    for name, value in values:
-        if not isinstance(value, str):
-            raise ValueError(f"{file}: the value of {name} must be a string")
-        os.environ.setdefault(name, value)

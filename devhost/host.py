@@ -151,7 +151,7 @@ class Host:
         at = timestamp(self._clock())
         try:
             request = json.dumps(schedule.request(self._clock(), past_due))
-            await self.invoke(function, convert_in("timerTrigger", request, "json"))
+            await self.invoke(function, convert_in(function.converter, request, "json"))
         except Exception as error:
             log_failure(function.name, error)
         await self._insist(lambda engine, now: engine.store.save_last_run(function.name, at))

@@ -7,7 +7,7 @@ import re
 import threading
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -42,8 +42,8 @@ class FunctionInfo:
     clients: tuple[str, ...]
     """Parameters that take a Durable client."""
     wants_context: bool
-    folder: Path = field(default_factory=Path.cwd)
-    """Where the app is."""
+    converter: str
+    """The binding whose converter makes the argument of what triggers the function."""
     timeout: float | None = None
     """Seconds that an invocation may take; None is no end."""
 
@@ -121,7 +121,7 @@ class Context(azure.functions.Context):  # type: ignore[misc]  # azure-functions
 
     @property
     def function_directory(self) -> str:
-        return str(self._function.folder)
+        return str(Path(inspect.getfile(self._function.code)).parent)
 
     @property
     def thread_local_storage(self) -> Any:

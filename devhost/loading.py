@@ -22,11 +22,11 @@ from devhost.config import DEFAULTS, HostJson, strict_json_error
 from devhost.invocation import FunctionInfo
 from devhost.schedule import Schedule
 from devhost.sdk import remember_moments
-from devhost.signatures import SignatureError, check_signature, wants_context
+from devhost.signatures import SignatureError, check_signature, converter_of, wants_context
 
 log = logging.getLogger("devhost")
 
-SUPPORTED = {
+SUPPORTED: dict[str, set[str]] = {
     "httpTrigger": {"http", "durableClient"},
     "activityTrigger": {"durableClient"},
     "timerTrigger": {"durableClient"},
@@ -34,6 +34,7 @@ SUPPORTED = {
     "entityTrigger": set(),
 }
 """For each trigger that devhost supports, the other bindings that such a function may have."""
+KNOWN = {*SUPPORTED, *(each for others in SUPPORTED.values() for each in others)}
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
 """A function's name; `Utility.cs` of the Functions host. It also refuses `host`."""
 
@@ -57,7 +58,7 @@ def load(folder: Path, config: HostJson = DEFAULTS) -> App:
     if len(apps) > 1:
         name = type(apps[0]).__name__
         raise AppError(f"{file}: More than one {name} or other top level function app instances are defined.")
-    app = index(apps[0], config, folder)
+    app = index(apps[0], config)
     if not app.functions:
         raise AppError(f"{file} has no functions that can run")
     return app
@@ -99,7 +100,9 @@ def _is_in(file: str, folder: Path) -> bool:
 
 
 def _is_of_the_app(module: ModuleType | None, folder: Path) -> bool:
-    return _is_in(getattr(module, "__file__", None) or "", folder)
+    """Whether it lies in the app's folder, where devhost may lie too."""
+    is_ours = module is not None and module.__name__.partition(".")[0] == __package__
+    return not is_ours and _is_in(getattr(module, "__file__", None) or "", folder)
 
 
 def _check_that_durable_reads_host_json(folder: Path) -> None:
@@ -117,7 +120,7 @@ def _holds_durable(module: ModuleType) -> bool:
     return any(str(name).startswith("azure.durable_functions") for name in names)
 
 
-def index(app: FunctionRegister, config: HostJson = DEFAULTS, folder: Path | None = None) -> App:
+def index(app: FunctionRegister, config: HostJson = DEFAULTS) -> App:
     """Index the functions of an app, but for those that the host has in error, which a line in the log tells.
 
     Raises AppError for what Azure's worker refuses, and for schedules.
@@ -130,7 +133,7 @@ def index(app: FunctionRegister, config: HostJson = DEFAULTS, folder: Path | Non
         raise AppError("\n".join(refused))
     remember_moments()
     taken = [each for each in functions if _is_enabled(each.get_function_name(), config, os.environ)]
-    return App([_inspect(each, config, folder or Path.cwd()) for each in taken if not _is_in_error(each)])
+    return App([_inspect(each, config) for each in taken if not _is_in_error(each)])
 
 
 def _refused_by_worker(functions: list[Function]) -> Iterator[str]:
@@ -190,17 +193,16 @@ def _bad_name(name: str) -> str:
 
 
 def _bad_bindings(function: Function) -> str:
-    trigger = function.get_trigger().get_dict_repr()
-    types = [each["type"] for each in _bindings(function)]
-    known = {trigger["type"], *SUPPORTED[trigger["type"]]} if trigger["type"] in SUPPORTED else set()
-    unknown = ", ".join(f"'{each}'" for each in types if each not in known)
-    if unknown:
+    trigger = function.get_trigger().get_dict_repr()["type"]
+    bindings = [(each["type"], each["name"]) for each in _bindings(function) if each["type"] != trigger]
+    if unknown := [each for each in (trigger, *(kind for kind, _ in bindings)) if each not in KNOWN]:
         return (
-            f"The binding type(s) {unknown} are not registered. "
+            f"The binding type(s) {', '.join(map(repr, unknown))} are not registered. "
             "Please ensure the type is correct and the binding extension is installed."
         )
-    if any(each["type"] == "http" and each["name"] != "$return" for each in _bindings(function)):
-        return "devhost takes the answer from what the function returns, not from a parameter."
+    for kind, name in bindings:
+        if kind not in SUPPORTED[trigger] or (kind == "http" and name != "$return"):
+            return f"devhost does not support the {kind} binding '{name}' of such a function."
     return ""
 
 
@@ -208,7 +210,7 @@ def _bindings(function: Function) -> list[dict[str, str]]:
     return [each.get_dict_repr() for each in function.get_bindings()]
 
 
-def _inspect(function: Function, config: HostJson, folder: Path) -> FunctionInfo:
+def _inspect(function: Function, config: HostJson) -> FunctionInfo:
     bindings, code = _bindings(function), function.get_user_function()
     return FunctionInfo(
         name=function.get_function_name(),
@@ -216,6 +218,6 @@ def _inspect(function: Function, config: HostJson, folder: Path) -> FunctionInfo
         trigger=function.get_trigger().get_dict_repr(),
         clients=tuple(each["name"] for each in bindings if each["type"] == "durableClient"),
         wants_context=wants_context(code, [each["name"] for each in bindings]),
-        folder=folder,
+        converter=converter_of(code, function.get_trigger()),
         timeout=config.function_timeout,
     )

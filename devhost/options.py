@@ -23,7 +23,7 @@ class OptionError(ValueError):
 
 
 class Options:
-    """The options of a host by their paths, as `extensions.http.routePrefix`."""
+    """The options of a host by their paths, as `extensions:http:routePrefix`."""
 
     def __init__(self, document: Any, environment: Mapping[str, str]) -> None:
         self._values: dict[str, str] = {}
@@ -33,7 +33,7 @@ class Options:
             self._set(path, value)
         for name, value in environment.items():
             if name.casefold().startswith(SECTION.casefold()):
-                self._set(name[len(SECTION) :].replace("__", ".").replace(":", "."), value)
+                self._set(name[len(SECTION) :].replace("__", ":"), value)
 
     def _set(self, path: str, value: str) -> None:
         self._values[path.casefold()] = value
@@ -67,11 +67,11 @@ class Options:
         for each in choices:
             if text.casefold() == each.casefold():
                 return each
-        raise OptionError(f"host.json: {path} is {text!r}, but must be one of {', '.join(choices)}")
+        raise OptionError(f"host.json: {_shown(path)} is {text!r}, but must be one of {', '.join(choices)}")
 
     def members(self, path: str) -> dict[str, str]:
         """The members of an object, or those of an array under their numbers."""
-        prefix = f"{path.casefold()}."
+        prefix = f"{path.casefold()}:"
         found = [each for each in self._values if each.startswith(prefix)]
         self._used.update(found)
         return {self._paths[each][len(prefix) :]: self._values[each] for each in found}
@@ -81,12 +81,12 @@ class Options:
         return sorted({self._shortest(path) for path in self._values if path not in self._used})
 
     def _shortest(self, path: str) -> str:
-        names = path.split(".")
+        names = self._paths[path].split(":")
         for end in range(1, len(names)):
-            above = ".".join(names[:end]) + "."
+            above = ":".join([*names[:end], ""]).casefold()
             if not any(each.startswith(above) for each in self._used):
-                return ".".join(self._paths[path].split(".")[:end])
-        return self._paths[path]
+                return ".".join(names[:end])
+        return ".".join(names)
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -94,15 +94,19 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict | list):
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for name, member in items:
-            yield from _leaves(member, f"{path}.{name}" if path else str(name))
+            yield from _leaves(member, f"{path}:{name}" if path else str(name))
     else:
         yield path, "" if value is None else str(value)
+
+
+def _shown(path: str) -> str:
+    return path.replace(":", ".")
 
 
 def _seconds(path: str, text: str) -> float:
     span = SPAN.fullmatch(text.strip())
     if span is None:
-        raise OptionError(f"host.json: {path} is {text!r}, but must be a time span like 00:05:00")
+        raise OptionError(f"host.json: {_shown(path)} is {text!r}, but must be a time span like 00:05:00")
     days, hours, minutes, seconds = (float(span[name] or 0) for name in ("days", "hours", "minutes", "seconds"))
     total = ((days + float(span["whole"] or 0)) * 24 + hours) * 3600 + minutes * 60 + seconds
     return -total if span["sign"] else total
@@ -110,5 +114,5 @@ def _seconds(path: str, text: str) -> float:
 
 def _unconvertible(path: str, text: str, kind: str) -> OptionError:
     """In the words of the real host."""
-    name = f"AzureFunctionsJobHost:{path.replace('.', ':')}"
-    return OptionError(f"host.json: Failed to convert configuration value '{text}' at '{name}' to type '{kind}'.")
+    where = f"AzureFunctionsJobHost:{path}"
+    return OptionError(f"host.json: Failed to convert configuration value '{text}' at '{where}' to type '{kind}'.")

@@ -1,27 +1,35 @@
 """The composition: an app on a task hub, served over HTTP."""
 
+import asyncio
 import ipaddress
-from collections.abc import AsyncIterator, Callable
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-
-from aiohttp import web
 
 from devhost.app import App
 from devhost.config import DEFAULTS, HostJson
 from devhost.dispatcher import Clock
 from devhost.host import Host
-from devhost.server.http import Front, server
+from devhost.server.guard import Guard
+from devhost.server.http import Front
+from devhost.server.listener import Listener
 from devhost.server.management import Management, client_binding
-from devhost.server.routing import Route, routes
+from devhost.server.routing import Route, route_table
 from devhost.server.unkind import UnkindManagement
 from devhost.store import Store
 from devhost.unkind import Unkind
 from devhost.unkind_host import UnkindHost
 
+log = logging.getLogger("devhost")
+
 SHUTDOWN_SECONDS = 5.0
 """How long what is being served has to come to its end."""
+THREADS = 1000
+"""As many as Azure's worker has for functions that are not async: none of them waits for another."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,11 @@ class Running:
     """Its address, as http://host:port."""
     host: Host
     table: list[Route]
+
+
+def _threads() -> int:
+    count = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT", "")
+    return int(count) if count.isdecimal() and int(count) else THREADS
 
 
 def utc_now() -> datetime:
@@ -50,25 +63,30 @@ async def running(
     clock: Clock = utc_now,
     unkind: Unkind | None = None,
     patience: float = SHUTDOWN_SECONDS,
+    allowed_hosts: Collection[str] = (),
 ) -> AsyncIterator[Running]:
     """Serve an app for the length of the block; port 0 is a free one.
 
-    At the end of the block, requests that are being served have `patience` seconds to be answered; then the store is
-    closed. Raises AppError for routes that are not supported, and OSError where the port cannot be had.
+    Only who names this machine as the Host is served, or one of `allowed_hosts`. At the end of the block, requests that
+    are being served have `patience` seconds to be answered; then the store is closed. Raises AppError for routes that
+    the real host would not run with, and OSError where the port cannot be had.
     """
-    table = routes(app.http, config.route_prefix)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_threads()))
+    table = route_table(app.http, config.route_prefix)
+    for name, error in table.errors.items():
+        log.error("The '%s' function is in error: %s", name, error)
     host, management = compose(app, store, config, clock, unkind)
-    front = Front(host, management, table)
-    runner = web.ServerRunner(server(front), shutdown_timeout=patience)
-    await runner.setup()
+    guard = Guard({address.lower(), *map(str.lower, allowed_hosts)})
+    front = Front(host, management, table, guard, config.custom_headers)
+    listener = Listener(front)
+    listening_on = await listener.start(address, port)
     try:
-        await web.TCPSite(runner, address, port).start()
-        front.origin = f"http://{_reachable(address)}:{runner.addresses[0][1]}"
+        front.origin = f"http://{_reachable(address)}:{listening_on}"
         host.start(client_binding(front.origin, config.hub_name))
-        yield Running(front.origin, host, table)
+        yield Running(front.origin, host, table.routes)
         await front.drain(patience)
     finally:
-        await runner.cleanup()
+        listener.stop()
         await host.stop()
 
 

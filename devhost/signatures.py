@@ -33,6 +33,17 @@ def wants_context(code: Callable[..., Any], bound: Collection[str]) -> bool:
     return "context" in inspect.signature(code).parameters and "context" not in bound
 
 
+def converter_of(code: Callable[..., Any], trigger: Binding) -> str:
+    """The binding whose converter makes what triggers the function into its argument.
+
+    That is not the trigger's own where the argument is text or bytes: then it gets the payload as it came, if that is
+    text or bytes. A request is neither, so that such a function fails.
+    """
+    takes_payload = typing.get_type_hints(code).get(trigger.name) in (str, bytes)
+    converter = meta.get_binding_registry().get(trigger.type)
+    return "generic" if takes_payload and not converter.has_implicit_output() else str(trigger.type)
+
+
 def check_signature(function: str, code: Callable[..., Any], bindings: Iterable[Binding]) -> None:
     """Raises SignatureError where the worker would not load a function that has these bindings."""
     try:

@@ -1,25 +1,14 @@
-"""Routing: which function answers a request."""
+"""Routing: which function answers a request, as the real host finds it."""
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from devhost.invocation import FunctionInfo
 from devhost.loading import AppError
+from devhost.server.templates import Template, TemplateError
 
-HTTP_METHODS = ("GET", "POST", "DELETE", "HEAD", "PATCH", "PUT", "OPTIONS")
-"""What a function answers to whose trigger names no methods."""
-CONSTRAINTS = {
-    "int": r"-?\d{1,10}",
-    "long": r"-?\d{1,19}",
-    "bool": r"(?i:true|false)",
-    "alpha": r"[A-Za-z]*",
-    "guid": r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
-}
-"""Route constraints of ASP.NET that devhost knows."""
-ENCODED_SLASH = re.compile("%2F", re.IGNORECASE)
-"""Stays encoded, as in ASP.NET: it separates no segments."""
-PARAMETER = re.compile(r"\{(?P<rest>\*{0,2})(?P<name>\w+)(:(?P<constraint>[^?}]+))?(?P<optional>\?)?\}")
+BUILT_IN = ("admin", "runtime")
+"""How no route may begin."""
 
 
 @dataclass(frozen=True)
@@ -27,45 +16,69 @@ class Route:
     """Where an HTTP-triggered function is found."""
 
     template: str
-    methods: tuple[str, ...]
+    methods: tuple[str, ...] | None
+    """In upper case; None for all that there are."""
     function: FunctionInfo
-    pattern: re.Pattern[str]
+    matcher: Template
 
-    @property
-    def precedence(self) -> tuple[bool, ...]:
-        """Sorts literal segments before parameters."""
-        return tuple("{" in segment for segment in self.template.split("/"))
+    def matches(self, method: str, path: str) -> dict[str, str] | None:
+        """The route parameters of a request to the function; None where it is not to that."""
+        if self.methods is not None and method not in self.methods:
+            return None
+        return self.matcher.match(path)
+
+    def conflicts_with(self, other: "Route") -> bool:
+        """Whether one of them could never be reached by a method of its own."""
+        if self.template.lower() != other.template.lower():
+            return False
+        return self.methods is None or other.methods is None or bool({*self.methods} & {*other.methods})
 
 
-def routes(functions: Iterable[FunctionInfo], prefix: str) -> list[Route]:
-    """The routes of the functions, in the order in which they are tried. Raises AppError for what is not supported."""
-    return sorted((_route(each, prefix) for each in functions), key=lambda route: route.precedence)
+@dataclass(frozen=True)
+class RouteTable:
+    """The routes of an app, in the order in which they are tried."""
+
+    routes: list[Route] = field(default_factory=list)
+    errors: dict[str, str] = field(default_factory=dict)
+    """By the names of functions that the host leaves out: why."""
+
+    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+        """The route of a request, with its parameters."""
+        for route in self.routes:
+            if (parameters := route.matches(method, path)) is not None:
+                return route, parameters
+        return None
+
+
+def route_table(functions: Iterable[FunctionInfo], prefix: str) -> RouteTable:
+    """The routes of the functions, tried in the order of their names.
+
+    Raises AppError where the real host would not run.
+    """
+    table = RouteTable()
+    for function in sorted(functions, key=lambda each: each.name.upper()):
+        route = _route(function, prefix)
+        first = next((each for each in table.routes if route.conflicts_with(each)), None)
+        if first is not None:
+            name = first.function.name
+            table.errors[function.name] = f"The route specified conflicts with the route defined by function '{name}'."
+        elif route.template.lstrip("/").lower().startswith(BUILT_IN):
+            table.errors[function.name] = "The specified route conflicts with one or more built in routes."
+        else:
+            table.routes.append(route)
+    return table
 
 
 def _route(function: FunctionInfo, prefix: str) -> Route:
     path = function.trigger.get("route") or function.name
-    template = "/".join(part.strip("/") for part in (prefix, path) if part.strip("/"))
-    methods = tuple(str(method) for method in function.trigger.get("methods") or HTTP_METHODS)
-    return Route(f"/{template}", methods, function, _pattern(function.name, template))
-
-
-def _pattern(function: str, template: str) -> re.Pattern[str]:
-    """A pattern for the path, of which only the literal parts match in any letter case."""
-    pattern = ""
-    for segment in template.split("/"):
-        parameter = PARAMETER.fullmatch(segment)
-        if parameter is None:
-            if "{" in segment or "}" in segment:
-                raise AppError(f"function {function} has a route that devhost does not support: {template}")
-            pattern += f"/(?i:{re.escape(segment)})"
-            continue
-        constraint = parameter["constraint"]
-        if constraint is not None and constraint not in CONSTRAINTS:
-            raise AppError(f"function {function} has a route constraint that devhost does not support: {constraint}")
-        value = ".*" if parameter["rest"] else CONSTRAINTS.get(constraint or "", "[^/]+")
-        named = f"/(?P<{parameter['name']}>{value})"
-        pattern += f"(?:{named})?" if parameter["optional"] or parameter["rest"] else named
+    template = f"{prefix}/{path}" if prefix else path
+    methods = function.trigger.get("methods")
     try:
-        return re.compile(pattern + "/?")
-    except re.error as error:
-        raise AppError(f"function {function} has a route that devhost does not support: {template}") from error
+        return Route(
+            template="/" + template.removeprefix("/"),
+            methods=None if methods is None else tuple(str(method).upper() for method in methods),
+            function=function,
+            matcher=Template(template),
+        )
+    except TemplateError as error:
+        raise AppError(f"function {function.name} has a route that is none, '{template}': {error}") from error

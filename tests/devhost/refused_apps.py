@@ -264,7 +264,8 @@ IN_ERROR = {
     "a trigger of an extension that is not there": (
         """
             @app.queue_trigger("gift", queue_name="gifts", connection="Storage")
-            def wrap(gift: func.QueueMessage) -> None: ...
+            @app.durable_client_input(client_name='client')
+            async def wrap(gift: func.QueueMessage, client) -> None: ...
         """,
         "The 'wrap' function is in error: The binding type(s) 'queueTrigger' are not registered. "
         "Please ensure the type is correct and the binding extension is installed.",
@@ -283,8 +284,15 @@ IN_ERROR = {
             @app.route("wrap", binding_arg_name="answer")
             def wrap(req: func.HttpRequest, answer: func.Out[func.HttpResponse]): ...
         """,
-        "The 'wrap' function is in error: "
-        "devhost takes the answer from what the function returns, not from a parameter.",
+        "The 'wrap' function is in error: devhost does not support the http binding 'answer' of such a function.",
+    ),
+    "an answer of what nobody asks": (
+        """
+            @app.timer_trigger(arg_name='timer', schedule='0 0 3 * * *')
+            @app.generic_output_binding(arg_name='answer', type='http')
+            def wrap(timer, answer: func.Out[str]): ...
+        """,
+        "The 'wrap' function is in error: devhost does not support the http binding 'answer' of such a function.",
     ),
 }
 """Functions that the host does not take, while it runs the others of the app, and what it says."""

@@ -1,11 +1,10 @@
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from devhost.config import HostJson, read_host_json, use_local_settings
+from devhost.config import HostJson, read_host_json
 from devhost.options import OptionError
 
 DURABLE = "AzureFunctionsJobHost__extensions__durableTask__"
@@ -160,6 +159,31 @@ def test_a_hub_name_may_be_longer_than_the_message_says(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("members", "message"),
     [
+        (
+            {"maxConcurrentRequests": "x"},
+            "Failed to convert configuration value 'x' at "
+            "'AzureFunctionsJobHost:extensions:http:MaxConcurrentRequests' to type 'System.Int32'.",
+        ),
+        ({"maxOutstandingRequests": 1.5}, "MaxOutstandingRequests' to type 'System.Int32'"),
+        ({"dynamicThrottlesEnabled": 1}, "DynamicThrottlesEnabled' to type 'System.Boolean'"),
+    ],
+)
+def test_options_of_http_have_their_types(tmp_path, members, message) -> None:
+    """Also those that have no effect."""
+    with pytest.raises(OptionError) as error:
+        read_host_json(write(tmp_path, extensions={"http": members}), {})
+    assert message in str(error.value)
+
+
+def test_a_member_whose_name_looks_like_a_path_is_another_one(tmp_path) -> None:
+    """As on the real host."""
+    config = read_host_json(write(tmp_path, **{"extensions.http.routePrefix": "p"}), {})
+    assert (config.route_prefix, config.ignored) == ("api", ("extensions.http.routePrefix",))
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
         ({"maxConcurrentActivityFunctions": 0}, "MaxConcurrentActivityFunctions must be a positive integer value."),
         (
             {"maxConcurrentActivityFunctions": "x"},
@@ -187,36 +211,3 @@ def test_options_that_the_durable_extension_refuses_are_refused(tmp_path, member
         read_host_json(durable(tmp_path, **members), {})
     assert message in str(error.value)
     assert len(str(error.value).splitlines()) == 1
-
-
-def test_local_settings_are_put_into_the_environment(tmp_path, monkeypatch) -> None:
-    """What is set already wins."""
-    monkeypatch.setenv("DEVHOST_TEST_SET", "before")
-    monkeypatch.setenv("DEVHOST_TEST_NEW", "")
-    monkeypatch.delenv("DEVHOST_TEST_NEW")
-    values = {"DEVHOST_TEST_SET": "file", "DEVHOST_TEST_NEW": "file"}
-    (tmp_path / "local.settings.json").write_text(json.dumps({"Values": values}))
-    use_local_settings(tmp_path)
-    assert (os.environ["DEVHOST_TEST_SET"], os.environ["DEVHOST_TEST_NEW"]) == ("before", "file")
-    monkeypatch.delenv("DEVHOST_TEST_NEW")
-
-
-def test_local_settings_may_be_missing(tmp_path) -> None:
-    """Then nothing is set."""
-    use_local_settings(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("{", "must be a JSON object whose Values is an object"),
-        ("[]", "must be a JSON object whose Values is an object"),
-        ('{"Values": null}', "must be a JSON object whose Values is an object"),
-        ('{"Values": {"A": 1}}', "value of A must be"),
-    ],
-)
-def test_local_settings_of_another_form_are_refused(tmp_path, content, message) -> None:
-    """The message names the file."""
-    (tmp_path / "local.settings.json").write_text(content)
-    with pytest.raises(ValueError, match=f"local.settings.json.*{message}"):
-        use_local_settings(tmp_path)

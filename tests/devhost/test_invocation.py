@@ -1,6 +1,7 @@
 import asyncio
 import logging
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.support.virtual import VirtualLoop
 
 
 def function(code, timeout: float | None = None) -> FunctionInfo:
-    return FunctionInfo("wrap", code, {"name": "gift"}, (), False, timeout=timeout)
+    return FunctionInfo("wrap", code, {"name": "gift"}, (), False, "generic", timeout)
 
 
 def invoke(function: FunctionInfo):
@@ -131,16 +132,16 @@ async def _and_then(function: FunctionInfo, end) -> None:
         end()
 
 
-def test_a_function_learns_of_its_invocation(tmp_path) -> None:
-    """Its context has all members of that of the real host; retries there are none."""
+def test_a_function_learns_of_its_invocation() -> None:
+    """Its context is as on the real host: the directory is that of its code, and retries there are none."""
 
     async def wrap(gift, context):
         return context
 
-    info = FunctionInfo("wrap", wrap, {"name": "gift"}, (), True, tmp_path)
+    info = FunctionInfo("wrap", wrap, {"name": "gift"}, (), True, "generic")
     context, other = (asyncio.run(info.invoke("Bike", "")) for _ in range(2))
     assert context.invocation_id != other.invocation_id
-    assert (context.function_name, context.function_directory) == ("wrap", str(tmp_path))
+    assert (context.function_name, context.function_directory) == ("wrap", str(Path(__file__).parent))
     assert context.thread_local_storage.invocation_id == context.invocation_id
     assert context.trace_context.attributes == {}
     assert (context.retry_context.retry_count, context.retry_context.exception) == (0, None)

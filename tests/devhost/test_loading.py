@@ -95,7 +95,7 @@ def test_each_function_that_is_refused_has_a_line(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(("code", "words"), IN_ERROR.values(), ids=list(IN_ERROR))
-def test_a_function_that_the_host_does_not_take_is_in_error_alone(tmp_path, caplog, code, words) -> None:
+def test_a_trigger_that_is_not_supported_is_named(tmp_path, caplog, code, words) -> None:
     """One line says why, and the others run."""
     code = app(f"@app.route('fine')\ndef fine(req): ...\n{textwrap.dedent(code)}")
     (function,) = load(app_in(tmp_path, code)).functions
@@ -135,9 +135,27 @@ def test_a_setting_may_disable_a_function(tmp_path, monkeypatch, setting, value,
 
 
 def test_a_function_has_the_timeout_of_host_json(tmp_path) -> None:
-    """And the folder of the app."""
-    function, _ = load(app_in(tmp_path, TWO), HostJson(function_timeout=60)).functions
-    assert (function.timeout, function.folder) == (60, tmp_path)
+    """Each of them."""
+    assert [each.timeout for each in load(app_in(tmp_path, TWO), HostJson(function_timeout=60)).functions] == [60, 60]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "converter"),
+    [("", "timerTrigger"), (": func.TimerRequest", "timerTrigger"), (": str", "generic"), (": bytes", "generic")],
+)
+def test_a_function_may_take_the_payload_as_it_came(tmp_path, annotation, converter) -> None:
+    """As text or bytes, by the annotation of its parameter."""
+    code = f"@app.timer_trigger(arg_name='timer', schedule='0 0 3 * * *')\ndef wrap(timer{annotation}): ..."
+    (function,) = load(app_in(tmp_path, app(code))).functions
+    assert function.converter == converter
+
+
+@pytest.mark.parametrize("annotation", ["str", "dict"])
+def test_an_activity_never_takes_its_payload_as_it_came(tmp_path, annotation) -> None:
+    """Text is a value like any other there."""
+    code = f"@app.activity_trigger(input_name='gift')\ndef wrap(gift: {annotation}): ..."
+    (function,) = load(app_in(tmp_path, app(code))).functions
+    assert function.converter == "activityTrigger"
 
 
 STRICT = '{"version": "2.0"}'

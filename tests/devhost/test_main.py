@@ -13,10 +13,14 @@ from pathlib import Path
 import pytest
 import requests
 
+from devhost.running import SHUTDOWN_SECONDS
+
 ROOT = Path(__file__).parent.parent.parent
 APP = """
     import asyncio
     import logging
+    import os
+    import sys
     import time
     import azure.functions as func
     app = func.FunctionApp()
@@ -31,6 +35,17 @@ APP = """
     @app.route("stuck")
     def stuck(req: func.HttpRequest):
         time.sleep(60)
+    @app.route("where")
+    def where(req: func.HttpRequest) -> str:
+        names = ("AzureWebJobsScriptRoot", "FUNCTIONS_WORKER_RUNTIME", "PYTHON_THREADPOOL_THREAD_COUNT")
+        return "|".join([os.getcwd(), *(os.environ[name] for name in names)])
+    @app.route("exit/{how}")
+    async def exit(req: func.HttpRequest) -> str:
+        async def leave():
+            sys.exit(3)
+        await (leave() if req.route_params["how"] == "now" else asyncio.create_task(leave()))
+    @app.timer_trigger("timer", schedule="0 0 3 * * *")
+    def clean(timer: func.TimerRequest): ...
 """
 
 
@@ -129,12 +144,14 @@ def test_a_second_signal_ends_it_at_once(folder) -> None:
 
 
 def test_a_function_that_is_stuck_does_not_keep_it(folder) -> None:
-    """It is given some seconds to answer; what its thread does after that counts as not done."""
+    """It is given five seconds to answer, once; what its thread does after that counts as not done."""
     running = Running(folder)
     with ThreadPoolExecutor() as pool:
         stuck = pool.submit(requests.get, f"{running.url}/api/stuck")
         time.sleep(0.3)
-        assert running.stop().splitlines()[-1] == "devhost: stopping"
+        running.process.send_signal(signal.SIGTERM)
+        printed = running.process.communicate(timeout=2 * SHUTDOWN_SECONDS - 1)[0]
+        assert printed.splitlines()[-1] == "devhost: stopping"
         assert stuck.exception() is not None
     assert running.process.returncode == 0
 
@@ -150,17 +167,63 @@ def test_another_address_to_listen_on(folder, host, shown) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_it_is_told_to_stop(folder, number) -> None:
-    """It prints its functions and then a line for each request, and Ctrl-C or SIGTERM ends it cleanly."""
+    """Ctrl-C or SIGTERM ends it cleanly; what it logs has the time."""
     running = Running(folder)
-    assert f"\thello: [GET,POST,DELETE,HEAD,PATCH,PUT,OPTIONS] {running.url}/api/hello\n" in running.printed
     assert requests.get(f"{running.url}/api/hello").text == "hello"
-    rest = running.stop(number)
+    logged, stopping = running.stop(number).splitlines()
     assert running.process.returncode == 0
-    logged, request, stopping = rest.splitlines()
     assert re.fullmatch(r"\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\] somebody came", logged)
-    assert re.fullmatch(r"\[.+Z\] GET /api/hello 200 \d+ ms", request)
     assert stopping == "devhost: stopping"
     assert (folder / ".devhost" / "taskhub.db").is_file()
+
+
+def test_what_it_prints_at_the_start(folder) -> None:
+    """Where the page is, first and last; a line for each function that has a route; what of host.json has no effect."""
+    (folder / "host.json").write_text('{"version": "2.0", "extensions": {"http": {"hsts": {"isEnabled": true}}}}')
+    running = Running(folder, "--page", "/api/hello")
+    running.stop()
+    first, *table, internal, _, ignored, last = "".join(running.printed).splitlines()
+    assert re.fullmatch(r"devhost: serving http://127\.0\.0\.1:\d+/api/hello", first)
+    assert re.fullmatch(r"devhost: ready on http://127\.0\.0\.1:\d+/api/hello, stop with Ctrl-C", last)
+    assert sorted(line.split()[0] for line in table if line) == ["exit", "hello", "slow", "stuck", "where"]
+    assert re.search(r"^  hello  +\S+  +/api/hello$", "\n".join(table), re.MULTILINE)
+    assert internal == "  and 1 without a route (--verbose names them)"
+    assert ignored == "devhost: these have no effect here: extensions.http.hsts (host.json and its settings)"
+
+
+def test_a_request_that_only_reads_is_not_logged(folder) -> None:
+    """Unless it fails, or --verbose asks for it; what may change something is."""
+    for options, logged in (((), ["POST", "404"]), (("--verbose",), ["GET", "POST", "404"])):
+        running = Running(folder, *options)
+        requests.get(f"{running.url}/api/where")
+        requests.post(f"{running.url}/api/where")
+        requests.get(f"{running.url}/api/nowhere")
+        *lines, _ = running.stop().splitlines()
+        assert len(lines) == len(logged)
+        for line, word in zip(lines, logged, strict=True):
+            assert re.fullmatch(rf"\[.+Z\] .*{word}.* \d+ ms", line)
+        assert any("timerTrigger" in line for line in running.printed) is bool(options)
+
+
+def test_an_app_runs_where_it_runs_on_the_real_host(folder) -> None:
+    """In its own folder, with what the worker has in its environment."""
+    running = Running(folder)
+    assert requests.get(f"{running.url}/api/where").text == f"{folder}|{folder}|python|1000"
+    running.stop()
+
+
+@pytest.mark.parametrize("how", ["now", "in a task"])
+def test_a_function_that_leaves_does_not_end_it(folder, how) -> None:
+    """Its caller gets 500 and the log one traceback; others are served on."""
+    running = Running(folder)
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(requests.get, f"{running.url}/api/slow")
+        assert requests.get(f"{running.url}/api/exit/{how}").status_code == 500
+        assert slow.result().text == "done"
+    printed = running.stop()
+    assert "WorkerExit: python exited with code 3 (0x3)" in printed
+    assert printed.count("Traceback") == 1
+    assert running.process.returncode == 0
 
 
 def test_it_says_how_unkind_it_was(folder) -> None:
@@ -176,12 +239,14 @@ def test_it_says_how_unkind_it_was(folder) -> None:
 
 
 def test_a_port_that_is_taken(folder) -> None:
-    """One line, and another exit code."""
+    """One line: who has it, and which commands free or avoid it."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert "address already in use" in fails("--app", folder, "--port", port)
+        assert fails("--app", folder, "--port", port).startswith(
+            f"devhost: port {port} is taken by process {os.getpid()}"
+        )
 
 
 def test_a_data_folder_that_cannot_be_used(folder) -> None:
@@ -202,9 +267,9 @@ def test_an_app_that_fails_to_import(folder) -> None:
 
 
 def test_a_setting_that_is_not_allowed() -> None:
-    """The setting, its value, and what is allowed."""
+    """One line: the setting, its value, and what is allowed."""
     line = fails("--app", ROOT, "--port", 0, REGISTRY_OPEN_SECONDS="soon")
-    assert "REGISTRY_OPEN_SECONDS is 'soon', but must be a whole number from 1 to 86400" in line
+    assert line == "devhost: REGISTRY_OPEN_SECONDS is 'soon', but must be a whole number from 1 to 86400"
 
 
 def test_several_settings_that_are_not_allowed() -> None:
@@ -217,9 +282,10 @@ def test_several_settings_that_are_not_allowed() -> None:
         timeout=30,
         env=os.environ | {"REGISTRY_OPEN_SECONDS": "soon", "REGISTRY_MAX_ITEMS": "0"},
     )
-    first, second = done.stderr.splitlines()
-    assert "REGISTRY_OPEN_SECONDS is 'soon'" in first
-    assert second == "REGISTRY_MAX_ITEMS is '0', but must be a whole number from 1 to 1000"
+    assert done.stderr.splitlines() == [
+        "devhost: REGISTRY_OPEN_SECONDS is 'soon', but must be a whole number from 1 to 86400",
+        "REGISTRY_MAX_ITEMS is '0', but must be a whole number from 1 to 1000",
+    ]
 
 
 def test_a_second_devhost_on_the_same_data(folder) -> None:
@@ -234,7 +300,7 @@ def test_it_explains_itself() -> None:
     """--help names each option."""
     done = subprocess.run(command("--help"), capture_output=True, text=True, cwd=ROOT, timeout=30)
     assert done.returncode == 0
-    for option in ("--port", "--host", "--app", "--data", "--unkind"):
+    for option in ("--port", "--host", "--app", "--data", "--page", "--verbose", "--unkind"):
         assert option in done.stdout
 
 

@@ -315,6 +315,7 @@ def test_a_new_worker_knows_nothing_of_the_one_before(tmp_path) -> None:
             return str(len(calls))
     """
     (tmp_path / "function_app.py").write_text(textwrap.dedent(code))
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
     for _ in range(2):
         with VirtualHost(tmp_path, unkind=Unkind(1, Rates.only(worker_deaths_a_minute=1))) as host:
             assert [host.request("GET", "/api/count").body for _ in range(3)] == [b"1", b"2", b"3"]

@@ -67,7 +67,7 @@ def address(tmp_path, receiver) -> Iterator[str]:
         start_new_session=True,
     )
     for line in process.stdout:
-        if ready := re.search(r"ready on http://(\S+),", line):
+        if ready := re.search(r"ready on http://([^/,\s]+)", line):
             break
     yield ready[1]
     os.killpg(process.pid, signal.SIGINT)

@@ -38,8 +38,6 @@ from urllib.parse import unquote
 
 import aiohttp
 import requests
-from aiohttp import web
-from aiohttp.http import HttpVersion11, RawRequestMessage
 from azure.durable_functions.models.utils import http_utils
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
@@ -48,9 +46,11 @@ from devhost.app import App
 from devhost.config import HostJson, read_host_json
 from devhost.loading import index, load
 from devhost.running import compose
+from devhost.server.connection import Request
+from devhost.server.heads import parse_head
 from devhost.server.http import Front
 from devhost.server.management import CONTINUATION, PREFIX, Call, client_binding
-from devhost.server.routing import routes
+from devhost.server.routing import route_table
 from devhost.store import Store
 from devhost.unkind import Unkind
 from devhost.unkind_engine import clock_skew
@@ -283,10 +283,8 @@ class VirtualHost:
             answer = await self._front(self._request(method, path, headers or {}, body))
         except HostDied as death:
             raise Unanswered("the host died") from death
-        assert isinstance(answer, web.Response)
-        shown = {name.lower(): value for name, value in answer.headers.items()}
-        content = answer.body if isinstance(answer.body, bytes) else b""
-        return Answer(answer.status, shown, b"" if method == "HEAD" else content)
+        shown = {name.lower(): value for name, value in answer.headers}
+        return Answer(answer.status, shown, b"" if method == "HEAD" else answer.body)
 
     def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
         """Send a request, and let all that it causes happen; header names are given with _ for -."""
@@ -352,7 +350,8 @@ class VirtualHost:
         self._patches.enter_context(_in_place_of_the_app())
         # An earlier commit of the app may have what Azure refuses (0d91084 has: list[str] at an activity's parameter).
         with nullcontext() if self._app == ROOT else patch("devhost.loading.check_signature"):
-            return load(self._app), read_host_json(self._app)
+            config = self._config or read_host_json(self._app)
+            return load(self._app, config), config
 
     def _load_again(self) -> App:
         """The app for a new worker, which knows nothing of what the one before had in its modules."""
@@ -390,7 +389,7 @@ class VirtualHost:
         load_again = None if isinstance(self._app, App) else self._load_again
         app = self._chosen_functions()
         self.host, self.management = compose(app, self.store, config, self.now, self._unkind, load_again)
-        self._front = Front(self.host, self.management, routes(self.app.http, config.route_prefix))
+        self._front = Front(self.host, self.management, route_table(self.app.http, config.route_prefix))
         self._front.origin = ORIGIN
         self.host.start(client_binding(ORIGIN, config.hub_name))
 
@@ -399,21 +398,14 @@ class VirtualHost:
             await self.host.stop()
         http_utils._session_lock = asyncio.Lock()
 
-    def _request(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> web.BaseRequest:
-        given = CIMultiDict({"Host": URL(ORIGIN).authority} | ({"Content-Length": str(len(body))} if body else {}))
-        given.update(headers)
-        protocol: Any = NoConnection()
-        payload = aiohttp.StreamReader(protocol, 2**16, loop=self._loop)
-        if body:
-            payload.feed_data(body)
-        payload.feed_eof()
-        url = URL(path, encoded=True)
-        message = RawRequestMessage(
-            method, path, HttpVersion11, CIMultiDictProxy(given), (), False, None, False, False, url
-        )
-        task: Any = asyncio.current_task()
-        writer: Any = None
-        return web.BaseRequest(message, payload, protocol, writer, task, self._loop, client_max_size=2**27)
+    def _request(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Request:
+        given = {"Host": URL(ORIGIN).authority} | ({"Content-Length": str(len(body))} if body else {}) | dict(headers)
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items()), "", ""]
+
+        async def read() -> bytes:
+            return body
+
+        return Request(parse_head("\r\n".join(lines).encode()), "", read)
 
     async def _fetch(
         self,
@@ -485,19 +477,6 @@ class VirtualHost:
         assert isinstance(status, int), "what posts with requests needs a receiver that is no coroutine"
         response.status_code = status
         return response
-
-
-class NoConnection:
-    """What aiohttp's request asks of its connection."""
-
-    ssl_context = peername = sockname = transport = None
-    _reading_paused = False
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self, resume_parser: bool = True) -> None:
-        pass
 
 
 class InMemoryResponse:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.devhost.refused_apps import ACCEPTED, REFUSED
+from tests.devhost.refused_apps import ACCEPTED, IN_ERROR, REFUSED, app
 from tests.worker.library import Worker, WorkerError
 
 
@@ -43,6 +43,12 @@ def test_what_devhost_refuses_is_refused(load, refused) -> None:
 def test_what_devhost_takes_is_taken(load, code) -> None:
     """With its functions."""
     assert load(code)
+
+
+@pytest.mark.parametrize("code", [code for code, _ in IN_ERROR.values()], ids=list(IN_ERROR))
+def test_what_is_in_error_alone_is_taken(load, code) -> None:
+    """It is the host that leaves it out."""
+    assert load(app(code))
 
 
 def test_a_folder_without_an_app_has_no_functions(monkeypatch, tmp_path) -> None:

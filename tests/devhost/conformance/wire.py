@@ -15,7 +15,7 @@ KEY = "k3yOfNoApp"
 """What is sent where a recorded request had a key."""
 FRAMING = {"date", "server", "transfer-encoding", "content-length", "connection"}
 MASKS = {
-    "{id}": re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"),
+    "{id}": re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
     "{hex32}": re.compile(r"\b[0-9a-f]{32}\b"),
     "{hex16}": re.compile(r"\b[0-9a-f]{16}\b"),
     "{key}": re.compile(KEY),
@@ -82,8 +82,9 @@ async def ask(port: int, request: Mapping[str, Any], masks: Mapping[str, str] = 
         sending = asyncio.ensure_future(_send(connection, request))
         try:
             answer = await _receive(incoming, _is_head(request))
-            if sending.done() and not sending.exception() and not incoming.closed and "error" not in answer:
-                answer["connection"] = await _state(connection, incoming)
+            if not incoming.closed and "error" not in answer:
+                is_sent = sending.done() and not sending.exception()
+                answer["connection"] = await _state(connection if is_sent else None, incoming)
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
@@ -124,10 +125,11 @@ async def _send(connection: socket.socket, request: Mapping[str, Any]) -> None:
         connection.shutdown(socket.SHUT_WR)
 
 
-async def _state(connection: socket.socket, incoming: Incoming) -> str:
-    """Whether the connection takes one more request."""
+async def _state(connection: socket.socket | None, incoming: Incoming) -> str:
+    """Whether the connection takes one more request, where that can be asked, or stays open."""
     try:
-        await asyncio.get_running_loop().sock_sendall(connection, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        if connection is not None:
+            await asyncio.get_running_loop().sock_sendall(connection, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     except OSError:
         return "closed"
     await incoming.more()

@@ -1,0 +1,59 @@
+import os
+import re
+import socket
+
+import pytest
+
+from devhost.ports import holder, taken
+
+HEADING = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+
+
+@pytest.fixture
+def port():
+    """A port on which this process listens."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+def test_the_process_that_listens_is_found(port) -> None:
+    """Not one that is only connected."""
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        assert holder(port) == os.getpid()
+        assert holder(client.getsockname()[1]) is None
+
+
+def test_a_process_that_is_not_ours_is_not_found(tmp_path) -> None:
+    """Its files cannot be read; nor can any where there is no /proc."""
+    (tmp_path / "net").mkdir()
+    line = "   0: 0100007F:1BA0 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1\n"
+    (tmp_path / "net" / "tcp").write_text(HEADING + line)
+    (tmp_path / "7" / "fd").mkdir(parents=True)
+    (tmp_path / "7" / "fd" / "0").write_text("no link")
+    assert holder(0x1BA0, tmp_path) is None
+    assert holder(0x1BA0, tmp_path / "nothing") is None
+    (tmp_path / "7" / "fd" / "1").symlink_to("socket:[4711]")
+    assert holder(0x1BA0, tmp_path) == 7
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(port, monkeypatch) -> None:
+    """Who has it, and what frees it or takes another one."""
+    monkeypatch.delenv("MAKELEVEL", raising=False)
+    assert re.fullmatch(
+        rf"port {port} is taken by process {os.getpid()} \(.+\): end it with `kill {os.getpid()}`, "
+        rf"or: `python -m devhost --port {port + 1}`",
+        taken(port),
+    )
+    monkeypatch.setenv("MAKELEVEL", "1")
+    assert taken(port).endswith(f"or: `make run PORT={port + 1}`")
+
+
+def test_where_nobody_is_found_a_command_finds_them(monkeypatch) -> None:
+    """And another one takes another port."""
+    monkeypatch.setattr("devhost.ports.holder", lambda port: None)
+    monkeypatch.delenv("MAKELEVEL", raising=False)
+    assert taken(7071) == (
+        "port 7071 is taken: `lsof -i :7071` shows by whom; or take another one: `python -m devhost --port 7072`"
+    )
