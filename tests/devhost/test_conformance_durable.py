@@ -41,7 +41,7 @@ def test_case(name, shared):
         with driver(drive.config) as alone:
             found, unique = drive.run(alone), alone.unique
     else:
-        on = Driver(shared.origin)
+        on = Driver(shared.origin, shared.hub)
         found, unique = drive.run(on), on.unique
     is_same = same(REAL[name].real, found, unique)
     conformance.DURABLE.note(name, is_same)
