@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
@@ -119,6 +120,10 @@ class Driver:
         shown = self.until(id, patience=patience)
         return shown if "TIMEOUT" in shown else {name: shown[name] for name in members or ("runtimeStatus", "output")}
 
+    def still(self, id: str) -> Any:
+        """The status of an instance that does not end, in the form of a time-out."""
+        return self.until(id, patience=STILL)
+
     def orch(self, code: str, *members: str, patience: float = PATIENCE, **input: Any) -> Any:
         """Run an orchestration whose source defines `f(context)`, until it ends."""
         return self.end(self.start("py", input={"code": code} | input), *members, patience=patience)
@@ -127,8 +132,14 @@ class Driver:
         """Run `async def f(client, req)` in the app; returns its result, or what it raised."""
         return self.request("POST", "/api/pyh", code).body
 
+    @contextmanager
+    def file(self) -> Iterator[Path]:
+        """The path of a file that does not exist yet."""
+        with TemporaryDirectory() as folder:
+            yield Path(folder) / "file"
+
     def sdk(self, expression: str) -> Any:
-        """The result of an expression of the SDK's client, `c`."""
+        """The result of an expression of the SDK's client, `c`, or {"raised": ..., "str": ...}."""
         return self.pyh(f"async def f(c, req):\n    return {expression}")
 
     def instance(self, state: str, name: str) -> str:

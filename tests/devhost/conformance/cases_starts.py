@@ -1,4 +1,4 @@
-"""Cases of durable.json: the management API over HTTP."""
+"""Cases of durable.json: starting instances over HTTP."""
 
 from typing import Any
 from urllib.parse import quote
