@@ -5,11 +5,18 @@ from collections.abc import Iterator
 import pytest
 
 from tests.devhost import conformance
-from tests.devhost.conformance import cases_management, differences
+from tests.devhost.conformance import (
+    cases_client,
+    cases_entities,
+    cases_instances,
+    cases_lists,
+    cases_starts,
+    differences,
+)
 from tests.devhost.conformance.driving import CASES, Driver, driver, same
 
 REAL = {each.name: each for each in conformance.durable_cases() if each.compares}
-SUBJECTS = [cases_management]
+SUBJECTS = [cases_starts, cases_instances, cases_lists, cases_entities, cases_client]
 """The modules that drive cases."""
 NOT_DRIVEN = {name for names in differences.NOT_DRIVEN.values() for name in names}
 DECIDED = {
@@ -41,7 +48,7 @@ def test_case(name, shared):
         with driver(drive.config) as alone:
             found, unique = drive.run(alone), alone.unique
     else:
-        on = Driver(shared.origin)
+        on = Driver(shared.origin, shared.hub)
         found, unique = drive.run(on), on.unique
     is_same = same(REAL[name].real, found, unique)
     conformance.DURABLE.note(name, is_same)

@@ -6,14 +6,15 @@ A case is a function under the name that the recording has; it gets a `Driver` a
 import http.client
 import json
 import os
+import random
 import re
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
@@ -30,6 +31,7 @@ STILL = 0.5
 """Seconds after which an instance that should not end is taken to stand still: what devhost does, it does at once."""
 POLL = 0.005
 SHOWN_HEADERS = ("content-type", "location", "retry-after", "www-authenticate")
+ENDS_BY = {"suspended": "suspend", "terminated": "terminate"}
 JSON = {"Content-Type": "application/json"}
 
 
@@ -61,7 +63,9 @@ class Driver:
     """A devhost that serves durable_app.py, and a part of ids that only this case has."""
 
     origin: str
-    unique: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    hub: dict[str, Any] = field(default_factory=dict)
+    """What cases have left on it for others."""
+    unique: str = field(default_factory=lambda: "".join(random.choices("jkqvwxz", k=4)))
 
     def request(
         self, method: str, path: str, body: str | bytes | None = None, headers: Mapping[str, str] = JSON
@@ -116,6 +120,10 @@ class Driver:
         shown = self.until(id, patience=patience)
         return shown if "TIMEOUT" in shown else {name: shown[name] for name in members or ("runtimeStatus", "output")}
 
+    def still(self, id: str) -> Any:
+        """The status of an instance that does not end, in the form of a time-out."""
+        return self.until(id, patience=STILL)
+
     def orch(self, code: str, *members: str, patience: float = PATIENCE, **input: Any) -> Any:
         """Run an orchestration whose source defines `f(context)`, until it ends."""
         return self.end(self.start("py", input={"code": code} | input), *members, patience=patience)
@@ -124,8 +132,14 @@ class Driver:
         """Run `async def f(client, req)` in the app; returns its result, or what it raised."""
         return self.request("POST", "/api/pyh", code).body
 
+    @contextmanager
+    def file(self) -> Iterator[Path]:
+        """The path of a file that does not exist yet."""
+        with TemporaryDirectory() as folder:
+            yield Path(folder) / "file"
+
     def sdk(self, expression: str) -> Any:
-        """The result of an expression of the SDK's client, `c`."""
+        """The result of an expression of the SDK's client, `c`, or {"raised": ..., "str": ...}."""
         return self.pyh(f"async def f(c, req):\n    return {expression}")
 
     def instance(self, state: str, name: str) -> str:
@@ -133,14 +147,11 @@ class Driver:
         id = self.id(name)
         if state == "missing":
             return id
-        self.start(
-            *{"completed": ("noop", id, {"a": 1}), "failed": ("failing", id, "1")}.get(state, ("waiter", id, "1"))
-        )
-        if state in ("suspended", "terminated"):
+        starts = {"completed": ("noop", id, {"a": 1}), "failed": ("failing", id, "1")}
+        self.start(*starts.get(state, ("waiter", id, "1")))
+        if state in ENDS_BY:
             self.until(id, "Running")
-            self.mgmt(
-                "POST", f"instances/{id}/{state.replace('ed', '') if state == 'suspended' else 'terminate'}?reason=x"
-            )
+            self.mgmt("POST", f"instances/{id}/{ENDS_BY[state]}?reason=x")
         self.until(id, state.title())
         return id
 
@@ -195,7 +206,7 @@ def driver(config: HostJson = DEFAULTS) -> Iterator[Driver]:
 def durable_app() -> App:
     """The app that the cases were asked of; what it notes goes nowhere."""
     names: dict[str, Any] = {"__name__": "durable_app"}
-    exec(compile(APP.read_text(), APP, "exec"), names)  # noqa: S102  # it is no package, and imported as no module
+    exec(compile(APP.read_text(), APP, "exec"), names)  # it is no package, and imported as no module
     names["LOG"] = names["ENV"]["LOG"] = os.devnull
     return index(names["app"])
 
@@ -210,6 +221,8 @@ MASKS = [
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00|\{time:nozone\}\+00:00"), "{time:nozone}+00:00"),
 ]
 UNCOMPARED = {"StackTrace"}
+LONG = 500
+"""Characters of an answer from which on the recording may have cut it."""
 
 
 def comparable(value: Any, unique: str = "") -> Any:
@@ -243,12 +256,14 @@ def _masked(text: str, unique: str) -> str:
     return text
 
 
-def same(real: Any, found: Any, unique: str = "") -> bool:
+def same(real: str, found: Any, unique: str = "") -> bool:
     """Whether devhost did what the real host did; 1 and true differ, as in JSON.
 
-    Of a long answer the recording has the beginning of its text, which is cut.
+    The recording has an answer as JSON in a text; of a long one its beginning, which is cut.
     """
-    if isinstance(real, str) and not isinstance(found, str):
-        text = json.dumps(comparable(found, unique), ensure_ascii=False)
-        return text.startswith(_masked(real, "").rstrip("{"))
-    return json.dumps(comparable(real), sort_keys=True) == json.dumps(comparable(found, unique), sort_keys=True)
+    whole = parsed(real)
+    if not isinstance(whole, str):
+        return json.dumps(comparable(whole), sort_keys=True) == json.dumps(comparable(found, unique), sort_keys=True)
+    text = _masked(found, unique) if isinstance(found, str) else json.dumps(comparable(found, unique))
+    shown = _masked(real, "")
+    return text.startswith(shown.rstrip("{")) if len(real) >= LONG else text == shown

@@ -1,9 +1,9 @@
-"""Cases of durable.json: the management API over HTTP."""
+"""Cases of durable.json: starting instances over HTTP."""
 
-from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
-from tests.devhost.conformance.driving import JSON, Driver, case
+from tests.devhost.conformance.driving import Driver, case, settled
 
 
 def simple(name: str, *request: Any) -> None:
@@ -49,3 +49,47 @@ simple("start-put", "PUT", "orchestrators/noop")
 simple("start-extra", "POST", "orchestrators/noop/a/b")
 simple("start-slash", "POST", "orchestrators/noop/")
 case("start-urlcase")(lambda d: d.mgmt("POST", "Orchestrators/noop").brief())
+
+
+def odd_id(name: str, id: str) -> None:
+    """A case that starts an instance under an odd id, and looks after it."""
+
+    @case(f"id-{name}")
+    def start_and_get(d: Driver) -> Any:
+        path = quote(d.id(id), safe="")
+        answer = d.mgmt("POST", f"orchestrators/noop/{path}", '{"a":1}')
+        if answer.status != 202:
+            return {"start": [answer.status, answer.text]}
+        seen = settled(lambda: d.mgmt("GET", f"instances/{path}"), lambda seen: seen.status == 200)
+        return {
+            "start": [202, answer.headers["location"].partition("?")[0]],
+            "get": [seen.status, seen.body["instanceId"]],
+        }
+
+
+for name, id in {
+    "space": "a b",
+    "slash": "a/b",
+    "hash": "a#b",
+    "at-first": "@ab",
+    "at-mid": "a@b",
+    "unicode": "é漢😀",
+    "question": "a?b",
+    "backslash": "a\\b",
+    "percent": "a%b",
+    "plus": "a+b",
+    "colon": "a:b",
+    "upper": "ABC",
+    "quote": "a'b",
+    "dot": "a.b",
+    "ctl": "a\x01b",
+    "nl": "a\nb",
+    "amp": "a&b=c",
+    "star": "a*b",
+    "lt": "a<b",
+    "del": "a\x7fb",
+    "c1": "a\x85b",
+}.items():
+    odd_id(name, id)
+for length, character in {100: "x", 101: "y", 256: "z", 1000: "w"}.items():
+    odd_id(f"len{length}", character * (length - 5))
