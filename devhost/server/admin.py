@@ -5,6 +5,7 @@ Most of it needs a key there; devhost has none, so that any will do.
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Mapping
 
@@ -77,6 +78,12 @@ class Admin:
         self._fired.add(task)
         task.add_done_callback(self._fired.discard)
         return Response(202)
+
+
+def not_found(head: Head) -> Response:
+    """The response where there is no function: the home page, which devhost has not, can be switched off."""
+    is_off = os.environ.get("AzureWebJobsDisableHomepage", "").lower() == "true"  # noqa: SIM112  # its name
+    return Response(204 if is_off and head.path == "/" else 404)
 
 
 def _has_key(head: Head) -> bool:

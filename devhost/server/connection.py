@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ LARGEST_BODY = 100 * 1024 * 1024
 """Bytes; what Azure Functions accepts by default."""
 BUFFERED = 2**18
 """Bytes that a client may be ahead."""
+CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(;|$)")
 CHUNK_LINE = 1024
 """Bytes of the line that begins a chunk."""
 
@@ -207,10 +209,10 @@ class Connection(asyncio.Protocol):
 
     async def _skip_chunks(self) -> bool:
         while (line := await self._line()) is not None:
-            try:
-                self._unread = int(line.partition(b";")[0], 16)
-            except ValueError:
+            size = CHUNK_SIZE.match(line)
+            if size is None:
                 return False
+            self._unread = int(size[1], 16)
             if not self._unread:
                 while line := await self._line():
                     pass  # of the trailer

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from devhost.host import Host
 from devhost.invocation import log_failure
-from devhost.server.admin import Admin
+from devhost.server.admin import Admin, not_found
 from devhost.server.connection import LARGEST_BODY, Request
 from devhost.server.guard import Guard
 from devhost.server.heads import HOST, Head
@@ -122,9 +122,7 @@ class Front:
         self._serving += 1
         try:
             found = self._table.find(head.method, head.path)
-            response = (
-                await self._invoke(request, *found) if found else Response(404, closes=head.length > LARGEST_BODY)
-            )
+            response = await self._invoke(request, *found) if found else not_found(head)
         finally:
             self._serving -= 1
             if self._draining and not self._serving:

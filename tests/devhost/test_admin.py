@@ -45,6 +45,14 @@ def test_who_asks_whether_it_lives_is_told() -> None:
     assert answer("/ADMIN/warmup/", key="")["status"] == "HTTP/1.1 200 OK"
 
 
+def test_the_home_page_can_be_switched_off(monkeypatch) -> None:
+    """Then `/` is there, and empty; devhost has none, so that else it is not found."""
+    assert answer("/")["status"] == "HTTP/1.1 404 Not Found"
+    monkeypatch.setenv("AzureWebJobsDisableHomepage", "True")
+    assert answer("/", "POST")["status"] == "HTTP/1.1 204 No Content"
+    assert answer("/x")["status"] == "HTTP/1.1 404 Not Found"
+
+
 def test_its_status_is_that_it_runs() -> None:
     """Told to who names a key, whichever that is."""
     assert json.loads(answer("/admin/host/status")["body"])["state"] == "Running"

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from unittest.mock import Mock
 
 import pytest
 
-from devhost.server.connection import Limits, Request
+from devhost.server.connection import Connection, Limits, Request
 from devhost.server.listener import Listener
 from devhost.server.responses import Response
 
@@ -108,6 +109,7 @@ def test_a_request_may_come_in_parts() -> None:
         (b"2\r\nhi\r\n0\r\n\r\n", True),
         (b"2;x=1\nhi\r\n0\nX-T: 1\r\n\r\n", True),
         (b"zz\r\nhi\r\n0\r\n\r\n", False),
+        (b"-2\r\nhi\r\n0\r\n\r\n", False),
         (b"x" * 2000, False),
     ],
 )
@@ -115,22 +117,6 @@ def test_a_chunked_body_never_arrives(body, goes_on) -> None:
     """The next request is found behind it, if it is one."""
     received = exchange(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + body, CLOSING + b"\r\n", farewell_seconds=0.1)
     assert received.count(OK) == 1 + goes_on
-
-
-def test_a_chunked_body_may_come_in_parts() -> None:
-    """It is left behind part by part."""
-
-    async def run() -> None:
-        async with connected() as (reader, writer, _):
-            writer.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
-            assert await answers(reader, 1) == [OK]
-            for part in (b"5\r\nhe", b"llo\r", b"\n0", b"\r\n\r\n", HEAD + b"\r\n"):
-                writer.write(part)
-                await writer.drain()
-                await asyncio.sleep(0)
-            assert await answers(reader, 1) == [OK]
-
-    asyncio.run(run())
 
 
 def test_a_body_that_nobody_reads_is_left_behind() -> None:
@@ -256,3 +242,79 @@ def test_the_end_of_the_server_ends_its_connections() -> None:
             return await reader.read()
 
     assert asyncio.run(run()) == b""
+
+
+def fed(*parts: bytes | None, handler=unread) -> tuple[bytes, Mock]:
+    """What is written when a client's bytes come part by part, None being their end; and the transport."""
+
+    async def run() -> tuple[bytes, Mock]:
+        transport = Mock(spec=asyncio.Transport)
+        transport.is_closing.return_value = False
+        transport.get_extra_info.return_value = ("127.0.0.1", 7071)
+        connection = Connection(handler, set(), Limits())
+        connection.connection_made(transport)
+        for part in parts:
+            connection.eof_received() if part is None else connection.data_received(part)
+            for _ in range(5):
+                await asyncio.sleep(0)
+        connection.connection_lost(None)
+        await asyncio.sleep(0)
+        return b"".join(call.args[0] for call in transport.write.call_args_list), transport
+
+    return asyncio.run(run())
+
+
+def test_bytes_may_come_one_by_one() -> None:
+    """Of heads, chunks and trailers alike."""
+    chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-T: 1\r\n\r\n"
+    written, _ = fed(*(bytes([byte]) for byte in chunked + HEAD + b"\r\n"))
+    assert written.count(OK) == 2
+
+
+def test_a_chunk_begins_with_a_short_line() -> None:
+    """One without an end is not waited for."""
+    _, transport = fed(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1" * 2000)
+    transport.write_eof.assert_called_once()
+
+
+def test_a_client_that_is_far_ahead_is_held_back() -> None:
+    """Until its bytes are wanted."""
+    _, transport = fed(HEAD + b"Content-Length: 300001\r\n\r\n" + b"x" * 300_000, b"x")
+    transport.pause_reading.assert_called_once()
+    assert transport.resume_reading.called
+
+
+def test_what_comes_after_the_last_response_is_not_looked_at() -> None:
+    """The client may still be sending."""
+    written, transport = fed(CLOSING + b"\r\n", HEAD + b"\r\n")
+    assert written.count(OK) == 1
+    transport.write_eof.assert_called_once()
+
+
+def test_a_body_that_ends_too_early_is_not_answered() -> None:
+    """Its client has gone."""
+    written, transport = fed(HEAD + b"Content-Length: 5\r\n\r\n", b"abc", None, handler=echo)
+    assert written == b""
+    transport.close.assert_called_once()
+    written, transport = fed(b"", None, handler=echo)
+    assert written == b""
+    transport.close.assert_called_once()
+
+
+def test_a_client_that_has_gone_is_not_written_to() -> None:
+    """The function has run to its end all the same."""
+    transport = Mock(spec=asyncio.Transport)
+    transport.is_closing.return_value = True
+    transport.get_extra_info.return_value = None
+
+    async def run() -> None:
+        connection = Connection(unread, set(), Limits())
+        connection.connection_made(transport)
+        connection.data_received(HEAD + b"\r\n")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        connection.connection_lost(None)
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
+    transport.write.assert_not_called()

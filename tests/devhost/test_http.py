@@ -1,10 +1,13 @@
 import logging
 import time
+from unittest.mock import AsyncMock
 
 import pytest
 import requests
 
 from devhost.loading import index
+from devhost.server.management import Management
+from devhost.store import StoreError
 from tests.devhost.sample_app import make_app
 from tests.devhost.server import serving
 
@@ -165,6 +168,13 @@ def test_a_page_of_another_origin_is_refused_everywhere(origin, path) -> None:
     """By functions, the management API and the host itself; the page's own requests pass."""
     assert requests.post(f"{origin}/{path}", headers={"Origin": "http://evil.example"}).status_code == 403
     assert requests.get(f"{origin}/{path}", headers={"Origin": origin}).status_code in (200, 201)
+
+
+def test_a_task_hub_that_fails_is_500(origin, monkeypatch) -> None:
+    """With its reason."""
+    monkeypatch.setattr(Management, "answer", AsyncMock(side_effect=StoreError("the disk is full")))
+    response = requests.get(f"{origin}/runtime/webhooks/durabletask/instances")
+    assert (response.status_code, response.json()) == (500, {"Message": "the disk is full"})
 
 
 def test_an_orchestration_over_http(origin) -> None:

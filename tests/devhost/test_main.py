@@ -1,5 +1,6 @@
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from devhost.__main__ import open_as_many_files_as_allowed
 from devhost.running import SHUTDOWN_SECONDS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -163,6 +165,28 @@ def test_another_address_to_listen_on(folder, host, shown) -> None:
     assert running.url.startswith(f"http://{shown}:")
     assert requests.get(f"{running.url}/api/hello").text == "hello"
     running.stop()
+
+
+def test_other_names_are_served_where_they_are_allowed(folder) -> None:
+    """Each by an option of its own."""
+    running = Running(folder, "--allow-host", "Gifts.example", "--allow-host", "b.example")
+    statuses = [
+        requests.get(f"{running.url}/api/hello", headers={"Host": host}).status_code
+        for host in ("gifts.example", "B.EXAMPLE:7071", "c.example")
+    ]
+    assert statuses == [200, 200, 421]
+    running.stop()
+
+
+def test_as_many_files_are_opened_as_are_allowed() -> None:
+    """The soft limit is often a quarter of the connections that are taken."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
+    try:
+        open_as_many_files_as_allowed()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == limits[1]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

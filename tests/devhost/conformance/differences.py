@@ -82,7 +82,7 @@ REQUESTS: dict[str, list[str]] = {
 """Of HTTP: requests, responses, routes, keys."""
 
 APPS: dict[str, list[str]] = {
-    "devhost has no home page: `/` is not found unless a function has it, whatever AzureWebJobsDisableHomepage says.": [
+    "devhost has no home page: `/` is not found unless a function has it.": [
         "app/np_empty/GET /",
         "app/np_empty/POST /",
         "app/np_empty/HEAD /",
@@ -91,8 +91,6 @@ APPS: dict[str, list[str]] = {
         "app/np_leadslash/POST /",
         "app/np_leadslash/HEAD /",
         "app/np_leadslash/GET /?x=1",
-        "app/nohome/GET /",
-        "app/nohome/POST /",
         "app/hj_headers/GET /",
     ],
     "An ASGI app sees where the SDK is installed, which was cut after 60 characters.": [
