@@ -19,7 +19,7 @@ from devhost.orchestrations import OrchestrationItem
 from devhost.protocol import Event, EventType, join, split, timestamp
 from devhost.store import NEVER, Activity, Instance, Message, Store, concerns_the_file
 from devhost.turns import begin
-from devhost.work import ENDED, Decision, DurableFunctions, WorkItem, event_message
+from devhost.work import ENDED, Decision, DurableFunctions, WorkItem, event_message, is_entity
 
 DEFAULT_HUB = DEFAULTS.hub_name
 MOST_TAKEN = 1000
@@ -81,17 +81,17 @@ class Engine:
         self._check_sendable(decoded(data))
         self._send(id, {"EventType": int(EventType.EVENT_RAISED), "Name": name, "Input": data})
 
-    def terminate(self, id: str, reason: str) -> None:
+    def terminate(self, id: str, reason: str | None) -> None:
         """Ask an instance to end at its next turn. Raises Unsendable."""
         self._check_sendable(reason)
         self._send(id, {"EventType": int(EventType.EXECUTION_TERMINATED), "Input": reason})
 
-    def suspend(self, id: str, reason: str) -> None:
+    def suspend(self, id: str, reason: str | None) -> None:
         """Ask an instance to take nothing until it is resumed or terminated. Raises Unsendable."""
         self._check_sendable(reason)
         self._send(id, {"EventType": int(EventType.EXECUTION_SUSPENDED), "Reason": reason})
 
-    def resume(self, id: str, reason: str) -> None:
+    def resume(self, id: str, reason: str | None) -> None:
         """Let a suspended instance take what has come meanwhile. Raises Unsendable."""
         self._check_sendable(reason)
         self._send(id, {"EventType": int(EventType.EXECUTION_RESUMED), "Reason": reason})
@@ -116,7 +116,7 @@ class Engine:
                 self.rewind(event["InstanceId"], reason, now)
         self.store.delete_history(id)
         self.store.append_history(id, 0, join(history))
-        instance.status, instance.output, instance.updated = "Pending", None, timestamp(now)
+        instance.status, instance.updated = "Pending", timestamp(now)
         self.store.save_instance(instance)
         if not children:
             self._send(id, {"EventType": int(EventType.GENERIC), "Data": reason})
@@ -201,7 +201,7 @@ class Engine:
 
     def _item(self, target: str, inbox: list[Message], at: str) -> WorkItem | None:
         """The work item of an inbox; None where nothing of it is for anybody, and it is dropped."""
-        if target.startswith("@"):
+        if is_entity(target):
             return EntityItem(target, inbox, at, self.functions, self.config, self.store.entity(target))
         instance = self.store.instance(target)
         if instance is None or instance.status in ENDED:
@@ -215,8 +215,8 @@ class Engine:
         history = self.store.history(target)
         return OrchestrationItem(target, inbox, at, self.functions, self.config, instance, history)
 
-    def _check_sendable(self, text: str) -> None:
-        if self.config.message_encoding == "UTF8" and NO_XML.search(text):
+    def _check_sendable(self, text: str | None) -> None:
+        if text and self.config.message_encoding == "UTF8" and NO_XML.search(text):
             raise Unsendable
 
     def _apply(self, decision: Decision) -> list[Activity]:

@@ -7,43 +7,23 @@ from itertools import chain
 from typing import Any
 
 from devhost.causes import Cause
-from devhost.protocol import SCHEDULING, Event, EventType, OrchestrationError, join, split
+from devhost.protocol import SCHEDULING, Event, EventType, join, split
 from devhost.replay import Decisions
 from devhost.store import NEVER, Activity, Instance, Message, RuntimeStatus, Store
-from devhost.work import ENDED, Decision, event_message
+from devhost.work import Decision, event_message
 
 OF_THE_TURN = SCHEDULING | {EventType.ORCHESTRATOR_STARTED, EventType.ORCHESTRATOR_COMPLETED}
 """Events that no replay plays: they did not arrive."""
-LONGEST_INSTANCE_ID = 100
-FORBIDDEN_IN_ID = set("/\\#?")
-
-
-def has_forbidden(text: str) -> bool:
-    """Whether there is a character that neither an instance id nor an entity key may have."""
-    return bool(FORBIDDEN_IN_ID.intersection(text)) or any(ord(character) < 32 for character in text)
-
-
-def check_instance_id(id: str) -> None:
-    """Raise OrchestrationError for what may not be an instance id, as on the real host."""
-    if id.startswith("@"):
-        raise OrchestrationError("Orchestration instance ids must not start with @.")
-    if has_forbidden(id):
-        raise OrchestrationError("Orchestration instance ids must not contain /, \\, #, ?, or control characters.")
-    if len(id) > LONGEST_INSTANCE_ID:
-        raise OrchestrationError(f"Instance ID lengths must not exceed {LONGEST_INSTANCE_ID} characters.")
-
-
-def in_use(store: Store, id: str) -> str | None:
-    """Why an instance cannot be started under this id, or None where it can."""
-    existing = store.instance(id)
-    if existing is None or existing.status in ENDED:
-        return None
-    return f"An Orchestration instance with the status {existing.status} already exists."
+CONTROLS: dict[EventType, RuntimeStatus] = {
+    EventType.EXECUTION_SUSPENDED: "Suspended",
+    EventType.EXECUTION_RESUMED: "Running",
+}
+"""What a client tells an instance to be. Its output is the reason, until it ends."""
 
 
 def begin(store: Store, instance: Instance, version: str | None) -> None:
     """Save a pending instance, in place of one with its id, and send it its ExecutionStarted."""
-    store.purge_instance(instance.id)
+    store.purge(instance.id)
     store.save_instance(instance)
     store.enqueue([event_message(instance.id, _started(instance, version), execution=instance.execution)])
 
@@ -74,13 +54,13 @@ class Control(Decision):
         instance = replace(self.instance, updated=self.at)
         for message in self.taken:
             (event,) = split(message.body)[:1]
-            match event["EventType"]:
-                case EventType.EXECUTION_SUSPENDED:
-                    instance.status = "Suspended"
-                case EventType.EXECUTION_RESUMED:
-                    instance.status = "Running"
-                case _:
-                    store.put_back([replace(message, due=NEVER)])
+            kind = EventType(event["EventType"])
+            if kind not in CONTROLS:
+                store.put_back([replace(message, due=NEVER)])
+                continue
+            instance.status, instance.output = CONTROLS[kind], json.dumps(event["Reason"])
+            told = new_event(kind, self.at, Reason=event["Reason"])
+            store.append_history(instance.id, len(store.history(instance.id)), join([told]))
         if instance.status != "Suspended":
             store.release(instance.id)
         store.save_instance(instance)
@@ -218,7 +198,7 @@ class OrchestrationTurn(Decision):
             if event["EventType"] == EventType.EXECUTION_STARTED
         )
         instance.execution, instance.input = uuid.uuid4().hex, input
-        started = _started(instance, version)
+        started = _started(instance, version) | {"Generation": None}  # as the real host shows it
         kept = [{key: event[key] for key in ("EventType", "Name", "Input")} for event in unprocessed]
         # What is put back under the seq of the first message comes before all that arrive later.
         message = event_message(instance.id, started, *kept, execution=instance.execution, seq=self.taken[0].seq)

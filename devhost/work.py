@@ -78,6 +78,11 @@ class WorkItem(ABC):
         """What follows where the function ends its worker; None where the item is to be tried again."""
 
 
+def is_entity(target: str) -> bool:
+    """Whether a target is an entity, @name@key; an instance may have any other id, even one that begins like that."""
+    return target.startswith("@") and target.count("@") > 1
+
+
 def event_message(
     target: str, *events: Event, due: str = "", execution: str | None = None, timer: int | None = None, seq: int = 0
 ) -> Message:

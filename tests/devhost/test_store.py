@@ -193,7 +193,7 @@ def test_a_purged_instance_is_gone(store) -> None:
     store.save_instance(instance())
     store.append_history("a", 0, "{}")
     store.enqueue([Message("a", "1", T1)])
-    store.purge_instance("a")
+    store.purge("a")
     assert store.instance("a") is None
     assert (store.history("a"), store.due(T1, 10)) == ([], [])
 
