@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import ClientConnectorError, InvalidURL
 
-from devhost.failures import WorkerExit
+from devhost.failures import WorkerExit, frames
 from devhost.newtonsoft import whole_text, written
 
 CORE = "System.Private.CoreLib"
@@ -91,7 +91,7 @@ def _result(error: Exception) -> str:
 
 
 def _trace(error: Exception) -> str:
-    return "".join(traceback.format_tb(error.__traceback__))
+    return "".join(traceback.format_list(frames(error) or traceback.extract_tb(error.__traceback__)))
 
 
 def _exception(name: str, assembly: str, message: str, inner: dict[str, Any] | None) -> dict[str, Any]:
