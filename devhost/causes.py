@@ -6,19 +6,30 @@ What the exception at the caller says is both: reason, space, line break, space,
 import os
 import traceback
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 from urllib.parse import urlsplit
 
-from aiohttp import ClientConnectorError, InvalidURL
+from aiohttp import ClientConnectorDNSError, ClientConnectorError, InvalidURL
 
-from devhost.failures import WorkerExit
+from devhost.failures import WorkerExit, frames
 from devhost.newtonsoft import whole_text, written
 
 CORE = "System.Private.CoreLib"
 SCRIPT = "Microsoft.Azure.WebJobs.Script"
+NO_DATA = {"$type": f"System.Collections.ListDictionaryInternal, {CORE}"}
+"""An empty dictionary."""
 NO_URI = (
     "An invalid request URI was provided. Either the request URI must be an absolute URI or BaseAddress must be set."
 )
+
+
+class HttpError(IntEnum):
+    """Why there is no answer (System.Net.Http.HttpRequestError)."""
+
+    UNKNOWN = 0
+    NAME_RESOLUTION = 1
+    CONNECTION = 2
 
 
 @dataclass(frozen=True)
@@ -47,24 +58,29 @@ def of_orchestrator(name: str, message: str, error: Exception) -> Cause:
 
 def of_sdk(name: str, error: Exception) -> Cause:
     """Why an orchestration has failed, by what the SDK raised while it ran the function."""
-    message = failed(name, f"One or more errors occurred. ({_result(error)})")
-    return Cause(message, f"Message: {message}, StackTrace: {_trace(error)}")
+    reason = failed(name, f"One or more errors occurred. ({_result(error)})")
+    return Cause(reason, reason)
 
 
 def of_http(uri: str, error: Exception) -> Cause:
     """Why call_http has got no answer."""
     if isinstance(error, InvalidURL):
         return Cause(NO_URI, f"Unhandled exception while executing task: System.InvalidOperationException: {NO_URI}")
-    why, inner = f"{type(error).__name__}: {error}", None
+    kind, why, inner = HttpError.UNKNOWN, f"{type(error).__name__}: {error}", None
     if isinstance(error, ClientConnectorError):
-        number = error.os_error.errno or 0
-        why = os.strerror(number) if number > 0 else error.os_error.strerror or why
+        kind = HttpError.NAME_RESOLUTION if isinstance(error, ClientConnectorDNSError) else HttpError.CONNECTION
+        why = _text(error.os_error)
         inner = _exception("System.Net.Sockets.SocketException", "System.Net.Primitives", why, None)
         why = f"{why} ({urlsplit(uri).hostname}:{error.port})"
-    members = {"Message": why, "Data": {"$type": f"System.Collections.ListDictionaryInternal, {CORE}"}}
-    connection = {"HttpRequestError": 2 if inner else 0, "StatusCode": None}
+    members = {"HttpRequestError": int(kind), "StatusCode": None, "Message": why, "Data": NO_DATA}
     exception = "System.Net.Http.HttpRequestException", "System.Net.Http"
-    return Cause(why, written(_serialised(*exception, {**connection, **members, "InnerException": inner})))
+    return Cause(why, written(_serialised(*exception, members | {"InnerException": inner})))
+
+
+def _text(error: OSError) -> str:
+    """What the operating system says, in its own words."""
+    number = error.errno or 0
+    return os.strerror(number) if number > 0 else error.strerror or str(error)
 
 
 def failed(orchestrator: str, message: str) -> str:
@@ -80,7 +96,7 @@ def _raised(error: Exception) -> dict[str, Any]:
         "RemoteMessage": f"{type(error).__name__}: {error}",
         "RemoteTypeName": "",
         "Message": _result(error),
-        "Data": {"$type": f"System.Collections.ListDictionaryInternal, {CORE}"},
+        "Data": NO_DATA,
         "InnerException": None,
     }
     return _serialised(f"{SCRIPT}.Workers.Rpc.RpcException", SCRIPT, members)
@@ -91,7 +107,7 @@ def _result(error: Exception) -> str:
 
 
 def _trace(error: Exception) -> str:
-    return "".join(traceback.format_tb(error.__traceback__))
+    return "".join(traceback.format_list(frames(error) or traceback.extract_tb(error.__traceback__)))
 
 
 def _exception(name: str, assembly: str, message: str, inner: dict[str, Any] | None) -> dict[str, Any]:

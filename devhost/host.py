@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import os
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
@@ -22,8 +21,6 @@ from devhost.store import Activity, Store, StoreError
 
 log = logging.getLogger("devhost")
 
-CONCURRENT_ACTIVITIES = 10 * (os.cpu_count() or 1)
-"""As many as the Durable extension runs at once by default (maxConcurrentActivityFunctions)."""
 RETRY_SECONDS = 1.0
 LONGEST_SLEEP = 60.0
 PAST_DUE_SECONDS = 1.0
@@ -42,7 +39,7 @@ class Host:
         self._clock = clock
         self._engine = engine or Engine(store, app.durable, config)
         self._dispatcher = Dispatcher(self._engine, clock, self._run_activities)
-        self._slots = asyncio.Semaphore(CONCURRENT_ACTIVITIES)
+        self._slots = asyncio.Semaphore(config.max_concurrent_activities)
         self._running: dict[asyncio.Task[None], None] = {}  # in order, so that nothing depends on addresses
         self.client = ""
 

@@ -22,11 +22,11 @@ LOOK_SECONDS, LOOKS = 0.02, 100
 """How often somebody who is going to do harm looks whether this is the moment, and how many times."""
 
 
-class WorkerDied(Exception):
+class WorkerDied(WorkerExit):
     """The worker that ran the function is gone."""
 
-    def __str__(self) -> str:
-        return str(WorkerExit(SystemExit(KILLED)))
+    def __init__(self) -> None:
+        super().__init__(SystemExit(KILLED))
 
 
 class HostDied(asyncio.CancelledError):

@@ -20,6 +20,11 @@ def runs(version: str | None, config: HostJson) -> bool:
     return True
 
 
+def breaks_entities(config: HostJson) -> bool:
+    """Whether the real host would run no entity: these have no version, which is not that of host.json."""
+    return config.version_match == "Strict" and config.default_version is not None
+
+
 def _order(version: str) -> tuple[int, list[int], str]:
     """None is older than any, and text that is no version newer than one that is."""
     if not version:

@@ -6,6 +6,7 @@ Most of it needs a key there; devhost has none, so that any will do.
 import asyncio
 import json
 import os
+import re
 import time
 from collections.abc import Mapping
 
@@ -16,7 +17,9 @@ from devhost.server.responses import Response
 from devhost.server.targets import parse_query
 
 OPEN = ("/admin/host/ping", "/admin/warmup")
-WITH_KEY = ("/admin/functions", "/admin/host/", "/admin/vfs/", "/runtime/webhooks/")
+OF_HOST = "config|drain|extensionbundle|functionkeys|keys|log|processes|resume|scale|status|synctriggers|systemkeys"
+WITH_KEY = re.compile(rf"/admin/(functions|vfs|host/({OF_HOST}))(/.*)?|/runtime/webhooks/.*")
+"""What the real host has besides."""
 NOT_CACHED = [("Cache-Control", "no-store,no-cache"), ("Pragma", "no-cache")]
 
 
@@ -32,7 +35,7 @@ class Admin:
 
     def answers(self, path: str) -> bool:
         """Whether a path, in lower case, is the host's own."""
-        return path.removesuffix("/") in OPEN or path.startswith(WITH_KEY)
+        return path.removesuffix("/") in OPEN or WITH_KEY.fullmatch(path) is not None
 
     def answer(self, head: Head, body: bytes) -> Response:
         """The response to a request for a path of its own."""

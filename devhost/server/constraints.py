@@ -10,8 +10,8 @@ from datetime import datetime
 
 Check = Callable[[str], bool]
 
-INTEGER = re.compile(r"[ \t-\r]*[+-]?[0-9]+[ \t-\r]*")
-NUMBER = re.compile(r"\s*[+-]?[0-9,]*(?=\.?[0-9])[0-9,]*(\.[0-9]*)?(?P<exponent>[eE][+-]?[0-9]+)?\s*", re.ASCII)
+INTEGER = re.compile(r"[ \t-\r]*(?P<sign>[+-]?)0*(?P<digits>[0-9]{1,19})[ \t-\r]*")
+NUMBER = re.compile(r"\s*[+-]?(?=[0-9,]*\.?[0-9])[0-9,]*(\.[0-9]*)?(?P<exponent>[eE][+-]?[0-9]+)?\s*", re.ASCII)
 HEX = "[0-9A-Fa-f]"
 HYPHENED = f"{HEX}{{8}}-{HEX}{{4}}-{HEX}{{4}}-{HEX}{{4}}-{HEX}{{12}}"
 GUID = re.compile(rf"\s*({HEX}{{32}}|{HYPHENED}|\{{{HYPHENED}\}}|\({HYPHENED}\))\s*", re.ASCII)
@@ -38,9 +38,10 @@ def _split(name: str, arguments: str) -> list[str]:
 
 def _integer(value: str, bits: int) -> int | None:
     """An integer of so many bits, as .NET reads it."""
-    if not INTEGER.fullmatch(value):
+    found = INTEGER.fullmatch(value)
+    if found is None:
         return None
-    number = int(value)
+    number = int(found["sign"] + found["digits"])
     return number if -(2 ** (bits - 1)) <= number < 2 ** (bits - 1) else None
 
 

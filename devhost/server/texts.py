@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 TOKEN = re.compile(
-    r"""(?P<double>"(?:\\.|[^"\\])*")|'(?P<single>(?:\\.|[^'\\])*)'|(?P<comment>//[^\n]*|/\*.*?\*/)|(?P<other>.)""",
+    r"""(?P<double>"(?:\\.|[^"\\])*")|'(?P<single>(?:\\.|[^'\\])*)'|(?P<comment>//[^\n]*|/\*.*?\*/)|[^"'/]+|.""",
     re.DOTALL,
 )
+LENIENT = ("{", "[", "'", "/")
+"""How a text begins that may be JSON to a lenient reader alone; others are not looked at twice."""
 ARRAY = "System.Collections.Generic.List`1[System.Object]"
 """What the real host sends for a body that is an array."""
 
@@ -20,7 +22,7 @@ def of_text(text: str) -> tuple[object, dict[str, str], str]:
     """
     try:
         value = parse(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return 200, {}, text
     members = {name.lower(): member for name, member in value.items()} if isinstance(value, dict) else {}
     if "body" not in members:
@@ -37,6 +39,8 @@ def parse(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
+        if not text.lstrip().startswith(LENIENT):
+            raise
         return json.loads(TOKEN.sub(_strict, text))
 
 

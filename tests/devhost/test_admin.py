@@ -95,7 +95,14 @@ def test_what_cannot_be_run_is_refused(name, body, content_type, status) -> None
     assert found["status"] == f"HTTP/1.1 {status}"
 
 
+def test_what_the_real_host_has_not_either_is_not_found() -> None:
+    """Whoever asks."""
+    assert answer("/admin/host/nosuch", key="")["status"] == "HTTP/1.1 404 Not Found"
+    assert answer("/admin/functionsx", key="")["status"] == "HTTP/1.1 404 Not Found"
+
+
 def test_what_is_not_offered_is_not_found() -> None:
     """With a key; the files of the app are forbidden."""
     assert answer("/admin/host/keys")["status"] == "HTTP/1.1 404 Not Found"
+    assert answer("/admin/functions/w/nosuch")["status"] == "HTTP/1.1 404 Not Found"
     assert answer("/admin/vfs/")["status"] == "HTTP/1.1 403 Forbidden"

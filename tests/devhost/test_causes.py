@@ -1,8 +1,11 @@
 """Why tasks fail, as an orchestrator is told."""
 
 import json
+from socket import gaierror
+from unittest.mock import Mock
 
 import pytest
+from aiohttp import ClientConnectorDNSError
 
 from devhost.causes import of_activity, of_http, of_orchestrator, of_sdk
 from devhost.failures import WorkerExit
@@ -70,6 +73,14 @@ def test_http_fails_with_what_was_raised() -> None:
     cause = of_http("http://127.0.0.1:1/", TimeoutError("too late"))
     assert cause.reason == "TimeoutError: too late"
     assert json.loads(cause.details)["HttpRequestError"] == 0
+
+
+def test_http_fails_with_what_the_operating_system_says() -> None:
+    """And with the address."""
+    unknown = gaierror(-2, "Name or service not known")
+    cause = of_http("http://nobody.invalid/", ClientConnectorDNSError(Mock(port=80), unknown))
+    assert cause.reason == "Name or service not known (nobody.invalid:80)"
+    assert json.loads(cause.details)["HttpRequestError"] == 1
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), WorkerExit(KeyboardInterrupt())])

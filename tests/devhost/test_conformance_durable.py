@@ -10,13 +10,25 @@ from tests.devhost.conformance import (
     cases_entities,
     cases_instances,
     cases_lists,
+    cases_operations,
+    cases_orchestrations,
+    cases_payloads,
     cases_starts,
     differences,
 )
 from tests.devhost.conformance.driving import CASES, Driver, driver, same
 
 REAL = {each.name: each for each in conformance.durable_cases() if each.compares}
-SUBJECTS = [cases_starts, cases_instances, cases_lists, cases_entities, cases_client]
+SUBJECTS = [
+    cases_starts,
+    cases_instances,
+    cases_lists,
+    cases_entities,
+    cases_client,
+    cases_orchestrations,
+    cases_operations,
+    cases_payloads,
+]
 """The modules that drive cases."""
 NOT_DRIVEN = {name for names in differences.NOT_DRIVEN.values() for name in names}
 DECIDED = {

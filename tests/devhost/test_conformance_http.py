@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import sys
 import warnings
 from pathlib import Path
 
@@ -26,7 +27,9 @@ def answers(tmp_path_factory) -> dict[str, Answer]:
     found: dict[str, Answer] = {}
     logging.disable()  # a record would keep the coroutine that a case returns, which nobody awaits, here as there
     try:
-        with warnings.catch_warnings(action="ignore"):
+        with warnings.catch_warnings(action="ignore"), pytest.MonkeyPatch.context() as imports:
+            imports.setattr(sys, "path", list(sys.path))
+            imports.setitem(sys.modules, "function_app", None)
             for app in ("main", "zz"):
                 found.update(asyncio.run(_ask(app, tmp_path_factory.mktemp(app))))
             gc.collect()

@@ -47,50 +47,16 @@ signalled("ent-err-first", ("setfail", 99))
 signalled("ent-err-first2", ("get",))
 signalled("ent-noop-exists", ("nothing", 1))
 signalled("ent-delete-op", ("add", 5), ("delete",))
-signalled("ent-delete-op2", ("add", 5), ("delete", 1))
 
 
-def destructed(name: str, before: int, after: int) -> None:
-    """A case of an entity that destructs: what is read before or after that, and then after another operation."""
-
-    @case(name)
-    def destruct(d: Driver) -> Any:
-        signal(d, name, "add", 5)
-        operation = ("del",) if before else ("del", 1)
-        signal(d, name, *operation)
-        first = state(d, name)
-        signal(d, name, "add", after)
-        _, second = state(d, name)
-        return [first, True, second]
-
-
-destructed("ent-del", 5, 2)
-destructed("ent-destruct", 0, 2)
-orchestrated(
-    "ent-destruct-orch",
-    "a = yield c.call_entity(e, 'add', 5)\n yield c.call_entity(e, 'del', 0)\n"
-    " return [a, (yield c.call_entity(e, 'get', 0))]",
-)
-
-
-@case("ent-destruct-list")
-def _listed(d: Driver) -> Any:
-    signal(d, "d4", "add", 5)
-    signal(d, "d4", "del", 1)
-    entities = d.mgmt("GET", "entities/ent").body
-    keys = [each["entityId"]["key"] for each in entities if each["entityId"]["key"] == d.id("d4")]
-    return [keys, 202, d.mgmt("DELETE", f"instances/@ent@{d.id('d4')}").brief()]
-
-
-@case("ent-destruct-http")
-def _read(d: Driver) -> Any:
-    signal(d, "d9", "add", 5)
-    signal(d, "d9", "del", 1)
-    read = d.mgmt("GET", f"entities/ent/{d.id('d9')}").brief()
-    listed = [
-        each for each in d.mgmt("GET", "entities/ent?fetchState=true").body if each["entityId"]["key"] == d.id("d9")
-    ]
-    return [read, None, d.mgmt("GET", f"entities/ent/{d.id('d9')}").brief(), listed]
+@case("ent-del")
+def _destruct(d: Driver) -> Any:
+    signal(d, "del", "add", 5)
+    signal(d, "del", "del")
+    first = state(d, "del")
+    signal(d, "del", "add", 2)
+    _, second = state(d, "del")
+    return [first, True, second]
 
 
 orchestrated(
@@ -173,11 +139,20 @@ def _both(d: Driver) -> Any:
     )
 
 
-@case("ent-signal-scheduled")
-def _scheduled(d: Driver) -> Any:
-    return d.pyh(
-        "async def f(c, req):\n import inspect as i\n o = df.DurableOrchestrationContext\n"
-        " s = [str(i.signature(c.signal_entity)), str(i.signature(o.signal_entity))]\n"
-        " return s + [any(n in dir(each) for each in [c, o]) for n in ('signal_entity_at', 'schedule_signal_entity', "
-        "'lock', 'lock_entities')]"
-    )
+@case("vis-call")
+def _read_after_call(d: Driver) -> Any:
+    stale = 0
+    for number in range(1, 61):
+        d.orch(f"def f(c):\n return (yield c.call_entity({key(d, 'v')}, 'add', 1))")
+        _, found = state(d, "v")
+        stale += found["n"] != number
+    return [{"stale": stale, "last": found["n"]}]
+
+
+@case("vis-signal-after-end")
+def _read_after_signal(d: Driver) -> Any:
+    stale = 0
+    for number in range(1, 31):
+        d.orch(f"def f(c):\n c.signal_entity({key(d, 'v')}, 'add', 1)\n yield c.call_activity('echo', 1)")
+        stale += state(d, "v")[1]["n"] != number
+    return {"stale": stale}

@@ -74,13 +74,6 @@ custom_status("orch-customstatus-big", 20000)
 custom_status("orch-customstatus-17k", 16385)
 
 
-@case("orch-unknown-status")
-def _unknown(d: Driver) -> Any:
-    id = d.start("nosuch")
-    shown = d.until(id)
-    return [shown["runtimeStatus"], shown["output"]]
-
-
 orchestrated(
     "uuid-time",
     "def f(c):\n"
@@ -243,19 +236,6 @@ not_deterministic("nondet2", "c.call_activity('echo', 1)", "yield c.create_timer
 not_deterministic("nondet3", "c.call_activity('echo', 1)", "return 1")
 
 
-@case("rewind-works")
-def _rewound(d: Driver) -> Any:
-    with d.file() as mended:
-        id = d.sdk(f"await c.start_new('flaky', None, {str(mended)!r})")
-        before = d.until(id)["runtimeStatus"]
-        mended.touch()
-        rewound = d.mgmt("POST", f"instances/{id}/rewind?reason=why").brief()
-        after = d.until(id)
-        history = d.status(id, "?showHistory=true").body["historyEvents"]
-    shown = [[event["EventType"], event.get("Reason")] for event in history]
-    return [before, rewound, after["runtimeStatus"], after["output"], shown]
-
-
 def exited(name: str, statement: str) -> None:
     """A case of an activity that ends its worker; of the exception only the type was recorded."""
 
@@ -268,14 +248,6 @@ def exited(name: str, statement: str) -> None:
 
 exited("act-sysexit", "sys.exit(3)")
 exited("act-kbd", "raise KeyboardInterrupt")
-
-
-@case("instance-start-version2")
-def _another_version(d: Driver) -> Any:
-    id = d.mgmt("POST", "orchestrators/noop?version=1.2", '{"a": 1}').body["id"]
-    d.until(id, patience=STILL)
-    shown = d.status(id).body
-    return {name: shown[name] for name in ("runtimeStatus", "output")}
 
 
 @case("hist-kinds")

@@ -219,8 +219,13 @@ MASKS = [
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|\{time:s\}Z"), "{time:s}Z"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z|\{time:\d\}Z"), "{time:f}Z"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00|\{time:nozone\}\+00:00"), "{time:nozone}+00:00"),
+    (re.compile(r'(RemoteStackTrace\\*":\\*"|(\\n|\n)Stack: |StackTrace: ).*', re.DOTALL), r"\1{frames}"),
+    (re.compile(r"(\\n|\n)   at .*", re.DOTALL), ""),
+    (re.compile(r"\b0x[0-9a-f]{8,}\b"), "{address}"),
 ]
 UNCOMPARED = {"StackTrace"}
+FRAMING = {"Connection", "Content-Length", "Date", "Server", "Transfer-Encoding"}
+"""Headers of a response to call_http that depend on the server, which was the host itself."""
 LONG = 500
 """Characters of an answer from which on the recording may have cut it."""
 
@@ -234,6 +239,8 @@ def comparable(value: Any, unique: str = "") -> Any:
     """
     match value:
         case dict():
+            if isinstance(headers := value.get("headers"), dict | list):
+                value = value | {"headers": _without_framing(headers)}
             return {
                 _masked(name, unique): comparable(each, unique)
                 for name, each in value.items()
@@ -245,6 +252,12 @@ def comparable(value: Any, unique: str = "") -> Any:
             inner = parsed(value)
             return comparable(inner, unique) if isinstance(inner, dict | list) else _masked(value, unique)
     return value
+
+
+def _without_framing(headers: dict[str, Any] | list[str]) -> dict[str, Any] | list[str]:
+    if isinstance(headers, dict):
+        return {name: value for name, value in headers.items() if name not in FRAMING}
+    return [name for name in headers if name not in FRAMING]
 
 
 def _masked(text: str, unique: str) -> str:
@@ -264,6 +277,8 @@ def same(real: str, found: Any, unique: str = "") -> bool:
     whole = parsed(real)
     if not isinstance(whole, str):
         return json.dumps(comparable(whole), sort_keys=True) == json.dumps(comparable(found, unique), sort_keys=True)
-    text = _masked(found, unique) if isinstance(found, str) else json.dumps(comparable(found, unique))
+    text = (
+        _masked(found, unique) if isinstance(found, str) else json.dumps(comparable(found, unique), ensure_ascii=False)
+    )
     shown = _masked(real, "")
     return text.startswith(shown.rstrip("{")) if len(real) >= LONG else text == shown
