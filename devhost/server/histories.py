@@ -79,6 +79,6 @@ def _shown(event: Event, began: Event | None, with_input: bool, with_output: boo
     if "Result" in shown:
         result = shown["Result"]
         shown["Result"] = result and json.loads(result)
-        if not with_output:
+        if not with_output and shown.get("OrchestrationStatus") not in ("Failed", "Terminated"):
             del shown["Result"]
     return shown

@@ -162,5 +162,5 @@ def _joined(pairs: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def _json(status: int, body: str, headers: Mapping[str, str] = {}) -> Response:
-    content_type = [("Content-Type", JSON)] if body else []
+    content_type = [("Content-Type", f"{JSON}; charset=utf-8")] if body else []
     return Response(status, [*headers.items(), *content_type], body.encode())

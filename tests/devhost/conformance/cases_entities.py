@@ -21,7 +21,7 @@ def signal(d: Driver, key: str, operation: str, body: str | None = None, headers
 
 case("ent-get-missing")(lambda d: d.mgmt("GET", "entities/ent/none").shown())
 case("ent-get-unknown")(lambda d: d.mgmt("GET", "entities/nosuch/k").shown())
-case("ent-signal-unknown")(lambda d: d.mgmt("POST", "entities/nosuch/k?op=add", "5").shown())
+case("ent-signal-unknown")(lambda d: d.mgmt("POST", "entities/nosuch/k?op=add", '"5"').shown())
 case("ent-signal-noop")(lambda d: d.mgmt("POST", f"entities/ent/{d.id('k2')}").shown())
 case("ent-signal-badjson")(lambda d: signal(d, d.id("k3"), "add", "{bad").shown())
 case("ent-put")(lambda d: d.mgmt("PUT", "entities/ent/k").shown())
@@ -30,7 +30,7 @@ case("ent-list-unknown")(lambda d: d.mgmt("GET", "entities/nosuch").brief())
 
 @case("ent-signal")
 def signal_and_read(d: Driver) -> Any:
-    return [signal(d, d.id("k"), "add", "5").shown(), entity(d, d.id("k")).shown()]
+    return [signal(d, d.id("k"), "add", '"5"').shown(), entity(d, d.id("k")).shown()]
 
 
 def given(name: str, key: str, operation: str, body: str | None, headers: dict[str, str]) -> None:
@@ -48,20 +48,20 @@ given("empty", "k6", "add", None, JSON)
 
 @case("ent-delete")
 def delete(d: Driver) -> Any:
-    signal(d, d.id("kd"), "add", "5")
+    signal(d, d.id("kd"), "add", '"5"')
     entity(d, d.id("kd"))
     return [d.mgmt("DELETE", f"entities/ent/{d.id('kd')}").shown(), None, entity(d, d.id("kd")).status]
 
 
 @case("ent-case")
 def name_in_another_case(d: Driver) -> Any:
-    posted = d.mgmt("POST", f"entities/ENT/{d.id('case')}?op=add", "5")
+    posted = d.mgmt("POST", f"entities/ENT/{d.id('case')}?op=add", '"5"')
     return [posted.status, entity(d, d.id("case"), "ENT").status, entity(d, d.id("case")).brief()]
 
 
 @case("ent-keycase")
 def key_in_another_case(d: Driver) -> Any:
-    signal(d, d.id("Key"), "add", "5")
+    signal(d, d.id("Key"), "add", '"5"')
     entity(d, d.id("Key"))
     return d.mgmt("GET", f"entities/ent/{d.id('key')}").status
 
@@ -72,8 +72,8 @@ def odd_key(name: str, key: str, others: tuple[str, ...] = ()) -> None:
     @case(f"ent-key-{name}")
     def signal_and_read(d: Driver) -> Any:
         for other in others:
-            signal(d, d.id(other), "add", "1")
-        answer = signal(d, d.id(key), "add", "1")
+            signal(d, d.id(other), "add", '"1"')
+        answer = signal(d, d.id(key), "add", '"1"')
         return [answer.status, answer.body, entity(d, d.id(key)).brief()]
 
 
@@ -98,7 +98,7 @@ def status_as_an_instance(d: Driver) -> Any:
 
 @case("ent-purge")
 def purge(d: Driver) -> Any:
-    signal(d, d.id("kp"), "add", "5")
+    signal(d, d.id("kp"), "add", '"5"')
     entity(d, d.id("kp"))
     purged = d.mgmt("DELETE", f"instances/@ent@{d.id('kp')}").brief()
     return [purged, d.mgmt("GET", f"entities/ent/{d.id('kp')}").status]
@@ -106,7 +106,7 @@ def purge(d: Driver) -> Any:
 
 @case("ent-terminate")
 def terminate(d: Driver) -> Any:
-    signal(d, d.id("k5"), "push", "7")
+    signal(d, d.id("k5"), "push", "7", {})
     entity(d, d.id("k5"))
     return [d.mgmt("POST", f"instances/@ent@{d.id('k5')}/terminate").brief(), None, entity(d, d.id("k5")).brief()]
 
@@ -117,7 +117,7 @@ def listed(name: str, query: str) -> None:
     @case(name)
     def get(d: Driver) -> Any:
         for key in ("case", "k"):
-            signal(d, d.id(key), "add", "5")
+            signal(d, d.id(key), "add", '"5"')
             entity(d, d.id(key))
         answer = d.mgmt("GET", f"entities/ent{query}")
         shown = [each for each in answer.body if d.unique in each["entityId"]["key"]]
@@ -131,7 +131,7 @@ listed("ent-list-nostate", "")
 
 @case("ent-list-all")
 def all_entities(d: Driver) -> Any:
-    signal(d, d.id("kl"), "add", "5")
+    signal(d, d.id("kl"), "add", '"5"')
     entity(d, d.id("kl"))
     answer = d.mgmt("GET", "entities/")
     return [answer.status, len(answer.body) > 0]
@@ -152,7 +152,7 @@ def destruct_and_add(d: Driver) -> Any:
     destruct(d, d.id("d1"))
     e = f"df.EntityId('ent', '{d.id('d1')}')"
     gone = d.sdk(f"(lambda r: [r.entity_exists, r.entity_state])(await c.read_entity_state({e}))")
-    signal(d, d.id("d1"), "add", "2")
+    signal(d, d.id("d1"), "add", '"2"')
     settled(lambda: d.mgmt("GET", f"entities/ent/{d.id('d1')}").body, lambda state: bool(state), 2.0)
     return [gone, *d.sdk(f"(lambda r: [r.entity_exists, r.entity_state])(await c.read_entity_state({e}))")]
 

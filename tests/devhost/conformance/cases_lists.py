@@ -109,7 +109,7 @@ def token(d: Driver) -> Any:
     return [shown, base64.b64decode(shown).decode()]
 
 
-def signalled(d: Driver, key: str, operation: str = "add", body: str = "5") -> None:
+def signalled(d: Driver, key: str, operation: str = "add", body: str = '"5"') -> None:
     """Signal an entity, and wait until it exists."""
     d.mgmt("POST", f"entities/ent/{key}?op={operation}", body)
     settled(lambda: d.mgmt("GET", f"entities/ent/{key}").status, lambda status: status == 200)

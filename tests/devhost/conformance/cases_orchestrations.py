@@ -265,10 +265,10 @@ def _kinds(d: Driver) -> Any:
     assert fired
     d.mgmt("POST", f"instances/{id}/raiseEvent/E", '{"a":1}')
     d.until(id)
-    shown = ("EventType", "Name", "FireAt", "Result", "FunctionName")
+    shown = ("EventType", "Name", "FireAt", "Result", "Reason", "FunctionName")
     return [
         {
-            name: value if name in shown or value is None or each["EventType"] == "EventRaised" else ".."
+            name: value if name in shown or (name == "Input" and value in (None, '{"a":1}')) else ".."
             for name, value in each.items()
         }
         for each in history(d, id)

@@ -101,7 +101,25 @@ APPS: dict[str, list[str]] = {
 }
 """Of HTTP: loading, host.json, settings, deaths of the worker."""
 
-MANAGEMENT: dict[str, list[str]] = {}
+MANAGEMENT: dict[str, list[str]] = {
+    "devhost has no keys.": ["key-none", "key-wrong"],
+    "Under /runtime devhost has the management API and nothing else, as the real host without a key.": ["root"],
+    "What a client has asked for is done when it is told so: it sees the effect, where the real host is still at it.": [
+        "sdk-raise-running",
+        "sdk-suspend-running",
+        "sdk-terminate-running",
+        "sdk-resume-suspended",
+        "sdk-terminate-suspended",
+        "sdk-rewind-failed",
+        "sdk-restart-same-completed",
+        "sdk-restart-same-failed",
+        "sdk-restart-same-terminated",
+        "sdk-start-ids",
+        "sdk-entity-signal-keys",
+        "reuse-pending",
+    ],
+    "The functions that there are come in the order of their names: the real host has none.": ["orch-unknown-status"],
+}
 """Of Durable: the management API and the SDK's client."""
 
 ORCHESTRATIONS: dict[str, list[str]] = {
@@ -128,7 +146,6 @@ ORCHESTRATIONS: dict[str, list[str]] = {
 """Of Durable: orchestrations, activities, entities, host.json."""
 
 NOT_DRIVEN: dict[str, list[str]] = {
-    "It describes the probe app, and asks nothing.": ["_probe_app"],
     "It says how long something took, or depends on it.": [
         "timer-late",
         "retry",
