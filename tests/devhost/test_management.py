@@ -80,6 +80,16 @@ def test_a_page_of_no_length_has_a_token(host) -> None:
     assert CONTINUATION not in rest.headers
 
 
+@pytest.mark.parametrize("path", ["instances", "entities"])
+def test_a_page_of_less_than_no_length_is_refused(host, path) -> None:
+    """By Azure Storage, so it is 500."""
+    reply = call(host, "GET", path, top="-1")
+    assert (reply.status, json.loads(reply.body)["ExceptionMessage"]) == (
+        500,
+        "An error occurred while communicating with Azure Storage",
+    )
+
+
 def test_a_list_shows_inputs_unless_it_is_told_not_to(host, five) -> None:
     """ShowInput."""
     first = json.loads(call(host, "GET", "instances").body)[0]
