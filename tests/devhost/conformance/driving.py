@@ -6,13 +6,13 @@ A case is a function under the name that the recording has; it gets a `Driver` a
 import http.client
 import json
 import os
-import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,6 +31,8 @@ STILL = 0.5
 """Seconds after which an instance that should not end is taken to stand still: what devhost does, it does at once."""
 POLL = 0.005
 SHOWN_HEADERS = ("content-type", "location", "retry-after", "www-authenticate")
+UNIQUE = product("jkqvJKQVZ", repeat=4)
+"""Parts of ids, as long as the recorded ones, that are no part of any word."""
 ENDS_BY = {"suspended": "suspend", "terminated": "terminate"}
 JSON = {"Content-Type": "application/json"}
 
@@ -65,7 +67,7 @@ class Driver:
     origin: str
     hub: dict[str, Any] = field(default_factory=dict)
     """What cases have left on it for others."""
-    unique: str = field(default_factory=lambda: "".join(random.choices("jkqvwxz", k=4)))
+    unique: str = field(default_factory=lambda: "".join(next(UNIQUE)))
 
     def request(
         self, method: str, path: str, body: str | bytes | None = None, headers: Mapping[str, str] = JSON
