@@ -13,7 +13,7 @@ class App:
         self.functions = functions
         self.http = self._triggered_by("httpTrigger")
         self.timers = self._triggered_by("timerTrigger")
-        self.activities = {_durable_name(each, "activity"): each for each in self._triggered_by("activityTrigger")}
+        self.activities = {name.casefold(): each for name, each in self._named("activityTrigger", "activity").items()}
 
     def _triggered_by(self, kind: str) -> list[FunctionInfo]:
         return [each for each in self.functions if each.trigger["type"] == kind]
@@ -21,17 +21,23 @@ class App:
     @property
     def durable(self) -> DurableFunctions:
         """The functions that the engine runs or schedules."""
+        orchestrators = self._named("orchestrationTrigger", "orchestration")
+        entities = self._named("entityTrigger", "entityName")
+        names = {
+            "orchestrator": orchestrators,
+            "entity": entities,
+            "activity": self._named("activityTrigger", "activity"),
+        }
         return DurableFunctions(
-            orchestrators={
-                _durable_name(each, "orchestration"): _raw(each) for each in self._triggered_by("orchestrationTrigger")
-            },
-            entities={_durable_name(each, "entityName"): _raw(each) for each in self._triggered_by("entityTrigger")},
+            orchestrators={name.casefold(): _raw(each) for name, each in orchestrators.items()},
+            entities={name.casefold(): _raw(each) for name, each in entities.items()},
             activities=frozenset(self.activities),
+            names={kind: tuple(functions) for kind, functions in names.items()},
         )
 
-
-def _durable_name(function: FunctionInfo, key: str) -> str:
-    return (function.trigger.get(key) or function.name).casefold()
+    def _named(self, trigger: str, key: str) -> dict[str, FunctionInfo]:
+        """Durable functions by the names under which they are called."""
+        return {each.trigger.get(key) or each.name: each for each in self._triggered_by(trigger)}
 
 
 def _raw(function: FunctionInfo) -> RawFunction:

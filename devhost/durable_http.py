@@ -1,58 +1,52 @@
-"""What call_http does: one request, and then polling for as long as the answers are 202, as the Durable extension has
-it (TaskHttpActivityShim and CallHttpAsync).
-"""
+"""What call_http does: one request. The SDK says nothing of the asynchronous pattern, so a 202 is an answer too."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import urljoin
 
 import aiohttp
 
-from devhost.engine import Outcome
-
-DEFAULT_POLL_SECONDS = 30.0
 TIMEOUT = aiohttp.ClientTimeout(total=100)
 """Of .NET's HttpClient."""
+NOT_ASKED_FOR = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+"""What aiohttp sends of its own accord, and .NET does not."""
+OF_CONTENT = {
+    "allow",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-location",
+    "content-md5",
+    "content-range",
+    "content-type",
+    "expires",
+    "last-modified",
+}
+"""Headers that .NET keeps with the content of a response: an orchestrator does not get them."""
 
 
-async def poll(request: dict[str, Any]) -> AsyncIterator[dict[str, Any] | Outcome]:
-    """Send the request and follow its 202 answers.
+class NoIdentity(Exception):
+    """A request has a token source, and there is no managed identity outside of Azure."""
 
-    Gives each request that is to come next, before it waits for its time, and in the end the outcome. Raises
-    aiohttp.ClientError or TimeoutError when there is no answer.
+    def __init__(self) -> None:
+        super().__init__("devhost has no managed identity: call_http with a token source works in Azure only")
+
+
+async def send(request: dict[str, Any]) -> str:
+    """Send the request; returns the response as JSON.
+
+    Raises aiohttp.ClientError or TimeoutError where there is none, and NoIdentity.
     """
     if request.get("tokenSource"):
-        yield Outcome(error="devhost has no managed identity: call_http with a token source works in Azure only")
-        return
-    async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
-        while True:
-            if seconds := request.pop("after", None):
-                await asyncio.sleep(seconds)
-            response = await _send(session, request)
-            headers = {name.lower(): value for name, value in response["headers"].items()}
-            if response["statusCode"] != 202 or "location" not in headers:
-                yield Outcome(result=json.dumps(response))
-                return
-            request = {
-                "method": "GET",
-                "uri": urljoin(request["uri"], headers["location"]),
-                "headers": request.get("headers"),
-                "after": _seconds(headers.get("retry-after")),
-            }
-            yield dict(request)
-
-
-async def _send(session: aiohttp.ClientSession, request: dict[str, Any]) -> dict[str, Any]:
-    headers = dict(request.get("headers") or {})
-    content = request.get("content")
+        raise NoIdentity
+    headers, content = dict(request.get("headers") or {}), request.get("content")
     if content is not None and "content-type" not in {name.lower() for name in headers}:
-        headers["Content-Type"] = "text/plain"
-    async with session.request(request["method"], request["uri"], data=content, headers=headers) as response:
-        text = await response.text()
-        return {"statusCode": response.status, "headers": dict(response.headers), "content": text}
-
-
-def _seconds(retry_after: str | None) -> float:
-    return float(retry_after) if retry_after and retry_after.isdecimal() else DEFAULT_POLL_SECONDS
+        headers["Content-Type"] = "text/plain; charset=utf-8"
+    session = aiohttp.ClientSession(timeout=TIMEOUT, skip_auto_headers=NOT_ASKED_FOR)
+    async with session, session.request(request["method"], request["uri"], data=content, headers=headers) as response:
+        shown = {
+            name: value if len(values := response.headers.getall(name)) == 1 else values
+            for name, value in response.headers.items()
+            if name.lower() not in OF_CONTENT
+        }
+        return json.dumps({"statusCode": response.status, "headers": shown, "content": await response.text()})

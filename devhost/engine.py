@@ -5,24 +5,30 @@ transaction in which items are taken or completed; they are executed outside of 
 """
 
 import json
+import re
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from devhost.causes import Cause
+from devhost.config import DEFAULTS, HostJson
 from devhost.entities import EntityItem
 from devhost.failures import WorkerExit
+from devhost.newtonsoft import decoded, rewritten
 from devhost.orchestrations import OrchestrationItem
 from devhost.protocol import Event, EventType, join, split, timestamp
 from devhost.store import NEVER, Activity, Instance, Message, Store, concerns_the_file
 from devhost.turns import begin
-from devhost.work import ENDED, Decision, DurableFunctions, WorkItem, event_message
+from devhost.work import ENDED, Decision, DurableFunctions, WorkItem, event_message, is_entity
 
-DEFAULT_HUB = "devhost"
+DEFAULT_HUB = DEFAULTS.hub_name
 MOST_TAKEN = 1000
 MOST_LOCKED = 10_000
 """Targets whose items are slow; until some of these are done nothing more is taken (a statement names them all)."""
 LONGEST_PAUSE = 60.0
 """Seconds until an item is tried again whose function ends its worker; the first pause is one second."""
+NO_XML = re.compile("[\ufffe\uffff]")
+"""Characters that XML cannot have, and JSON does not escape."""
 REWOUND = {
     EventType.EXECUTION_COMPLETED,
     EventType.TASK_FAILED,
@@ -31,21 +37,29 @@ REWOUND = {
 """What a rewind takes back from the history of a failed instance."""
 
 
+class Unsendable(Exception):
+    """A message cannot be sent: Azure Storage keeps messages as XML, unless host.json has them encoded as Base64."""
+
+    def __init__(self) -> None:
+        super().__init__("An error occurred while communicating with Azure Storage")
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How an activity ended: its result as JSON, or why it failed."""
 
     result: str | None = None
-    error: str | None = None
+    cause: Cause | None = None
 
 
 class Engine:
     """The task hub at work."""
 
-    def __init__(self, store: Store, functions: DurableFunctions, hub: str = DEFAULT_HUB) -> None:
+    def __init__(self, store: Store, functions: DurableFunctions, config: HostJson = DEFAULTS) -> None:
         self.store = store
         self.functions = functions
-        self.hub = hub
+        self.config = config
+        self.hub = config.hub_name
         """The name of the task hub, for the URLs that are shown."""
         self._locked: dict[str, str] = {}
         """Targets of which nothing is taken until then."""
@@ -53,26 +67,35 @@ class Engine:
         """How often in a row a target's item was to be tried again."""
 
     def start(self, name: str, input: str | None, now: datetime, id: str | None = None, version: str = "") -> str:
-        """Create a pending instance, in place of an ended one with its id; returns the id. `input` is JSON."""
+        """Create a pending instance, in place of an ended one with its id; returns the id. `input` is JSON.
+
+        Without a version it is that of host.json.
+        """
         id, at = id or uuid.uuid4().hex, timestamp(now)
-        instance = Instance(id, uuid.uuid4().hex, name, "Pending", input, None, None, created=at, updated=at)
-        begin(self.store, instance, version)
+        given = None if input is None else rewritten(input)
+        instance = Instance(id, uuid.uuid4().hex, name, "Pending", given, None, None, created=at, updated=at)
+        begin(self.store, instance, version or self.config.default_version)
         return id
 
     def raise_event(self, id: str, name: str, data: str) -> None:
-        """Raise an external event for an instance; `data` is JSON."""
+        """Raise an external event for an instance; `data` is JSON. Raises Unsendable."""
+        data = rewritten(data)
+        self._check_sendable(decoded(data))
         self._send(id, {"EventType": int(EventType.EVENT_RAISED), "Name": name, "Input": data})
 
-    def terminate(self, id: str, reason: str) -> None:
-        """Ask an instance to end at its next turn."""
+    def terminate(self, id: str, reason: str | None) -> None:
+        """Ask an instance to end at its next turn. Raises Unsendable."""
+        self._check_sendable(reason)
         self._send(id, {"EventType": int(EventType.EXECUTION_TERMINATED), "Input": reason})
 
-    def suspend(self, id: str, reason: str) -> None:
-        """Ask an instance to take nothing until it is resumed or terminated."""
+    def suspend(self, id: str, reason: str | None) -> None:
+        """Ask an instance to take nothing until it is resumed or terminated. Raises Unsendable."""
+        self._check_sendable(reason)
         self._send(id, {"EventType": int(EventType.EXECUTION_SUSPENDED), "Reason": reason})
 
-    def resume(self, id: str, reason: str) -> None:
-        """Let a suspended instance take what has come meanwhile."""
+    def resume(self, id: str, reason: str | None) -> None:
+        """Let a suspended instance take what has come meanwhile. Raises Unsendable."""
+        self._check_sendable(reason)
         self._send(id, {"EventType": int(EventType.EXECUTION_RESUMED), "Reason": reason})
 
     def rewind(self, id: str, reason: str, now: datetime) -> None:
@@ -88,18 +111,26 @@ class Engine:
         for event in history:
             kind = EventType(event["EventType"])
             if kind in REWOUND or (kind == EventType.TASK_SCHEDULED and event["EventId"] in again):
-                event |= {"EventType": int(EventType.GENERIC), "Reason": f"Rewound: {kind.name}"}
+                kept = {name: event[name] for name in ("EventId", "IsPlayed", "Timestamp")}
+                event.clear()
+                event |= kept | {"EventType": int(EventType.GENERIC), "Data": f"Rewound: {kind.name}"}
             elif kind == EventType.SUB_ORCHESTRATION_CREATED and event["EventId"] in children:
                 self.rewind(event["InstanceId"], reason, now)
         self.store.delete_history(id)
         self.store.append_history(id, 0, join(history))
-        instance.status, instance.output, instance.updated = "Pending", None, timestamp(now)
+        instance.status, instance.updated = "Pending", timestamp(now)
         self.store.save_instance(instance)
         if not children:
-            self._send(id, {"EventType": int(EventType.GENERIC), "Reason": reason})
+            self._send(id, {"EventType": int(EventType.GENERIC), "Data": reason})
 
     def signal(self, entity: str, operation: str, input: str | None) -> None:
-        """Send an entity (@name@key) an operation without waiting for its result; `input` is JSON."""
+        """Send an entity (@name@key) an operation without waiting for its result; `input` is JSON.
+
+        Raises Unsendable.
+        """
+        if input is not None:
+            input = rewritten(input)
+            self._check_sendable(decoded(input))
         request = {"op": operation, "id": str(uuid.uuid4()), "input": input, "signal": True}
         self.store.enqueue([Message(entity, json.dumps(request))])
 
@@ -108,11 +139,10 @@ class Engine:
         if not self.store.complete(activity):
             return
         event: Event = {"EventType": int(EventType.TASK_COMPLETED), "TaskScheduledId": activity.task}
-        if outcome.error is None:
+        if (cause := outcome.cause) is None:
             event["Result"] = outcome.result
         else:
-            reason = f"Activity function '{activity.name}' failed: {outcome.error}"
-            event |= {"EventType": int(EventType.TASK_FAILED), "Reason": reason, "Details": outcome.error}
+            event |= {"EventType": int(EventType.TASK_FAILED), "Reason": cause.reason, "Details": cause.details}
         self._send(activity.instance, event, activity.execution)
 
     def take(self, now: datetime, limit: int = MOST_TAKEN) -> list[WorkItem]:
@@ -181,8 +211,8 @@ class Engine:
 
     def _item(self, target: str, inbox: list[Message], at: str) -> WorkItem | None:
         """The work item of an inbox; None where nothing of it is for anybody, and it is dropped."""
-        if target.startswith("@"):
-            return EntityItem(target, inbox, at, self.functions, self.store.entity(target))
+        if is_entity(target):
+            return EntityItem(target, inbox, at, self.functions, self.config, self.store.entity(target))
         instance = self.store.instance(target)
         if instance is None or instance.status in ENDED:
             self.store.dequeue(inbox)  # too late, or for nobody
@@ -192,7 +222,12 @@ class Engine:
         inbox = [message for message in inbox if message not in late]
         if not inbox:
             return None
-        return OrchestrationItem(target, inbox, at, self.functions, instance, self.store.history(target))
+        history = self.store.history(target)
+        return OrchestrationItem(target, inbox, at, self.functions, self.config, instance, history)
+
+    def _check_sendable(self, text: str | None) -> None:
+        if text and self.config.message_encoding == "UTF8" and NO_XML.search(text):
+            raise Unsendable
 
     def _apply(self, decision: Decision) -> list[Activity]:
         return decision.apply(self.store) if self.store.dequeue(decision.taken) else []

@@ -9,9 +9,12 @@ from typing import Any
 from devhost.failures import WorkerExit, shown
 from devhost.protocol import Event
 from devhost.store import Activity, Message, Store
-from devhost.work import Decision, WorkItem, reply_message, short, unknown_function
+from devhost.work import Decision, WorkItem, reply_message, short
 
 log = logging.getLogger("devhost")
+
+NO_STATE = "null"
+"""What is left of an entity that has destructed, or whose first operation has failed: on the real host it exists."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +34,8 @@ class EntityItem(WorkItem):
         results = after["results"]
         if len(results) != len(requests):
             raise ValueError(f"{len(results)} results for {len(requests)} operations")
-        return self._decision(
-            zip(requests, results, strict=True), after["entityState"] if after["entityExists"] else None
-        )
+        state = after["entityState"] if after["entityExists"] else NO_STATE
+        return self._decision(zip(requests, results, strict=True), state)
 
     def failure(self, error: Exception) -> "EntityDecision":
         """Tell those who wait, and leave the state as it is."""
@@ -59,8 +61,8 @@ class EntityItem(WorkItem):
         _, name, key = self.target.split("@", 2)
         function = self.functions.entities.get(name)
         if function is None:
-            raise unknown_function(name, "entity")
-        state = self.state
+            raise self.functions.unknown(name, "entity")
+        state = None if self.state == NO_STATE else self.state
         batch = [{"name": each["op"], "input": each["input"], "isSignal": each["signal"]} for each in requests]
         context = {"self": {"name": name, "key": key}, "exists": state is not None, "state": state, "batch": batch}
         after: dict[str, Any] = json.loads(function(json.dumps(context)))

@@ -47,7 +47,18 @@ def shown(error: BaseException) -> str:
     return "".join(shortened.format()).rstrip()
 
 
+def frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """Where an error was raised: frames of the app and of what that calls."""
+    return _own(traceback.extract_tb(error.__traceback__))
+
+
 def _shorten(error: traceback.TracebackException) -> None:
-    frames = [frame for frame in error.stack if not frame.filename.startswith((*FOREIGN, "<frozen"))]
-    own = dropwhile(lambda frame: frame.filename.startswith(LIBRARY) and "site-packages" not in frame.filename, frames)
-    error.stack = traceback.StackSummary.from_list(list(own)) or None  # type: ignore[assignment]  # no stack, no heading
+    own = traceback.StackSummary.from_list(_own(error.stack))
+    error.stack = own or None  # type: ignore[assignment]  # no stack, no heading
+
+
+def _own(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
+    app = [frame for frame in stack if not frame.filename.startswith((*FOREIGN, "<frozen"))]
+    return list(
+        dropwhile(lambda frame: frame.filename.startswith(LIBRARY) and "site-packages" not in frame.filename, app)
+    )

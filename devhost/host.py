@@ -3,16 +3,17 @@
 import asyncio
 import json
 import logging
-import os
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from devhost.app import App
+from devhost.causes import Cause, of_activity, of_http
 from devhost.config import DEFAULTS, HostJson
 from devhost.dispatcher import Clock, Command, Dispatcher, Result
-from devhost.durable_http import poll
+from devhost.durable_http import send
 from devhost.engine import Engine, Outcome
 from devhost.invocation import FunctionInfo, log_failure
+from devhost.newtonsoft import rewritten
 from devhost.protocol import HTTP_ACTIVITY, from_timestamp, timestamp
 from devhost.schedule import Schedule
 from devhost.sdk import close_client_session, convert_in, convert_out
@@ -20,8 +21,6 @@ from devhost.store import Activity, Store, StoreError
 
 log = logging.getLogger("devhost")
 
-CONCURRENT_ACTIVITIES = 10 * (os.cpu_count() or 1)
-"""As many as the Durable extension runs at once by default (maxConcurrentActivityFunctions)."""
 RETRY_SECONDS = 1.0
 LONGEST_SLEEP = 60.0
 PAST_DUE_SECONDS = 1.0
@@ -38,9 +37,9 @@ class Host:
         self.app = app
         self._store = store
         self._clock = clock
-        self._engine = engine or Engine(store, app.durable, config.hub_name)
+        self._engine = engine or Engine(store, app.durable, config)
         self._dispatcher = Dispatcher(self._engine, clock, self._run_activities)
-        self._slots = asyncio.Semaphore(CONCURRENT_ACTIVITIES)
+        self._slots = asyncio.Semaphore(config.max_concurrent_activities)
         self._running: dict[asyncio.Task[None], None] = {}  # in order, so that nothing depends on addresses
         self.client = ""
 
@@ -110,26 +109,21 @@ class Host:
     async def _outcome(self, activity: Activity) -> Outcome:
         function = self.app.activities.get(activity.name.casefold())
         if function is None:
-            return Outcome(error=f"The function '{activity.name}' doesn't exist any more.")
+            return Outcome(cause=Cause(f"The function '{activity.name}' doesn't exist any more."))
         try:
             argument = convert_in("activityTrigger", activity.input, "json")
             result = await self.invoke(function, argument)
-            return Outcome(result=convert_out("activityTrigger", result).value)
+            return Outcome(result=rewritten(convert_out("activityTrigger", result).value))
         except Exception as error:
-            log.exception("activity %s failed", activity.name)
-            return Outcome(error=f"{type(error).__name__}: {error}")
+            log_failure(activity.name, error)
+            return Outcome(cause=of_activity(activity.name, error))
 
     async def _http(self, activity: Activity) -> Outcome:
-        """Carry out call_http. What a 202 says to poll is written down, so that a crash does not send it again."""
+        request = json.loads(activity.input or "")
         try:
-            async for following in poll(json.loads(activity.input or "")):
-                if isinstance(following, Outcome):
-                    return following
-                activity.input = json.dumps(following)
-                await self._insist(lambda engine, now: engine.store.reschedule(activity))
+            return Outcome(result=await send(request))
         except Exception as error:
-            return Outcome(error=f"{type(error).__name__}: {error}")
-        raise AssertionError("poll ends with an outcome")
+            return Outcome(cause=of_http(request["uri"], error))
 
     async def _keep_schedule(self, function: FunctionInfo) -> None:
         """Run a timer-triggered function whenever it is due; what fell due while the host was down, once."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 APPLICATION_ID = 0x486F5265
 """Marks the file as a task hub of devhost (PRAGMA application_id)."""
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class File:

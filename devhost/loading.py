@@ -23,6 +23,7 @@ from devhost.invocation import FunctionInfo
 from devhost.schedule import Schedule
 from devhost.sdk import remember_moments
 from devhost.signatures import SignatureError, check_signature, converter_of, wants_context
+from devhost.versions import breaks_entities
 
 log = logging.getLogger("devhost")
 
@@ -61,6 +62,8 @@ def load(folder: Path, config: HostJson = DEFAULTS) -> App:
     app = index(apps[0], config)
     if not app.functions:
         raise AppError(f"{file} has no functions that can run")
+    if breaks_entities(config) and app.durable.entities:
+        raise AppError("host.json: with versionMatchStrategy Strict no entity runs on Azure; use CurrentOrOlder")
     return app
 
 

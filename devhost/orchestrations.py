@@ -3,20 +3,24 @@
 import json
 import logging
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any
 
+from devhost.causes import Cause, failed, of_orchestrator, of_sdk
 from devhost.failures import WorkerExit, shown
-from devhost.protocol import HTTP_ACTIVITY, Action, Event, EventType, OrchestrationError, join, split
+from devhost.newtonsoft import parse, written
+from devhost.protocol import HTTP_ACTIVITY, Event, EventType, OrchestrationError, join, split
 from devhost.replay import Decisions, decide, retries
 from devhost.store import Instance
-from devhost.turns import Control, OrchestrationTurn, check_instance_id, failed, new_event
-from devhost.work import Decision, WorkItem, short, unknown_function
+from devhost.turns import Control, OrchestrationTurn, new_event
+from devhost.versions import MISMATCH, runs
+from devhost.work import Decision, WorkItem, short
 
 log = logging.getLogger("devhost")
 
 STATE_IN_ERROR = "\n\n$OutOfProcData$:"
 """What the SDK puts between the message of a failed orchestrator and the actions that it asked for."""
+LARGEST_CUSTOM_STATUS = 16 * 1024
+"""In bytes, as UTF-16."""
 CONTROL = {EventType.EXECUTION_SUSPENDED, EventType.EXECUTION_RESUMED}
 LIMITS = {
     # Longer timers are cut into pieces by the SDK, as for Azure Storage (whose limit is that of a queue message).
@@ -38,7 +42,7 @@ class OrchestrationItem(WorkItem):
     def function(self) -> str:
         return self.instance.name
 
-    def execute(self) -> Decision:
+    def execute(self) -> Decision | None:
         arrived = split(*(message.body for message in self.inbox))
         kinds = {event["EventType"] for event in arrived}
         if EventType.EXECUTION_TERMINATED in kinds:
@@ -53,42 +57,68 @@ class OrchestrationItem(WorkItem):
         else:
             reason, why = repr(error), shown(error)
         log.error("%s %s failed: %s", self.function, short(self.target), why)
-        return self._outcome(self._events([]), failure=reason)
+        return self._outcome(self._events([]), cause=Cause(reason, reason))
 
     def exit(self, error: WorkerExit) -> Decision:
         reason = failed(self.function, f"One or more errors occurred. ({error})")
         log.error("%s %s failed: %s", self.function, short(self.target), shown(error))
-        return self._outcome(self._events([]), failure=reason)
+        return self._outcome(self._events([]), cause=Cause(reason, reason))
+
+    def _error(self, reason: object) -> OrchestrationError:
+        return OrchestrationError(failed(self.function, str(reason)))
 
     def _events(self, arrived: list[Event]) -> list[Event]:
         """The events that begin the turn."""
         events = [{"EventType": int(EventType.ORCHESTRATOR_STARTED)}, *arrived]
         return [new_event(EventType(event["EventType"]), self.at) | event for event in events]
 
-    def _turn(self, events: list[Event]) -> Decision:
-        state = self._ask(events)
+    def _turn(self, events: list[Event]) -> Decision | None:
+        history = [*split(*self.chunks), *events]
+        if not self._runs(history):
+            return None
+        state, error = self._ask(events)
         (actions,) = state["actions"]
         if len(self.inbox) > 1 and retries(actions):
             # It may go on where the walk over its actions sees no reason to. What it then asks for is known at the end
             # of the turn, so that nothing else may take an id meanwhile.
             return replace(self, inbox=self.inbox[:1]).execute()
-        return self._outcome(events, state, self._decide(actions, events))
+        check_custom_status(self.function, state.get("customStatus"))
+        decisions = decide(history, actions, self.instance.id, self.instance.execution)
+        for event in decisions.scheduled:
+            self._check(event)
+        if error is None:
+            return self._outcome(events, state, decisions)
+        if not decisions.has_open_tasks:
+            log.error("%s %s failed: %s", self.function, short(self.target), shown(error))
+        return self._outcome(events, state, decisions, of_orchestrator(self.function, state["error"], error))
 
     def _outcome(
         self,
         events: list[Event],
         state: dict[str, Any] | None = None,
         decisions: Decisions | None = None,
-        failure: str | None = None,
+        cause: Cause | None = None,
     ) -> OrchestrationTurn:
-        return OrchestrationTurn(self.inbox, self.instance, self.chunks, events, state, decisions, failure)
+        store_inputs = self.config.store_inputs
+        return OrchestrationTurn(self.inbox, self.instance, self.chunks, events, state, decisions, cause, store_inputs)
 
-    def _ask(self, events: list[Event]) -> dict[str, Any]:
-        """Run the orchestrator function; returns the SDK's OrchestratorState."""
+    def _runs(self, history: list[Event]) -> bool:
+        """Whether the instance has a version that runs here. Raises OrchestrationError where others are to fail."""
+        started = next(event for event in history if event["EventType"] == EventType.EXECUTION_STARTED)
+        version = started.get("Version")
+        if runs(version, self.config):
+            return True
+        if self.config.version_failure == "Fail":
+            raise OrchestrationError(MISMATCH)
+        log.warning("%s %s waits for a host that runs version %r", self.function, short(self.target), version)
+        return False
+
+    def _ask(self, events: list[Event]) -> tuple[dict[str, Any], Exception | None]:
+        """Run the orchestrator function; returns the SDK's OrchestratorState, and what the function raised."""
         instance = self.instance
         function = self.functions.orchestrators.get(instance.name.casefold())
         if function is None:
-            raise unknown_function(instance.name, "orchestrator")
+            raise self._error(self.functions.unknown(instance.name, "orchestrator"))
         context = {
             "instanceId": instance.id,
             "isReplaying": bool(self.chunks),
@@ -100,26 +130,34 @@ class OrchestrationItem(WorkItem):
         history = ",".join([*self.chunks, join(events)])
         payload = f'{json.dumps(context)[:-1]},"input":{instance.input or "null"},"history":[{history}]}}'
         try:
-            state: dict[str, Any] = json.loads(function(payload))
+            return parse(function(payload)), None
         except Exception as error:
-            message, separator, attached = str(error).partition(STATE_IN_ERROR)
-            if separator:
-                log.error("%s %s failed: %s", instance.name, short(instance.id), shown(error.__cause__ or error))
-                return dict(json.loads(attached))
-            raise OrchestrationError(failed(instance.name, message or repr(error))) from error
-        return state
+            _, separator, attached = str(error).partition(STATE_IN_ERROR)
+            if separator and isinstance(error.__cause__, Exception):
+                return parse(attached), error.__cause__
+            raise OrchestrationError(of_sdk(instance.name, error).reason) from error
 
-    def _decide(self, actions: list[Action], events: list[Event]) -> Decisions:
-        decisions = decide(chain(split(*self.chunks), events), actions, self.instance.execution)
-        for event in decisions.scheduled:
-            name = event.get("Name", "")
-            match event["EventType"]:
-                case EventType.TASK_SCHEDULED if (
-                    name != HTTP_ACTIVITY and name.casefold() not in self.functions.activities
-                ):
-                    raise unknown_function(name, "activity")
-                case EventType.SUB_ORCHESTRATION_CREATED:
-                    if name.casefold() not in self.functions.orchestrators:
-                        raise unknown_function(name, "orchestrator")
-                    check_instance_id(event["InstanceId"])
-        return decisions
+    def _check(self, event: Event) -> None:
+        """Raise OrchestrationError for what cannot be scheduled: on the real host much of that would hang for ever."""
+        kind, functions, name = event["EventType"], self.functions, event.get("Name", "")
+        if kind == EventType.TASK_SCHEDULED:
+            if name != HTTP_ACTIVITY and name.casefold() not in functions.activities:
+                raise self._error(functions.unknown(name, "activity"))
+        elif kind == EventType.SUB_ORCHESTRATION_CREATED:
+            if name.casefold() not in functions.orchestrators:
+                raise self._error(functions.unknown(name, "orchestrator"))
+            if event["InstanceId"].startswith("@"):
+                raise self._error("Orchestration instance ids must not start with @.")
+            event["Version"] = event["Version"] or self.config.default_version
+        elif kind == EventType.EVENT_SENT:
+            _, entity, _ = event["InstanceId"].split("@", 2)
+            if entity.casefold() not in functions.entities:
+                raise self._error(functions.unknown(entity, "entity"))
+
+
+def check_custom_status(orchestrator: str, status: Any) -> None:
+    """Raise OrchestrationError for a custom status that is too large."""
+    size = len(written(status).encode("utf-16-le"))
+    if size > LARGEST_CUSTOM_STATUS:
+        why = f"must not exceed 16 KB. The current payload size is {size // 1024:,} KB."
+        raise OrchestrationError(failed(orchestrator, f"The UTF-16 size of the JSON-serialized payload {why}"))

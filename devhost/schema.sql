@@ -27,8 +27,15 @@ CREATE TABLE history (
 CREATE TABLE entities (
     id      TEXT PRIMARY KEY,         -- @name@key, the name in lower case
     state   TEXT NOT NULL,
-    updated TEXT NOT NULL
+    updated TEXT NOT NULL,
+    created TEXT NOT NULL
 );
+
+-- Entities as the management API lists them: on the real host each is an instance, which runs for ever.
+CREATE VIEW entity_instances AS
+SELECT id, '' AS execution, id AS name, 'Running' AS status, json_object('state', state, 'sorter', json('{}')) AS input,
+       NULL AS output, '{}' AS custom_status, created, updated, NULL, NULL, NULL
+FROM entities;
 
 -- Whatever an instance or an entity has yet to take: its inbox, and the timers it has set.
 CREATE TABLE messages (

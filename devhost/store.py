@@ -54,7 +54,7 @@ class Entity:
 
 @dataclass(frozen=True)
 class Query:
-    """Which instances or entities to list: all that match, by id, from after `after` on, at most `limit`."""
+    """Which instances or entities to list: all that match, by id, from `first` on, at most `limit`."""
 
     prefix: str = ""
     created_from: str = ""
@@ -62,7 +62,7 @@ class Query:
     """Created, or for entities last changed, from then to then, both included; text that sorts as it reads."""
     statuses: tuple[str, ...] = ()
     """Any of these; none means any at all. Entities have no status."""
-    after: str = ""
+    first: str = ""
     limit: int = 100
 
 
@@ -165,13 +165,20 @@ class Store:
 
     def instances(self, query: Query) -> list[Instance]:
         """Instances that match, by id."""
+        return self._select("instances", query)
+
+    def targets(self, query: Query) -> list[Instance]:
+        """Instances that match, and entities as the instances that they are on the real host, by id."""
+        return self._select("(SELECT * FROM instances UNION ALL SELECT * FROM entity_instances)", query)
+
+    def _select(self, source: str, query: Query) -> list[Instance]:
         marks = ",".join("?" * len(query.statuses))
         statuses = f"AND status IN ({marks})" if query.statuses else ""
         rows = self._db.execute(
-            "SELECT * FROM instances WHERE id > ? AND substr(id, 1, ?) = ? AND created BETWEEN ? AND ? "  # noqa: S608
-            f"{statuses} ORDER BY id LIMIT ?",  # the marks are all that is put in
+            f"SELECT * FROM {source} WHERE id >= ? AND substr(id, 1, ?) = ? AND created BETWEEN ? AND ? "  # noqa: S608
+            f"{statuses} ORDER BY id LIMIT ?",  # the marks and the source are all that is put in
             (
-                query.after,
+                query.first,
                 len(query.prefix),
                 query.prefix,
                 query.created_from,
@@ -182,6 +189,11 @@ class Store:
         )
         return [Instance(*row) for row in rows]
 
+    def entity_instance(self, id: str) -> Instance | None:
+        """An entity as the instance that it is on the real host, which runs for ever; None where there is none."""
+        row = self._db.execute("SELECT * FROM entity_instances WHERE id = ?", (id,)).fetchone()
+        return Instance(*row) if row else None
+
     def discard_work(self, id: str, execution: str | None = None) -> None:
         """Delete what an instance has not taken or not completed: its messages, timers and activities.
 
@@ -191,11 +203,12 @@ class Store:
         self._db.execute(f"DELETE FROM messages WHERE target = ?{only}", (id, execution) if execution else (id,))  # noqa: S608
         self._db.execute("DELETE FROM activities WHERE instance = ?", (id,))
 
-    def purge_instance(self, id: str) -> None:
-        """Delete an instance and all that belongs to it."""
+    def purge(self, id: str) -> None:
+        """Delete an instance or an entity, and all that belongs to it."""
         self.discard_work(id)
         self.delete_history(id)
         self._db.execute("DELETE FROM instances WHERE id = ?", (id,))
+        self._db.execute("DELETE FROM entities WHERE id = ?", (id,))
 
     def reclaim_space(self) -> None:
         """Give the space of deleted rows back to the file system; a part of it, where there is very much."""
@@ -219,9 +232,10 @@ class Store:
     def entities(self, query: Query) -> list[Entity]:
         """Entities that match, by id."""
         rows = self._db.execute(
-            "SELECT * FROM entities WHERE id > ? AND substr(id, 1, ?) = ? AND updated BETWEEN ? AND ? "
+            "SELECT id, state, updated FROM entities "
+            "WHERE id >= ? AND substr(id, 1, ?) = ? AND updated BETWEEN ? AND ? "
             "ORDER BY id LIMIT ?",
-            (query.after, len(query.prefix), query.prefix, query.created_from, query.created_to, query.limit),
+            (query.first, len(query.prefix), query.prefix, query.created_from, query.created_to, query.limit),
         )
         return [Entity(*row) for row in rows]
 
@@ -235,7 +249,10 @@ class Store:
         if state is None:
             self._db.execute("DELETE FROM entities WHERE id = ?", (id,))
         else:
-            self._db.execute("REPLACE INTO entities VALUES (?, ?, ?)", (id, state, now))
+            self._db.execute(
+                "INSERT INTO entities VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = ?2, updated = ?3",
+                (id, state, now, now),
+            )
 
     def enqueue(self, messages: Iterable[Message]) -> None:
         """Put messages into the inboxes of their targets, in order."""
@@ -312,10 +329,6 @@ class Store:
         """All activities that have not completed."""
         rows = self._db.execute("SELECT instance, execution, task, name, input, seq FROM activities ORDER BY seq")
         return [Activity(*row) for row in rows]
-
-    def reschedule(self, activity: Activity) -> None:
-        """Change the input of an activity: it goes on from there after a crash."""
-        self._db.execute("UPDATE activities SET input = ? WHERE seq = ?", (activity.input, activity.seq))
 
     def last_run(self, function: str) -> str | None:
         """When a timer-triggered function last ran, or None if it never did."""

@@ -1,65 +1,40 @@
 """What follows from a turn of an orchestration, and is written when its work item is completed."""
 
 import json
-import logging
 import uuid
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
-from devhost.protocol import Event, EventType, OrchestrationError, join, split
+from devhost.causes import Cause
+from devhost.protocol import SCHEDULING, Event, EventType, join, split
 from devhost.replay import Decisions
 from devhost.store import NEVER, Activity, Instance, Message, RuntimeStatus, Store
-from devhost.work import ENDED, Decision, event_message
+from devhost.work import Decision, event_message
 
-log = logging.getLogger("devhost")
-
-LONGEST_INSTANCE_ID = 100
-FORBIDDEN_IN_ID = set("/\\#?")
-
-
-def has_forbidden(text: str) -> bool:
-    """Whether there is a character that neither an instance id nor an entity key may have."""
-    return bool(FORBIDDEN_IN_ID.intersection(text)) or any(ord(character) < 32 for character in text)
+OF_THE_TURN = SCHEDULING | {EventType.ORCHESTRATOR_STARTED, EventType.ORCHESTRATOR_COMPLETED}
+"""Events that no replay plays: they did not arrive."""
+CONTROLS: dict[EventType, RuntimeStatus] = {
+    EventType.EXECUTION_SUSPENDED: "Suspended",
+    EventType.EXECUTION_RESUMED: "Running",
+}
+"""What a client tells an instance to be. Its output is the reason, until it ends."""
 
 
-def check_instance_id(id: str) -> None:
-    """Raise OrchestrationError for what may not be an instance id, as on the real host."""
-    if id.startswith("@"):
-        raise OrchestrationError("Orchestration instance ids must not start with @.")
-    if has_forbidden(id):
-        raise OrchestrationError("Orchestration instance ids must not contain /, \\, #, ?, or control characters.")
-    if len(id) > LONGEST_INSTANCE_ID:
-        raise OrchestrationError(f"Instance ID lengths must not exceed {LONGEST_INSTANCE_ID} characters.")
-
-
-def in_use(store: Store, id: str) -> str | None:
-    """Why an instance cannot be started under this id, or None where it can."""
-    existing = store.instance(id)
-    if existing is None or existing.status in ENDED:
-        return None
-    return f"An Orchestration instance with the status {existing.status} already exists."
-
-
-def begin(store: Store, instance: Instance, version: str) -> None:
-    """Save a pending instance, in place of an ended one with its id, and send it its ExecutionStarted."""
-    store.purge_instance(instance.id)
+def begin(store: Store, instance: Instance, version: str | None) -> None:
+    """Save a pending instance, in place of one with its id, and send it its ExecutionStarted."""
+    store.purge(instance.id)
     store.save_instance(instance)
     store.enqueue([event_message(instance.id, _started(instance, version), execution=instance.execution)])
 
 
-def _started(instance: Instance, version: str) -> Event:
+def _started(instance: Instance, version: str | None) -> Event:
     return {
         "EventType": int(EventType.EXECUTION_STARTED),
         "Name": instance.name,
         "Version": version,
         "Input": instance.input,
     }
-
-
-def failed(orchestrator: str, reason: str) -> str:
-    """Why an instance has failed, in the words of the real host."""
-    return f"Orchestrator function '{orchestrator}' failed: {reason}"
 
 
 def new_event(kind: EventType, at: str, **details: Any) -> Event:
@@ -79,13 +54,13 @@ class Control(Decision):
         instance = replace(self.instance, updated=self.at)
         for message in self.taken:
             (event,) = split(message.body)[:1]
-            match event["EventType"]:
-                case EventType.EXECUTION_SUSPENDED:
-                    instance.status = "Suspended"
-                case EventType.EXECUTION_RESUMED:
-                    instance.status = "Running"
-                case _:
-                    store.put_back([replace(message, due=NEVER)])
+            kind = EventType(event["EventType"])
+            if kind not in CONTROLS:
+                store.put_back([replace(message, due=NEVER)])
+                continue
+            instance.status, instance.output = CONTROLS[kind], json.dumps(event["Reason"])
+            told = new_event(kind, self.at, Reason=event["Reason"])
+            store.append_history(instance.id, len(store.history(instance.id)), join([told]))
         if instance.status != "Suspended":
             store.release(instance.id)
         store.save_instance(instance)
@@ -105,9 +80,13 @@ class OrchestrationTurn(Decision):
         events: list[Event],
         state: dict[str, Any] | None = None,
         decisions: Decisions | None = None,
-        failure: str | None = None,
+        cause: Cause | None = None,
+        store_inputs: bool = False,
     ) -> None:
-        """`events` begin the turn; `state` and `decisions` are there where the orchestrator was run."""
+        """`events` begin the turn; `state` and `decisions` are there where the orchestrator was run.
+
+        `cause` is why it fails; `store_inputs`, whether the history keeps the inputs of what it schedules.
+        """
         self.taken = taken
         self._at = events[0]["Timestamp"]
         self._instance = replace(instance, updated=self._at)
@@ -115,15 +94,16 @@ class OrchestrationTurn(Decision):
         self._events = events
         self._state = state
         self._decisions = decisions
-        self._reason = failure
+        self._cause = cause
+        self._store_inputs = store_inputs
         self._scheduled: list[Activity] = []
 
     def apply(self, store: Store) -> list[Activity]:
         self._store = store
-        if self._reason is not None:
-            self._fail(self._reason)
-        elif self._state is not None and self._decisions is not None:
+        if self._state is not None and self._decisions is not None:
             self._go_on(self._state, self._decisions)
+        elif self._cause is not None:
+            self._fail(self._cause)
         else:
             (why, *_) = (each for each in self._events if each["EventType"] == EventType.EXECUTION_TERMINATED)
             self._end("Terminated", json.dumps(why["Input"]))
@@ -135,8 +115,10 @@ class OrchestrationTurn(Decision):
         self._obey(decisions)
         if (status := state.get("customStatus")) is not None:
             self._instance.custom_status = json.dumps(status)
-        if reason := state.get("error"):
-            self._fail(failed(self._instance.name, reason))
+        if decisions.has_open_tasks:
+            self._append_history()
+        elif self._cause is not None:
+            self._fail(self._cause)
         elif decisions.next_input is not None:
             self._continue_as_new(decisions.next_input, decisions.unprocessed)
         elif state["isDone"]:
@@ -149,7 +131,7 @@ class OrchestrationTurn(Decision):
 
     def _obey(self, decisions: Decisions) -> None:
         for event in decisions.scheduled:
-            self._events.append(self._event(EventType(event["EventType"])) | event)
+            self._events.append(self._event(EventType(event["EventType"])) | self._kept(event))
             match event["EventType"]:
                 case EventType.TASK_SCHEDULED:
                     self._schedule_activity(event)
@@ -163,6 +145,14 @@ class OrchestrationTurn(Decision):
             self._store.cancel_timer(self._instance.id, timer)
         self._events.append(self._event(EventType.ORCHESTRATOR_COMPLETED, Actions=decisions.actions))
 
+    def _kept(self, event: Event) -> Event:
+        """What the history keeps of an event that schedules something."""
+        if event["EventType"] == EventType.EVENT_SENT:
+            return event
+        if self._store_inputs and event["EventType"] == EventType.TASK_SCHEDULED:
+            return event | {"Input": f"[{event['Input']}]"}
+        return event if self._store_inputs else {name: event[name] for name in event.keys() - {"Input"}}
+
     def _schedule_activity(self, event: Event) -> None:
         id, execution = self._instance.id, self._instance.execution
         activity = Activity(id, execution, event["EventId"], event["Name"], json.loads(event["Input"]))
@@ -170,9 +160,6 @@ class OrchestrationTurn(Decision):
 
     def _start_sub_orchestration(self, event: Event) -> None:
         parent, task = self._instance, event["EventId"]
-        if reason := in_use(self._store, event["InstanceId"]):
-            self._tell(parent.id, parent.execution, self._failure(task, reason))
-            return
         child = Instance(
             id=event["InstanceId"],
             execution=uuid.uuid4().hex,
@@ -206,21 +193,21 @@ class OrchestrationTurn(Decision):
         self._store.discard_work(instance.id, instance.execution)
         self._store.delete_history(instance.id)
         version = next(
-            event["Version"]
+            event.get("Version")
             for event in chain(split(*self._chunks[:1]), self._events)
             if event["EventType"] == EventType.EXECUTION_STARTED
         )
         instance.execution, instance.input = uuid.uuid4().hex, input
-        started = _started(instance, version)
+        started = _started(instance, version) | {"Generation": None}  # as the real host shows it
         kept = [{key: event[key] for key in ("EventType", "Name", "Input")} for event in unprocessed]
         # What is put back under the seq of the first message comes before all that arrive later.
         message = event_message(instance.id, started, *kept, execution=instance.execution, seq=self.taken[0].seq)
         self._store.put_back([message])
 
-    def _fail(self, reason: str) -> None:
-        self._end("Failed", json.dumps(reason))
+    def _fail(self, cause: Cause) -> None:
+        self._end("Failed", json.dumps(cause.reason), cause.details)
 
-    def _end(self, status: RuntimeStatus, output: str) -> None:
+    def _end(self, status: RuntimeStatus, output: str, details: str | None = None) -> None:
         instance = self._instance
         instance.status, instance.output = status, output
         self._events.append(self._event(EventType.EXECUTION_COMPLETED, OrchestrationStatus=status, Result=output))
@@ -233,21 +220,15 @@ class OrchestrationTurn(Decision):
                 "Result": output,
             }
             if status != "Completed":
-                outcome = self._failure(instance.parent_task, json.loads(output))
-            self._tell(instance.parent, instance.parent_execution, outcome)
-
-    def _failure(self, task: int, reason: str) -> Event:
-        return {
-            "EventType": int(EventType.SUB_ORCHESTRATION_FAILED),
-            "TaskScheduledId": task,
-            "Reason": reason,
-            "Details": reason,
-        }
-
-    def _tell(self, target: str, execution: str | None, event: Event) -> None:
-        self._store.enqueue([event_message(target, event, execution=execution)])
+                outcome = {
+                    "EventType": int(EventType.SUB_ORCHESTRATION_FAILED),
+                    "TaskScheduledId": instance.parent_task,
+                    "Reason": json.loads(output),
+                    "Details": details,
+                }
+            self._store.enqueue([event_message(instance.parent, outcome, execution=instance.parent_execution)])
 
     def _append_history(self) -> None:
         for event in self._events:
-            event["IsPlayed"] = True
+            event["IsPlayed"] = event["EventType"] not in OF_THE_TURN
         self._store.append_history(self._instance.id, len(self._chunks), join(self._events))

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from devhost.config import HostJson
 from devhost.dispatcher import Clock
 from devhost.engine import MOST_TAKEN, Engine
 from devhost.entities import EntityDecision, EntityItem
@@ -79,11 +80,11 @@ class UnkindEngine(Engine):
         self,
         store: SlowPost,
         functions: DurableFunctions,
-        hub: str,
+        config: HostJson,
         unkind: Unkind,
         on_worker_death: Callable[[], None],
     ) -> None:
-        super().__init__(store, functions, hub)
+        super().__init__(store, functions, config)
         self._unkind = unkind
         self._on_worker_death = on_worker_death
         self._in_hand: dict[str, JudgedItem] = {}
@@ -161,7 +162,7 @@ class UnkindEngine(Engine):
         due = _later(item.at, seconds)
         self.store.postpone(item.inbox, due)
         judged = replace(decision, replies=[])
-        self._in_hand[item.target] = JudgedItem(item.target, item.inbox, due, item.functions, judged)
+        self._in_hand[item.target] = JudgedItem(item.target, item.inbox, due, item.functions, item.config, judged)
         return []
 
     def _complete_orchestration(

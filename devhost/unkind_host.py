@@ -22,11 +22,11 @@ LOOK_SECONDS, LOOKS = 0.02, 100
 """How often somebody who is going to do harm looks whether this is the moment, and how many times."""
 
 
-class WorkerDied(Exception):
+class WorkerDied(WorkerExit):
     """The worker that ran the function is gone."""
 
-    def __str__(self) -> str:
-        return str(WorkerExit(SystemExit(KILLED)))
+    def __init__(self) -> None:
+        super().__init__(SystemExit(KILLED))
 
 
 class HostDied(asyncio.CancelledError):
@@ -49,7 +49,7 @@ class UnkindHost(Host):
         self.unkind = unkind
         self._load_again = load_again
         slow = SlowPost(store, unkind, clock)
-        self._unkind_engine = UnkindEngine(slow, app.durable, config.hub_name, unkind, self._worker_dies_in_turn)
+        self._unkind_engine = UnkindEngine(slow, app.durable, config, unkind, self._worker_dies_in_turn)
         super().__init__(app, slow, clock, config, self._unkind_engine)
         self._loop = asyncio.get_running_loop()
         self._config = config

@@ -6,9 +6,10 @@ in one transaction, when the item is completed.
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
+from devhost.config import HostJson
 from devhost.failures import WorkerExit
 from devhost.protocol import Event, EventType, OrchestrationError, join
 from devhost.store import Activity, Message, RuntimeStatus, Store
@@ -25,6 +26,16 @@ class DurableFunctions:
     orchestrators: Mapping[str, RawFunction] = field(default_factory=dict)
     entities: Mapping[str, RawFunction] = field(default_factory=dict)
     activities: frozenset[str] = frozenset()
+    names: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """As the app spells them, by kind: orchestrator, entity, activity."""
+
+    def unknown(self, name: str, kind: str) -> OrchestrationError:
+        """What is raised for a function that the app does not have, in the words of the real host."""
+        known = ", ".join(f"'{each}'" for each in sorted(self.names.get(kind, ())))
+        return OrchestrationError(
+            f"The function '{name}' doesn't exist, is disabled, or is not an {kind} function. Additional info: "
+            + (f"The following are the known {kind} functions: {known}." if known else f"There is no {kind} function.")
+        )
 
 
 class Decision(ABC):
@@ -47,6 +58,7 @@ class WorkItem(ABC):
     at: str
     """When they were taken."""
     functions: DurableFunctions
+    config: HostJson
 
     @property
     @abstractmethod
@@ -54,8 +66,8 @@ class WorkItem(ABC):
         """What is executed, to tell functions apart."""
 
     @abstractmethod
-    def execute(self) -> Decision:
-        """Run the function. Raises whatever that raises."""
+    def execute(self) -> Decision | None:
+        """Run the function; None where the item is to be tried again. Raises whatever the function raises."""
 
     @abstractmethod
     def failure(self, error: Exception) -> Decision:
@@ -64,6 +76,11 @@ class WorkItem(ABC):
     @abstractmethod
     def exit(self, error: WorkerExit) -> Decision | None:
         """What follows where the function ends its worker; None where the item is to be tried again."""
+
+
+def is_entity(target: str) -> bool:
+    """Whether a target is an entity, @name@key; an instance may have any other id, even one that begins like that."""
+    return target.startswith("@") and target.count("@") > 1
 
 
 def event_message(
@@ -78,11 +95,6 @@ def reply_message(request: Event, result: Event) -> Message:
     response = {"result": result["result"]} | ({"exceptionType": "Error"} if result["isError"] else {})
     raised = {"EventType": int(EventType.EVENT_RAISED), "Name": request["id"], "Input": json.dumps(response)}
     return event_message(request["parent"], raised, execution=request["parentExecution"])
-
-
-def unknown_function(name: str, kind: str) -> OrchestrationError:
-    """What is raised for a function that the app does not have, in the words of the real host."""
-    return OrchestrationError(f"The function '{name}' doesn't exist, is disabled, or is not an {kind} function.")
 
 
 def short(id: str) -> str:

@@ -22,33 +22,63 @@ OUTCOMES = {
 }
 """What an outcome was scheduled by."""
 LEFT_OUT = {EventType.ORCHESTRATOR_STARTED, EventType.ORCHESTRATOR_COMPLETED}
-HIDDEN = {"EventId", "IsPlayed", "TaskScheduledId", "TimerId", "Version", "Actions"}
+MEMBERS = {
+    EventType.EXECUTION_STARTED: (
+        "Input",
+        "Correlation",
+        "ParentTraceContext",
+        "ScheduledStartTime",
+        "Generation",
+        "GenerateNewTrace",
+    ),
+    EventType.EXECUTION_COMPLETED: ("OrchestrationStatus", "Result", "FailureDetails"),
+    EventType.EXECUTION_TERMINATED: ("Input",),
+    EventType.EXECUTION_SUSPENDED: ("Reason",),
+    EventType.EXECUTION_RESUMED: ("Reason",),
+    EventType.TASK_SCHEDULED: ("Name", "Input"),
+    EventType.TASK_COMPLETED: ("Result",),
+    EventType.TASK_FAILED: ("Reason", "Details", "FailureDetails"),
+    EventType.SUB_ORCHESTRATION_CREATED: ("InstanceId", "Name", "Input"),
+    EventType.SUB_ORCHESTRATION_COMPLETED: ("Result",),
+    EventType.SUB_ORCHESTRATION_FAILED: ("Reason", "Details", "FailureDetails"),
+    EventType.TIMER_CREATED: ("FireAt",),
+    EventType.TIMER_FIRED: ("FireAt",),
+    EventType.EVENT_SENT: ("InstanceId", "Name", "Input"),
+    EventType.EVENT_RAISED: ("Name", "Input", "ParentTraceContext"),
+    EventType.GENERIC: ("Data",),
+}
+"""What is shown of each type before its time, in this order; what devhost does not have is null."""
 
 
 def shown_history(chunks: list[str], with_input: bool, with_output: bool) -> list[Event]:
     """The events of a history for people."""
     history = [event for event in split(*chunks) if event["EventType"] not in LEFT_OUT]
     scheduled = {(event["EventType"], event["EventId"]): event for event in history}
-    merged: set[int] = set()
+    shown, merged = [], set()
     for event in history:
         began = scheduled.get((OUTCOMES.get(event["EventType"]), event.get("TaskScheduledId")))
         if began is not None:
             merged.add(id(began))
-            event["ScheduledTime"], event["FunctionName"] = began["Timestamp"], began["Name"]
-            event["Input"] = began["Input"]
-    return [_shown(event, with_input, with_output) for event in history if id(event) not in merged]
+        shown.append((id(event), _shown(event, began, with_input, with_output)))
+    return [each for identity, each in shown if identity not in merged]
 
 
-def _shown(event: Event, with_input: bool, with_output: bool) -> Event:
+def _shown(event: Event, began: Event | None, with_input: bool, with_output: bool) -> Event:
     kind = EventType(event["EventType"])
-    shown: dict[str, Any] = {name: value for name, value in event.items() if name not in HIDDEN}
-    shown["EventType"] = NAMES.get(kind, kind.name.title().replace("_", ""))
+    shown: dict[str, Any] = {"EventType": NAMES.get(kind, kind.name.title().replace("_", ""))}
+    shown |= {name: event.get(name) for name in MEMBERS[kind]}
+    shown["Timestamp"] = f"{event['Timestamp'][:-1]}0Z"  # .NET has seven digits
+    if began is not None:
+        shown |= {"ScheduledTime": f"{began['Timestamp'][:-1]}0+00:00", "FunctionName": began["Name"]}
+        shown["Input"] = began.get("Input")
     if kind == EventType.EXECUTION_STARTED:
-        shown["FunctionName"] = shown.pop("Name")
+        first = event.get("Generation", 0)
+        shown |= {"Generation": first, "GenerateNewTrace": False, "FunctionName": event["Name"]}
     if not with_input:
         shown.pop("Input", None)
     if "Result" in shown:
-        result = shown.pop("Result")
-        if with_output:
-            shown["Result"] = result and json.loads(result)
+        result = shown["Result"]
+        shown["Result"] = result and json.loads(result)
+        if not with_output and shown.get("OrchestrationStatus") not in ("Failed", "Terminated"):
+            del shown["Result"]
     return shown

@@ -102,7 +102,7 @@ class Front:
             method=head.method,
             path=path[len(PREFIX) :],
             origin=self.origin,
-            query=dict(reversed(parse_qsl(head.query[1:], keep_blank_values=True))),
+            query=_joined(parse_qsl(head.query[1:], keep_blank_values=True)),
             body=body,
             is_json=content_type.strip() == JSON,
             continuation=head.headers.get(CONTINUATION, ""),
@@ -151,6 +151,14 @@ def _has_url(head: Head) -> bool:
     return found is not None and found["name"] != "" and int(found["port"] or 0) < 2**16
 
 
+def _joined(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """Values of one name become one, with a comma between them."""
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        values[name] = f"{values[name]},{value}" if name in values else value
+    return values
+
+
 def _json(status: int, body: str, headers: Mapping[str, str] = {}) -> Response:
-    content_type = [("Content-Type", JSON)] if body else []
+    content_type = [("Content-Type", f"{JSON}; charset=utf-8")] if body else []
     return Response(status, [*headers.items(), *content_type], body.encode())

@@ -49,10 +49,6 @@ def make_app(runs: list[str] | None = None) -> df.DFApp:
         yield context.call_activity("nothing", 1)
 
     @app.orchestration_trigger(context_name="context")
-    def restless(context):
-        yield context.call_sub_orchestrator("nobody", [1])
-
-    @app.orchestration_trigger(context_name="context")
     def fickle(context):
         fickle.runs += 1
         name = "square" if fickle.runs == 1 else "halve"
@@ -63,7 +59,7 @@ def make_app(runs: list[str] | None = None) -> df.DFApp:
     @app.orchestration_trigger(context_name="context")
     def sends_what_cannot_be_stored(context):
         yield context.create_timer(context.current_utc_datetime + timedelta(seconds=10))
-        context.signal_entity(df.EntityId("Counter", "\ud800"), "add", 1)
+        context.signal_entity(df.EntityId("Counter", "a"), "add", 1)
         yield context.call_activity("square", 1)
 
     @app.orchestration_trigger(context_name="context")
@@ -113,7 +109,11 @@ def make_app(runs: list[str] | None = None) -> df.DFApp:
 
     @app.orchestration_trigger(context_name="context")
     def versioned_parent(context):
-        return (yield context.call_sub_orchestrator("about", None, None, "2.0"))
+        return (yield context.call_sub_orchestrator("about", None, None, "1.5"))
+
+    @app.orchestration_trigger(context_name="context")
+    def unversioned_parent(context):
+        return (yield context.call_sub_orchestrator("about"))
 
     @app.orchestration_trigger(context_name="context")
     def parallel_parent(context):

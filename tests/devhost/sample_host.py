@@ -10,6 +10,8 @@ from unittest.mock import patch
 from urllib.parse import parse_qsl, urlsplit
 
 from devhost.app import App
+from devhost.causes import Cause
+from devhost.config import DEFAULTS, HostJson
 from devhost.engine import MOST_TAKEN, Engine, Outcome
 from devhost.loading import index
 from devhost.protocol import from_timestamp, timestamp
@@ -36,12 +38,12 @@ class EngineHost:
     Time passes by `advance`. The SDK's client reaches the engine.
     """
 
-    def __init__(self, app: App, path: Path | None = None) -> None:
+    def __init__(self, app: App, path: Path | None = None, config: HostJson = DEFAULTS) -> None:
         """`path` keeps the task hub in a file."""
         self.clock = FakeClock()
         self.store = Store(path)
         self.app = app
-        self.engine = Engine(self.store, app.durable)
+        self.engine = Engine(self.store, app.durable, config)
         self._patches = ExitStack()
 
     def __enter__(self) -> Any:
@@ -94,13 +96,6 @@ class EngineHost:
         reply = self.manage(call)
         return [reply.status, json.loads(reply.body) if reply.body else empty]
 
-
-class SampleHost(EngineHost):
-    """The sample app."""
-
-    def __init__(self, path: Path | None = None) -> None:
-        super().__init__(index(make_app()), path)
-
     def start(self, name: str, input=None, id: str | None = None) -> str:
         body = json.dumps(json.dumps(input))
         reply = self.manage(Call("POST", f"orchestrators/{name}" + (f"/{id}" if id else ""), ORIGIN, body=body))
@@ -113,10 +108,19 @@ class SampleHost(EngineHost):
 
     def complete(self, result: str | None = None, error: str | None = None) -> None:
         """Complete the oldest activity."""
+        activity = self.store.activities()[0]
+        cause = Cause(f"Activity function '{activity.name}' failed: {error}") if error else None
         with self.store.transaction():
-            self.engine.complete_activity(self.store.activities()[0], Outcome(result, error))
+            self.engine.complete_activity(activity, Outcome(result, cause))
         self.run()
 
     def status(self, id: str) -> tuple[str, object]:
         instance = self.store.instance(id)
         return instance.status, json.loads(instance.output or "null")
+
+
+class SampleHost(EngineHost):
+    """The sample app."""
+
+    def __init__(self, path: Path | None = None, config: HostJson = DEFAULTS) -> None:
+        super().__init__(index(make_app()), path, config)

@@ -9,13 +9,16 @@ from pathlib import Path
 from azure.durable_functions.models.utils import http_utils
 
 from devhost.app import App
+from devhost.config import DEFAULTS, HostJson
 from devhost.running import running
 from devhost.store import Store
 from devhost.unkind import Unkind
 
 
 @contextmanager
-def serving(app: App, path: Path | None = None, unkind: Unkind | None = None) -> Iterator[str]:
+def serving(
+    app: App, path: Path | None = None, unkind: Unkind | None = None, config: HostJson = DEFAULTS
+) -> Iterator[str]:
     """Serve the app for the length of the block; gives its address."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
@@ -25,7 +28,7 @@ def serving(app: App, path: Path | None = None, unkind: Unkind | None = None) ->
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result(20)
 
     async def make():
-        return running(app, Store(path), unkind=unkind, patience=1)
+        return running(app, Store(path), unkind=unkind, patience=1, config=config)
 
     try:
         context = run(make())

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-from unittest.mock import Mock
+from typing import Any
 
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict
 
-from devhost.durable_http import poll
-from devhost.engine import Outcome
+from devhost.durable_http import NoIdentity, send
 from devhost.host import Host
 from devhost.loading import index
 from devhost.server.management import Call, Management
@@ -18,12 +18,12 @@ from tests.devhost.sample_app import make_app
 
 
 class Server:
-    """Answers 202 as often as it is told, then 200; notes what it was asked."""
+    """Answers with a status that is told, and a job to look after; notes what it was asked."""
 
-    def __init__(self, pending: int, retry_after: int = 0) -> None:
-        self.pending = pending
-        self.retry_after = str(retry_after)
+    def __init__(self, status: int) -> None:
+        self.status = status
         self.asked: list[tuple[str, str, str]] = []
+        self.headers: list[str] = []
 
     async def __aenter__(self) -> "Server":
         self._runner = web.ServerRunner(web.Server(self._answer))
@@ -37,11 +37,9 @@ class Server:
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         self.asked.append((request.method, request.path, await request.text()))
-        assert request.headers["X-Gift"] == "yes"
-        if self.pending:
-            self.pending -= 1
-            return web.Response(status=202, headers={"Location": "/status", "Retry-After": self.retry_after})
-        return web.json_response({"wrapped": True}, headers={"X-Done": "1"})
+        self.headers = sorted(request.headers)
+        headers = [("Location", "/job"), ("Retry-After", "0"), ("X-Part", "1"), ("X-Part", "2")]
+        return web.json_response({"wrapped": True}, status=self.status, headers=CIMultiDict(headers))
 
 
 async def outcome(host: Host, store: Store, id: str) -> dict:
@@ -52,76 +50,80 @@ async def outcome(host: Host, store: Store, id: str) -> dict:
     return json.loads(store.instance(id).output)
 
 
-@pytest.mark.parametrize("pending", [0, 2])
-def test_an_orchestrator_calls_http(pending) -> None:
-    """One task for it, however often the answer is 202."""
+async def called(given: dict) -> tuple[str, Any]:
+    """What becomes of an orchestration that calls http."""
+    store = Store(None)
+    host = Host(index(make_app()), store, FakeClock().utc_now)
+    host.start("")
+    body = json.dumps(json.dumps(given))
+    await Management(host).answer(Call("POST", "orchestrators/calls/a", "http://test", body=body))
+    output = await outcome(host, store, "a")
+    status = store.instance("a").status
+    await host.stop()
+    return status, output
+
+
+@pytest.mark.parametrize("status", [200, 202, 500])
+def test_an_orchestrator_calls_http(status) -> None:
+    """One request, whatever is answered: a 202 is an answer as any other."""
 
     async def scenario() -> None:
-        async with Server(pending) as server:
-            store, clock = Store(None), FakeClock()
-            host = Host(index(make_app()), store, clock.utc_now)
-            host.start("")
-            given = json.dumps(json.dumps({"uri": f"{server.url}/wrap", "content": {"gift": "Bike"}}))
-            await Management(host).answer(Call("POST", "orchestrators/calls/a", "http://test", body=given))
-            response = await outcome(host, store, "a")
-            assert (response["statusCode"], json.loads(response["content"])) == (200, {"wrapped": True})
-            assert response["headers"]["X-Done"] == "1"
-            posted = ("POST", "/wrap", '{"gift": "Bike"}')
-            assert server.asked == [posted] + [("GET", "/status", "")] * pending
-            await host.stop()
+        async with Server(status) as server:
+            ended, response = await called({"uri": f"{server.url}/wrap", "content": {"gift": "Bike"}})
+            assert server.asked == [("POST", "/wrap", '{"gift": "Bike"}')]
+        assert ended == "Completed"
+        assert (response["statusCode"], json.loads(response["content"])) == (status, {"wrapped": True})
 
     asyncio.run(scenario())
 
 
-def test_a_crash_while_polling_does_not_send_the_request_again() -> None:
-    """What is to be polled is written down before."""
+def test_headers_of_the_content_are_not_shown() -> None:
+    """.NET keeps them elsewhere; others are text, or a list where they come several times."""
 
     async def scenario() -> None:
-        async with Server(1, retry_after=1) as server:
-            store = Store(None)
-            host = Host(index(make_app()), store, FakeClock().utc_now)
-            host.start("")
-            given = json.dumps(json.dumps({"uri": f"{server.url}/wrap", "content": "x"}))
-            await Management(host).answer(Call("POST", "orchestrators/calls/a", "http://test", body=given))
-            for _ in range(500):
-                if "GET" in store.activities()[0].input:
-                    break
-                await asyncio.sleep(0.01)
-            host._store = Mock()  # it dies, and leaves the task hub
-            await host.stop()
-            assert [method for method, _, _ in server.asked] == ["POST"]
-            again = Host(index(make_app()), store, FakeClock().utc_now)
-            again.start("")
-            assert (await outcome(again, store, "a"))["statusCode"] == 200
-            assert [method for method, _, _ in server.asked] == ["POST", "GET"]
-            await again.stop()
+        async with Server(200) as server:
+            _, response = await called({"uri": server.url, "content": None})
+        assert {name: response["headers"][name] for name in ("Location", "X-Part")} == {
+            "Location": "/job",
+            "X-Part": ["1", "2"],
+        }
+        assert not {"Content-Type", "Content-Length"} & response["headers"].keys()
 
     asyncio.run(scenario())
 
 
-def test_a_call_that_gets_no_answer_fails() -> None:
-    """At its caller."""
+def test_no_headers_are_sent_that_nobody_asked_for() -> None:
+    """But for the type of a content."""
 
     async def scenario() -> None:
-        store = Store(None)
-        host = Host(index(make_app()), store, FakeClock().utc_now)
-        host.start("")
-        given = json.dumps(json.dumps({"uri": "http://127.0.0.1:1/", "content": None}))
-        await Management(host).answer(Call("POST", "orchestrators/calls/a", "http://test", body=given))
-        assert "BuiltIn::HttpActivity' failed: ClientConnectorError" in await outcome(host, store, "a")
-        assert store.instance("a").status == "Failed"
-        await host.stop()
+        async with Server(200) as server:
+            for content, headers in (
+                (None, ["Host", "X-Gift"]),
+                ("x", ["Content-Length", "Content-Type", "Host", "X-Gift"]),
+            ):
+                await called({"uri": server.url, "content": content})
+                assert [name for name in server.headers if content or name != "Content-Length"] == headers
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason", "details"),
+    [
+        ("http://127.0.0.1:1/", "Connection refused (127.0.0.1:1)", '{"$type":"System.Net.Http.HttpRequestException, '),
+        ("nonsense", "An invalid request URI was provided. ", "Unhandled exception while executing task: "),
+    ],
+)
+def test_a_call_that_gets_no_answer_fails(uri, reason, details) -> None:
+    """At its caller, in the words of .NET."""
+    status, output = asyncio.run(called({"uri": uri, "content": None}))
+    assert status == "Failed"
+    assert output.startswith(f"Orchestrator function 'calls' failed: {reason}")
+    assert f" \n {details}" in output
 
 
 def test_a_token_source_is_refused() -> None:
     """With a line that says why."""
-
-    async def scenario() -> None:
-        request = {"method": "GET", "uri": "http://127.0.0.1:1/", "tokenSource": {"kind": "AzureManagedIdentity"}}
-        (refusal,) = [each async for each in poll(request)]
-        assert isinstance(refusal, Outcome)
-        assert "no managed identity" in refusal.error
-
-    asyncio.run(scenario())
+    request = {"method": "GET", "uri": "http://127.0.0.1:1/", "tokenSource": {"kind": "AzureManagedIdentity"}}
+    with pytest.raises(NoIdentity, match="no managed identity"):
+        asyncio.run(send(request))

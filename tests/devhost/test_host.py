@@ -1,17 +1,21 @@
 import asyncio
 import json
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from unittest.mock import Mock
 
 import azure.functions as func
 import pytest
 
+from devhost.config import DEFAULTS
+from devhost.engine import Outcome
 from devhost.host import Host
 from devhost.loading import index
 from devhost.server.management import Call, Management
 from devhost.store import Activity, Store, StoreError
 from tests.devhost.sample_app import make_app
+from tests.devhost.waiting import until
 
 
 def make_host(store: Store, runs: list[str]) -> Host:
@@ -58,8 +62,35 @@ def test_an_activity_that_is_gone_fails() -> None:
         store = Store(None)
         host = make_host(store, [])
         outcome = await host._outcome(Activity("a", "e", 0, "nothing", "1"))
-        assert outcome.error == "The function 'nothing' doesn't exist any more."
+        assert outcome.cause.reason == "The function 'nothing' doesn't exist any more."
         store.close()
+
+    asyncio.run(scenario())
+
+
+def test_so_many_activities_run_at_once_as_host_json_says() -> None:
+    """Further ones wait for their turn."""
+
+    async def scenario() -> None:
+        store = Store(None)
+        host = Host(index(make_app()), store, lambda: datetime.now(UTC), replace(DEFAULTS, max_concurrent_activities=2))
+        running, most, go = 0, 0, asyncio.Event()
+
+        async def outcome(activity: Activity) -> Outcome:
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            await go.wait()
+            running -= 1
+            return Outcome("1")
+
+        host._outcome = outcome
+        host._run_activities([store.schedule(Activity("a", "e", task, "square", "3")) for task in range(4)])
+        await until(lambda: running == 2)
+        go.set()
+        await until(lambda: not store.activities())
+        assert most == 2
+        await host.stop()
 
     asyncio.run(scenario())
 

@@ -11,6 +11,7 @@ import azure.durable_functions as df
 import pytest
 
 from devhost.app import App
+from devhost.causes import Cause
 from devhost.engine import Outcome
 from devhost.loading import index
 from devhost.server.management import Call
@@ -75,7 +76,7 @@ def test_answers_in_any_order(app, seed) -> None:
     def outcome(input: str) -> Outcome:
         if "retried" in input and failures[input] < FAILURES and chance.random() < 0.5:
             failures[input] += 1
-            return Outcome(error="not yet")
+            return Outcome(cause=Cause("not yet"))
         return Outcome(result=input)
 
     with EngineHost(app) as host:

@@ -36,6 +36,15 @@ def test_an_app_is_loaded_with_its_modules(tmp_path) -> None:
     assert (function.name, function.trigger["route"]) == ("hello", "hello")
 
 
+def test_an_app_whose_entities_would_not_run_is_refused(tmp_path) -> None:
+    """Azure runs no entity under strict versions; an app without entities is fine."""
+    strict = HostJson(default_version="1.0", version_match="Strict")
+    code = HEAD + "@app.entity_trigger(context_name='context')\ndef counter(context):\n    pass\n"
+    with pytest.raises(AppError, match="with versionMatchStrategy Strict no entity runs on Azure"):
+        load(app_in(tmp_path, code), strict)
+    load(app_in(tmp_path, HEAD + "@app.activity_trigger(input_name='x')\ndef echo(x):\n    pass\n"), strict)
+
+
 def test_a_folder_without_an_app(tmp_path) -> None:
     """The message names the folder."""
     with pytest.raises(AppError, match=f"there is no function_app.py in {tmp_path}"):

@@ -119,7 +119,7 @@ def test_what_was_purged_while_it_was_slow_stays_gone(slow) -> None:
         async with slow.running():
             await slow.host.submit(start)
             await slow.begin()
-            await slow.host.submit(lambda engine, now: engine.store.purge_instance("p"))
+            await slow.host.submit(lambda engine, now: engine.store.purge("p"))
             await slow.signal("b", "slow")
             slow.go.set()
             await slow.until_bag("b", "slow")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from devhost.config import DEFAULTS
 from devhost.work import DurableFunctions, WorkItem
 from devhost.workers import Done, Workers
 
@@ -14,7 +15,7 @@ class Step(WorkItem):
     """A work item whose execution is the work that a test gives it."""
 
     def __init__(self, function: str, work: Callable[[], object] = lambda: None) -> None:
-        super().__init__(function, [], "", DurableFunctions())
+        super().__init__(function, [], "", DurableFunctions(), DEFAULTS)
         object.__setattr__(self, "work", work)
 
     @property

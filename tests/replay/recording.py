@@ -119,6 +119,6 @@ def replay(execution: Execution, function: Callable[[str], str]) -> Iterator[Tur
                 raise
             state = json.loads(attached)
         (actions,) = state["actions"]
-        decide(shown, actions, "a replay")
+        decide(shown, actions, execution.context["instanceId"], "a replay")
         yield Turn(recorded.arrived, actions, state["isDone"], recorded.left)
         history = shown + recorded.left

@@ -65,5 +65,5 @@ def test_an_orchestrator_that_asks_for_more_is_found_out(life) -> None:
     lives = [each for each in executions if each.name == LIFE.casefold()]
     assert lives
     for execution in lives:
-        with pytest.raises(OrchestrationError, match="non-deterministic"):
+        with pytest.raises(OrchestrationError, match="Non-Deterministic"):
             list(replay(execution, orchestrators[execution.name]))

@@ -101,8 +101,66 @@ APPS: dict[str, list[str]] = {
 }
 """Of HTTP: loading, host.json, settings, deaths of the worker."""
 
-MANAGEMENT: dict[str, list[str]] = {}
+MANAGEMENT: dict[str, list[str]] = {
+    "devhost has no keys.": ["key-none", "key-wrong"],
+    "Under /runtime devhost has the management API and nothing else, as the real host without a key.": ["root"],
+    "What a client has asked for is done when it is told so: it sees the effect, where the real host is still at it.": [
+        "sdk-raise-running",
+        "sdk-suspend-running",
+        "sdk-terminate-running",
+        "sdk-resume-suspended",
+        "sdk-terminate-suspended",
+        "sdk-rewind-failed",
+        "sdk-restart-same-completed",
+        "sdk-restart-same-failed",
+        "sdk-restart-same-terminated",
+        "sdk-start-ids",
+        "sdk-entity-signal-keys",
+        "reuse-pending",
+    ],
+    "The functions that there are come in the order of their names: the real host has none.": ["orch-unknown-status"],
+}
 """Of Durable: the management API and the SDK's client."""
 
-ORCHESTRATIONS: dict[str, list[str]] = {}
+ORCHESTRATIONS: dict[str, list[str]] = {
+    "Who calls what the app does not have fails, with the names of what it has: on the real host it waits for ever.": [
+        "act-unknown",
+        "sub-unknown",
+        "ent-call-unknown",
+    ],
+    "Who starts a sub-orchestration under the id of an entity fails: on the real host it waits for ever.": [
+        "sub-badid-at",
+        "sub-badid",
+    ],
+    "Who calls an operation whose result or state is no JSON is told so: on the real host it waits for ever.": [
+        "ent-result-unserialisable",
+        "ent-state-unserialisable",
+    ],
+    "Events in a history have only the members that devhost needs, and those of a turn's end count its actions.": [
+        "hist-attrs",
+    ],
+    "The recording of this case is that of versions which break the entities of the real host.": [
+        "base64-enc-ent-ffff"
+    ],
+}
 """Of Durable: orchestrations, activities, entities, host.json."""
+
+NOT_DRIVEN: dict[str, list[str]] = {
+    "It says how long something took, or depends on it.": [
+        "timer-late",
+        "retry",
+        "retry-sub",
+        "ent-batch",
+        "fanout-100",
+        "fanout-1000",
+        "enc-stall",
+        "base64-enc-stall",
+        "trace-start",
+        "vis-event",
+        "vis-signal",
+        "vis-signal-last",
+        "vis-start",
+    ],
+    "It ends processes.": ["kill-host", "kill-worker", "orch-sysexit", "two-hosts"],
+}
+"""Of Durable: what a test in one process cannot do, or what depends on timing; not counted."""
