@@ -370,6 +370,9 @@ class VirtualHost:
         if settings := sys.modules.get("registry.settings"):
             self.choose()
             self._patches.enter_context(patch.object(settings, "current", lambda: self._settings))
+        if pace := getattr(sys.modules.get("registry.durable.registries"), "pace", None):
+            # what other hosts of this process have taught it is not known here
+            self._patches.enter_context(patch("registry.durable.registries.pace", type(pace)()))
 
     def _replace_http(self) -> None:
         async def request(session: aiohttp.ClientSession, method: str, url: Any, **options: Any) -> InMemoryResponse:
