@@ -86,7 +86,7 @@ async def running(
         yield Running(front.origin, host, table.routes)
         await front.drain(patience)
     finally:
-        listener.stop()
+        await listener.stop(patience)
         await host.stop()
 
 

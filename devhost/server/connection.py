@@ -64,6 +64,7 @@ class Connection(asyncio.Protocol):
         self._unread = 0
         self._ended = False
         self._waiter: asyncio.Future[None] | None = None
+        self.closed = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -87,13 +88,16 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def eof_received(self) -> bool:
+        if self._ended:
+            return False
         self._ended = True
         self._wake()
-        return self in self._others  # what was asked is still answered
+        return True  # what was asked is still answered
 
     def connection_lost(self, error: Exception | None) -> None:
         self._ended = True
         self._others.discard(self)
+        self.closed.set()
         self._writable.set()
         self._wake()
 
@@ -104,7 +108,7 @@ class Connection(asyncio.Protocol):
         self._writable.set()
 
     def end(self) -> None:
-        """End it, whatever is being asked."""
+        """End it, whatever is being asked, once what was said has been sent."""
         self._task.cancel()
         self.transport.close()
 
@@ -141,9 +145,8 @@ class Connection(asyncio.Protocol):
         except Exception:
             log.exception("a connection failed")
         except asyncio.CancelledError:  # the end of the host, or of one that dies as an unkind one does
-            self.transport.abort()
+            self.transport.close()
             raise
-        self._others.discard(self)
         self._say_farewell()
 
     async def _serve_one(self, seconds: float) -> bool:

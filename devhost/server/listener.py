@@ -1,6 +1,7 @@
 """The listener: takes connections, and knows those that are open."""
 
 import asyncio
+from contextlib import suppress
 
 from devhost.server.connection import Connection, Handler, Limits
 
@@ -28,8 +29,16 @@ class Listener:
         number: int = self._server.sockets[0].getsockname()[1]
         return number
 
-    def stop(self) -> None:
-        """Listen no more, and end the connections; what is not answered yet never will be."""
+    async def stop(self, seconds: float) -> None:
+        """Listen no more, and end the connections; what is not answered yet never will be.
+
+        Clients have so long to read what was.
+        """
         self._server.close()
-        for connection in list(self.connections):
+        open = list(self.connections)
+        for connection in open:
             connection.end()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                for connection in open:
+                    await connection.closed.wait()

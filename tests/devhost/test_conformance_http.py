@@ -42,7 +42,11 @@ async def _ask(app: str, folder: Path) -> dict[str, Answer]:
     code = (HERE / "http_app.py").read_text()
     (folder / "function_app.py").write_text(code.replace("r_any_get", f"{'r' if app == 'main' else 'zz'}_any_get"))
     cases = [case for case in CASES if case.app == app]
-    async with running(load(folder), Store(None), patience=0.1) as served:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [*sys.path])
+        patch.setitem(sys.modules, "function_app", None)
+        loaded = load(folder)
+    async with running(loaded, Store(None), patience=0.1) as served:
         port = int(served.origin.rpartition(":")[2])
         answered = await ask_all(port, [case.request for case in cases], {str(folder): "{app}"})
     return {case.name: answer for case, answer in zip(cases, answered, strict=True)}

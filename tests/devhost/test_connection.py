@@ -50,7 +50,7 @@ async def connected(
         yield reader, writer, server
     finally:
         writer.close()
-        server.stop()
+        await server.stop(1)
 
 
 async def answers(reader: asyncio.StreamReader, count: int) -> list[bytes]:
@@ -238,10 +238,34 @@ def test_the_end_of_the_server_ends_its_connections() -> None:
         async with connected(forever) as (reader, writer, server):
             writer.write(HEAD + b"\r\n")
             await asked.wait()
-            server.stop()
+            await server.stop(1)
             return await reader.read()
 
     assert asyncio.run(run()) == b""
+
+
+def test_what_was_said_before_the_end_can_still_be_read() -> None:
+    """Clients have some time for that, but not for ever."""
+
+    async def run() -> int:
+        async with connected(large) as (reader, writer, server):
+            writer.write(HEAD + b"\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+            stopping = asyncio.create_task(server.stop(20))
+            received = await reader.read(-1)
+            await stopping
+            return len(received)
+
+    assert asyncio.run(run()) == 50_000_000
+
+    async def run_without_reading() -> None:
+        async with connected(large) as (reader, writer, server):
+            writer.write(HEAD + b"\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+            writer.transport.pause_reading()
+            await server.stop(0.05)
+
+    asyncio.run(asyncio.wait_for(run_without_reading(), 20))
 
 
 def fed(*parts: bytes | None, handler=unread) -> tuple[bytes, Mock]:
