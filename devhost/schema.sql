@@ -27,8 +27,8 @@ CREATE TABLE history (
 CREATE TABLE entities (
     id      TEXT PRIMARY KEY,         -- @name@key, the name in lower case
     state   TEXT NOT NULL,
-    created TEXT NOT NULL,
-    updated TEXT NOT NULL
+    updated TEXT NOT NULL,
+    created TEXT NOT NULL
 );
 
 -- Entities as the management API lists them: on the real host each is an instance, which runs for ever.

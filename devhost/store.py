@@ -164,13 +164,19 @@ class Store:
         self._db.execute("REPLACE INTO instances VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(instance))
 
     def instances(self, query: Query) -> list[Instance]:
-        """Instances that match, and entities as instances, by id."""
+        """Instances that match, by id."""
+        return self._select("instances", query)
+
+    def targets(self, query: Query) -> list[Instance]:
+        """Instances that match, and entities as the instances that they are on the real host, by id."""
+        return self._select("(SELECT * FROM instances UNION ALL SELECT * FROM entity_instances)", query)
+
+    def _select(self, source: str, query: Query) -> list[Instance]:
         marks = ",".join("?" * len(query.statuses))
         statuses = f"AND status IN ({marks})" if query.statuses else ""
         rows = self._db.execute(
-            "SELECT * FROM (SELECT * FROM instances UNION ALL SELECT * FROM entity_instances) "  # noqa: S608
-            "WHERE id >= ? AND substr(id, 1, ?) = ? AND created BETWEEN ? AND ? "
-            f"{statuses} ORDER BY id LIMIT ?",  # the marks are all that is put in
+            f"SELECT * FROM {source} WHERE id >= ? AND substr(id, 1, ?) = ? AND created BETWEEN ? AND ? "  # noqa: S608
+            f"{statuses} ORDER BY id LIMIT ?",  # the marks and the source are all that is put in
             (
                 query.first,
                 len(query.prefix),
@@ -244,7 +250,7 @@ class Store:
             self._db.execute("DELETE FROM entities WHERE id = ?", (id,))
         else:
             self._db.execute(
-                "INSERT INTO entities VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = ?2, updated = ?4",
+                "INSERT INTO entities VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = ?2, updated = ?3",
                 (id, state, now, now),
             )
 

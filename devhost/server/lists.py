@@ -25,7 +25,7 @@ def instances(engine: Engine, call: Call, now: datetime, _: str) -> Reply:
     if query is None:
         return storage_error()
     with_input = call.flag("showInput", default=True)
-    return _page(query, [(each.id, shown_instance(each, with_input)) for each in engine.store.instances(query)])
+    return _page(query, [(each.id, shown_instance(each, with_input)) for each in engine.store.targets(query)])
 
 
 def entities(engine: Engine, call: Call, name: str) -> Reply:
@@ -55,7 +55,7 @@ def purge(engine: Engine, call: Call, now: datetime, _: str) -> Reply:
     ends = tuple(each for each in _statuses(call) if each in ENDED)
     query = Query(created_from=since, created_to=until, statuses=ends, limit=LARGEST_PAGE)
     deleted = 0
-    while page := engine.store.instances(query):
+    while page := engine.store.targets(query):
         for each in page:
             engine.store.purge(each.id)
         deleted += len(page)

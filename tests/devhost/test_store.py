@@ -1,10 +1,11 @@
+import json
 import sqlite3
 import subprocess
 import sys
 
 import pytest
 
-from devhost.store import NEVER, Activity, Instance, Message, Store, StoreError
+from devhost.store import NEVER, Activity, Instance, Message, Query, Store, StoreError
 
 T1, T2, T3 = (f"2026-12-24T18:0{minute}:00.000000Z" for minute in (1, 2, 3))
 
@@ -319,3 +320,20 @@ def test_what_is_due_for_some_targets_can_be_left_out(store) -> None:
     store.enqueue([Message("a", "1"), Message("b", "2", T1), Message("a", "3", T2)])
     assert [message.body for message in store.due(T3, 10, ["a"])] == ["2"]
     assert [store.next_due(besides) for besides in ([], ["a"], ["a", "b"])] == ["", T1, None]
+
+
+def test_entities_are_listed_as_instances_that_run(store) -> None:
+    """Among the instances, by id; created when they first had a state."""
+    with store.transaction():
+        for id in ("9", "a"):
+            store.save_instance(instance(id))
+        store.save_entity("@e@a", '"1"', T1)
+        store.save_entity("@e@a", '"2"', T3)
+    found = store.targets(Query())
+    assert [each.id for each in found] == ["9", "@e@a", "a"]
+    entity = found[1]
+    assert (entity.name, entity.status, entity.custom_status, entity.output) == ("@e@a", "Running", "{}", None)
+    assert (json.loads(entity.input), entity.created, entity.updated) == ({"state": '"2"', "sorter": {}}, T1, T3)
+    assert store.entity_instance("@e@a") == entity
+    assert [each.id for each in store.instances(Query())] == ["9", "a"]
+    assert [each.id for each in store.targets(Query(statuses=("Running",), first="@"))] == ["@e@a"]

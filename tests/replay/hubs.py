@@ -34,6 +34,8 @@ def hub(name: str) -> Iterator[Hub]:
     with store.transaction():
         for table in TABLES:
             for row in document[table]:
+                if table == "entities":
+                    row += row[2:3] * (4 - len(row))  # older versions did not say since when there is one
                 store._db.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(row))})", row)
     try:
         yield Hub(store, datetime.fromisoformat(document["left_at"]), document["ids"])
