@@ -7,6 +7,7 @@ from typing import Any
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 """In text that was decoded: pairs have become one character by then."""
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+ESCAPED = re.compile(r"\\u[fF]{3}[eEfF]")
 CHANGES = re.compile(rf"NaN|Infinity|{SURROGATE.pattern}")
 
 
@@ -22,8 +23,8 @@ def rewritten(text: str) -> str:
 
 
 def decoded(text: str) -> str:
-    """The characters of some JSON, as the real host sends them on: it escapes none but control characters."""
-    return written(parse(text)) if "\\" in text else text
+    """JSON as the real host sends it on: it does not escape U+FFFE and U+FFFF."""
+    return written(parse(text)) if ESCAPED.search(text) else text
 
 
 def whole_text(text: str) -> str:

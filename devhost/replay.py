@@ -31,7 +31,7 @@ from devhost.protocol import (
     from_timestamp,
     timestamp,
 )
-from devhost.tasks import Retry, Task, all_done, any_done
+from devhost.tasks import Group, Race, Retry, Task
 
 ENTITY_REQUESTS = uuid.UUID("0b1e3f6e-6f57-4a8f-9c1d-6f8f1f5a3c11")
 """Name space of the ids of entity requests, which are derived so that a replay makes the same ones."""
@@ -119,8 +119,8 @@ class _Walk:
             ActionType.CALL_ENTITY: partial(self._entity, is_signal=False),
             ActionType.CALL_HTTP: self._http,
             ActionType.SIGNAL_ENTITY: partial(self._entity, is_signal=True),
-            ActionType.WHEN_ANY: partial(self._compound, any_done),
-            ActionType.WHEN_ALL: partial(self._compound, all_done),
+            ActionType.WHEN_ANY: partial(self._compound, Race),
+            ActionType.WHEN_ALL: partial(self._compound, Group),
         }
 
     def take(self, event: Event) -> None:
@@ -245,8 +245,8 @@ class _Walk:
         waits.append(task := Task())
         return task
 
-    def _compound(self, is_complete: Callable[[list[Task]], bool], action: Action) -> Task:
-        return Task(is_complete).adopt([self._perform(child) for child in action["compoundActions"]])
+    def _compound(self, kind: type[Race | Group], action: Action) -> Task:
+        return kind([self._perform(child) for child in action["compoundActions"]])
 
     def _continue_as_new(self, action: Action) -> Task:
         self.next_input = _nested(action["input"])

@@ -3,47 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 
-@dataclass(eq=False)
 class Task:
     """Something that an orchestrator waits for."""
 
-    is_complete: Callable[[list[Task]], bool] = lambda children: False
-    children: list[Task] = field(default_factory=list)
-    parent: Task | None = None
-    done: bool = False
-    failed: bool = False
-
-    def adopt(self, children: list[Task]) -> Task:
-        """Have the tasks decide when this one is done; returns this one."""
-        self.children = children
-        for child in children:
-            child.parent = self
-        self.update()
-        return self
+    def __init__(self, done: bool = False) -> None:
+        self.done = done
+        self.failed = False
+        self.parent: Task | None = None
 
     def settle(self, failed: bool = False) -> None:
         """Be done, and tell the task that this one is a part of."""
         self.done, self.failed = True, failed
         if self.parent is not None and not self.parent.done:
-            self.parent.update()
+            self.parent.take(self)
 
-    def update(self) -> None:
-        """Take notice of a child that is done."""
-        if self.is_complete(self.children):
-            self.settle(failed=any(child.failed for child in self.children))
+    def take(self, child: Task) -> None:
+        """Take notice of a part that is done."""
+
+    def adopt(self, child: Task) -> None:
+        """Make a task a part of this one."""
+        child.parent = self
+        if child.done and not self.done:
+            self.take(child)
 
 
-def any_done(children: list[Task]) -> bool:
-    """When a task_any is done."""
-    return not children or any(child.done for child in children)
+class Race(Task):
+    """A task_any: it is done with the first of its parts, and does not fail with it."""
+
+    def __init__(self, children: list[Task]) -> None:
+        super().__init__(done=not children)
+        for child in children:
+            self.adopt(child)
+
+    def take(self, child: Task) -> None:
+        self.settle()
 
 
-def all_done(children: list[Task]) -> bool:
-    """When a task_all is done: as in the SDK, the first failure completes it."""
-    return all(child.done for child in children) or any(child.failed for child in children)
+class Group(Task):
+    """A task_all: it is done with the last of its parts or, as in the SDK, with the first that fails."""
+
+    def __init__(self, children: list[Task]) -> None:
+        super().__init__(done=not children)
+        self._pending = len(children)
+        for child in children:
+            self.adopt(child)
+
+    def take(self, child: Task) -> None:
+        self._pending -= 1
+        if child.failed or not self._pending:
+            self.settle(child.failed)
 
 
 class Retry(Task):
@@ -60,20 +70,17 @@ class Retry(Task):
         self._attempts = attempts
         self._made = 1
         self._pausing = False
-        self.adopt([attempt()])
+        self.adopt(attempt())
 
-    def update(self) -> None:
-        (child,) = self.children
-        if not child.done:
-            return
+    def take(self, child: Task) -> None:
         if self._pausing and self._made >= self._attempts:
             self.settle(failed=True)
         elif self._pausing:
             self._pausing = False
             self._made += 1
-            self.adopt([self._attempt()])
+            self.adopt(self._attempt())
         elif child.failed:
             self._pausing = True
-            self.adopt([self._pause(self._made)])
+            self.adopt(self._pause(self._made))
         else:
             self.settle()

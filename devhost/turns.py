@@ -192,11 +192,9 @@ class OrchestrationTurn(Decision):
         instance = self._instance
         self._store.discard_work(instance.id, instance.execution)
         self._store.delete_history(instance.id)
-        version = next(
-            event.get("Version")
-            for event in chain(split(*self._chunks[:1]), self._events)
-            if event["EventType"] == EventType.EXECUTION_STARTED
-        )
+        past = chain.from_iterable(map(split, self._chunks))
+        begun = (each for each in chain(past, self._events) if each["EventType"] == EventType.EXECUTION_STARTED)
+        version = next(begun).get("Version")
         instance.execution, instance.input = uuid.uuid4().hex, input
         started = _started(instance, version) | {"Generation": None}  # as the real host shows it
         kept = [{key: event[key] for key in ("EventType", "Name", "Input")} for event in unprocessed]

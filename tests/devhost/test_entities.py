@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from devhost.app import App
 from devhost.server.management import Call
 from tests.devhost.sample_host import ORIGIN
 
@@ -23,3 +24,14 @@ def test_an_entity_without_a_state_exists(host, before, operation) -> None:
     assert (reply.status, json.loads(reply.body)) == (200, None)
     signal(host, "add", 2)
     assert host.store.entity("@counter@a") == "2"
+
+
+def test_an_entity_that_the_app_no_longer_has_stays_as_it_was(host) -> None:
+    """And its messages are gone."""
+    signal(host, "add", 2)
+    host.engine.functions = App([]).durable
+    with host.store.transaction():
+        host.engine.signal("@counter@a", "add", json.dumps(json.dumps(3)))
+    host.run()
+    assert host.store.entity("@counter@a") == "2"
+    assert host.store.next_due() is None

@@ -148,6 +148,18 @@ def test_a_suspended_instance_takes_nothing_until_it_is_resumed(host) -> None:
     assert host.status(id) == ("Completed", ["1", "2", "3"])
 
 
+def test_an_instance_that_is_suspended_before_its_first_turn_goes_on_as_any(host) -> None:
+    """Also through a continue_as_new: its history begins with the suspension."""
+    with host.store.transaction():
+        id = host.engine.start("eternal", None, host.clock.now)
+        host.engine.suspend(id, "lunch")
+    host.run()
+    assert control(host, id, "resume", reason="back") == 202
+    for number in (1, 2, 3):
+        host.raise_event(id, "go", number)
+    assert host.status(id) == ("Completed", ["1", "2", "3"])
+
+
 def test_a_suspended_instance_can_be_terminated(host) -> None:
     """And is then gone for every other operation."""
     id = host.start("eternal")

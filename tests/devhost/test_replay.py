@@ -309,6 +309,7 @@ def test_what_an_end_waits_for(actions, events, is_open) -> None:
         (all_of(activity(), activity()), [completed(1, failed=True)]),
         (any_of(activity(), wait()), [raised()]),
         (any_of(all_of(activity(), wait()), activity()), [completed(1)]),
+        (all_of(any_of(activity(), wait()), activity()), [completed(0, failed=True), completed(1)]),
         (all_of(), []),
     ],
 )

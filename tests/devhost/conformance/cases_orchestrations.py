@@ -144,7 +144,7 @@ def all_failed(name: str, calls: str, result: str) -> None:
 all_failed(
     "all-fail",
     "c.call_activity('bad', 1), c.call_activity('slow', 0.1)",
-    ", round((c.current_utc_datetime - t).total_seconds())",
+    ", int((c.current_utc_datetime - t).total_seconds())",
 )
 all_failed("all-fail2", "c.call_activity('bad', 1), c.call_activity('bad', 2)", "")
 orchestrated("all-empty", "def f(c):\n return (yield c.task_all([]))")

@@ -29,15 +29,20 @@ def waiter(d: Driver, name: str = "w") -> str:
     return id
 
 
+OTHER = "yield c.wait_for_external_event('N')"
+"""In place of an activity that takes its time: until it is raised, nothing waits for the event E."""
+
+
 @case("ev-buffered")
 def _buffered(d: Driver) -> Any:
     code = (
-        "def f(c):\n yield c.call_activity('slow', 0.3)\n a = yield c.wait_for_external_event('E')\n"
+        f"def f(c):\n {OTHER}\n a = yield c.wait_for_external_event('E')\n"
         " b = yield c.wait_for_external_event('E')\n return [a, b]"
     )
     id = d.start("py", input={"code": code})
     d.until(id, "Running")
-    raised(d, id, "1", "E"), raised(d, id, "2", "E")
+    for body, name in (("1", "E"), ("2", "E"), ("0", "N")):
+        raised(d, id, body, name)
     return d.end(id)
 
 
@@ -73,10 +78,11 @@ TAKE = "seen.append((yield c.wait_for_external_event('E')))"
 
 @case("ev-can-kept")
 def _unawaited(d: Driver) -> Any:
-    id = eternal(d, "yield c.call_activity('slow', 0.3)", "; ".join([TAKE] * 3), 2)
+    id = eternal(d, OTHER, "; ".join([TAKE] * 3), 2)
     for number in (1, 2, 3):
         raised(d, id, str(number), "E")
-    return stands(d.until(id, patience=1.0))
+    raised(d, id, "0", "N")
+    return stands(d.until(id, patience=STILL))
 
 
 @case("ev-can-1-unawaited")
@@ -85,8 +91,9 @@ def _one_unawaited(d: Driver) -> Any:
         "t = c.create_timer(c.current_utc_datetime + timedelta(seconds=0.2)); e = c.wait_for_external_event('E'); "
         "w = yield c.task_any([t, e]); seen = e.result if w == e else 'DROPPED'"
     )
-    id = eternal(d, "yield c.call_activity('slow', 0.3)", then, 2)
+    id = eternal(d, OTHER, then, 2)
     raised(d, id, "1", "E")
+    raised(d, id, "0", "N")
     return [d.end(id)["output"]] * 4
 
 
