@@ -18,7 +18,6 @@ from tests.devhost.conformance.wire import Answer, ask_all, same
 
 CASES = [case for case in http_cases() if case.compares and case.app in ("main", "zz")]
 DECISIONS = {name for names in REQUESTS.values() for name in names}
-LEAST = 0.95
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +58,3 @@ def test_answers_as_the_real_host_or_differs_by_decision(case, answers):
     HTTP.note(case.name, is_same)
     print(f"{case.request}\n{case.real}\n{answers[case.name]}")
     assert is_same != (case.name in DECISIONS)
-
-
-def test_most_answers_are_those_of_the_real_host(answers):
-    """At least 95 % of the cases of requests, responses and routes are as on the real host; `auth` is about keys."""
-    shares = [same(case.real, answers[case.name]) for case in CASES if not case.name.startswith("auth/")]
-    assert sum(shares) >= LEAST * len(shares)
