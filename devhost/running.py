@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,7 +12,9 @@ from devhost.app import App
 from devhost.config import DEFAULTS, HostJson
 from devhost.dispatcher import Clock
 from devhost.host import Host
+from devhost.sdk import handed_over
 from devhost.server.http import Front, server
+from devhost.server.in_memory import InMemory
 from devhost.server.management import Management, client_binding
 from devhost.server.routing import Route, routes
 from devhost.server.unkind import UnkindManagement
@@ -50,8 +52,11 @@ async def running(
     clock: Clock = utc_now,
     unkind: Unkind | None = None,
     patience: float = SHUTDOWN_SECONDS,
+    in_memory: bool = True,
 ) -> AsyncIterator[Running]:
     """Serve an app for the length of the block; port 0 is a free one.
+
+    What the SDK's client asks of the management API is handed over in memory, or sent over HTTP.
 
     At the end of the block, requests that are being served have `patience` seconds to be answered; then the store is
     closed. Raises AppError for routes that are not supported, and OSError where the port cannot be had.
@@ -64,9 +69,11 @@ async def running(
     try:
         await web.TCPSite(runner, address, port).start()
         front.origin = f"http://{_reachable(address)}:{runner.addresses[0][1]}"
-        host.start(client_binding(front.origin, config.hub_name))
-        yield Running(front.origin, host, table)
-        await front.drain(patience)
+        exchange = InMemory(management, front.origin)
+        with handed_over(exchange.base, exchange) if in_memory else nullcontext():
+            host.start(client_binding(front.origin, config.hub_name))
+            yield Running(front.origin, host, table)
+            await front.drain(patience)
     finally:
         await runner.cleanup()
         await host.stop()
