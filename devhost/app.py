@@ -2,7 +2,7 @@
 
 from devhost.invocation import FunctionInfo
 from devhost.sdk import convert_in, convert_out
-from devhost.turns import DurableFunctions, RawFunction
+from devhost.work import DurableFunctions, RawFunction
 
 
 class App:

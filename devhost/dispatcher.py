@@ -1,25 +1,29 @@
-"""Commands and due turns, batch by batch on the event loop, with one commit for each batch.
+"""Commands and work items, batch by batch on the event loop, with one commit for each step.
 
-What waits for a command gets its answer after the commit, and by then the turns that the command caused have
-run as well, unless there are many: so what a client has sent is in effect when it is told so. Orchestrators and
-entities run on the loop too, which is the fastest for functions that do not block; these should not.
+What waits for a command gets its answer after the commit, and by then the items that the command caused are completed
+as well, unless there are many or a function is slow: so what a client has sent is in effect when it is told so.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from datetime import datetime
+from itertools import chain
 from typing import Any, TypeVar
 
 from devhost.engine import Engine
 from devhost.protocol import from_timestamp, timestamp
 from devhost.store import Activity, StoreError, concerns_the_file
+from devhost.work import WorkItem
+from devhost.workers import Done, Workers
 
 log = logging.getLogger("devhost")
 
 Result = TypeVar("Result")
 Command = Callable[[Engine, datetime], Result]
+Waiting = tuple[Command[Any], "asyncio.Future[Any]"]
+"""A command, and who waits for its result."""
 Clock = Callable[[], datetime]
 
 BATCH_SECONDS = 0.01
@@ -40,7 +44,9 @@ class Dispatcher:
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
         """In which batches run, instead of that of whoever submits a command."""
-        self._commands: list[tuple[Command[Any], asyncio.Future[Any]]] = []
+        self._workers = Workers(engine.execute, self._complete_late)
+        self._commands: list[Waiting] = []
+        self._late: list[Done] = []
         self._next: asyncio.Handle | None = None
         self._stopped = False
 
@@ -51,6 +57,7 @@ class Dispatcher:
     def stop(self) -> None:
         """Take nothing more. What is left over stays in the store for the next start."""
         self._stopped = True
+        self._workers.stop()
         if self._next is not None:
             self._next.cancel()
 
@@ -76,31 +83,59 @@ class Dispatcher:
             )
 
     def _batch(self) -> None:
-        batch, self._commands = self._commands, []
+        commands, self._commands = self._commands, []
+        done, self._late = self._late, []
         try:
-            with self._engine.store.transaction():
-                results = [self._result(command) for command, _ in batch]
-                self._turns()
-                due = self._engine.store.next_due()
+            items, results = self._commit(done, commands)
         except Exception as error:
-            self._engine.scheduled.clear()
+            seconds, results = PAUSE_AFTER_ERROR, [error] * len(commands)
+        else:
+            seconds = self._work(items)
+        for (_, future), result in zip(commands, results, strict=True):
+            if not future.done():
+                _settle(future, result)
+        self._batch_after(seconds)
+
+    def _work(self, items: list[WorkItem]) -> float:
+        """Execute and complete what was taken, and what follows from it; returns in how many seconds to go on."""
+        end = self._loop.time() + BATCH_SECONDS
+        try:
+            while items:
+                done, left = self._workers.execute(items)
+                for item in left:
+                    self._engine.abandon(item)
+                items, _ = self._commit(done, take=self._loop.time() < end)
+            return self._seconds_until(self._engine.next_due())
+        except Exception:
+            return PAUSE_AFTER_ERROR
+
+    def _commit(
+        self, done: list[Done], commands: Sequence[Waiting] = (), take: bool = True
+    ) -> tuple[list[WorkItem], list[Any]]:
+        """Carry out commands, complete what is done and take what is due, in one transaction.
+
+        Returns what was taken, and the results of the commands. Where the store cannot be written nothing is kept.
+        """
+        engine, items = self._engine, []
+        try:
+            with engine.store.transaction():
+                results = [self._result(command) for command, _ in commands]
+                now = self._clock()
+                scheduled = [each for item, decision in done for each in engine.complete(item, decision, now)]
+                items = engine.take(now) if take else []
+        except Exception as error:
             log.error("nothing of this batch is kept: %s", error, exc_info=not isinstance(error, StoreError))
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(error)
-            self._batch_after(PAUSE_AFTER_ERROR)
-            return
-        for (_, future), result in zip(batch, results, strict=True):
-            if future.done():
-                continue
-            if isinstance(result, Exception):
-                future.set_exception(result)
-            else:
-                future.set_result(result)
-        if self._engine.scheduled:
-            scheduled, self._engine.scheduled = self._engine.scheduled, []
+            for item in chain(items, (item for item, _ in done)):
+                engine.abandon(item)
+            raise
+        if scheduled:
             self._on_scheduled(scheduled)
-        self._batch_after(self._seconds_until(due))
+        return items, results
+
+    def _complete_late(self, done: Done) -> None:
+        """Have what was not done in time completed by the next batch."""
+        self._late.append(done)
+        self._batch_after(0)
 
     def _result(self, command: Command[Any]) -> Any:
         """The result of a command, or the error that has undone it."""
@@ -112,11 +147,6 @@ class Dispatcher:
                 raise
             return error
 
-    def _turns(self) -> None:
-        end = self._loop.time() + BATCH_SECONDS
-        while self._engine.turns(self._clock()) and self._loop.time() < end:
-            pass
-
     def _seconds_until(self, due: str | None) -> float:
         now = self._clock()
         if due is None:
@@ -124,3 +154,10 @@ class Dispatcher:
         if due <= timestamp(now):  # or empty, which is at once
             return 0
         return min((from_timestamp(due) - now).total_seconds(), LONGEST_WAIT)
+
+
+def _settle(future: "asyncio.Future[Any]", result: Any) -> None:
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

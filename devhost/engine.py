@@ -1,16 +1,26 @@
-"""The engine: what clients ask of the task hub, and the turns that follow. The caller owns the transaction."""
+"""The engine: what clients ask of the task hub, and the work items that follow.
+
+An item is taken, executed, and completed or abandoned, as the Durable Task Framework has it. The caller owns the
+transaction in which items are taken or completed; they are executed outside of it.
+"""
 
 import json
 import uuid
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from devhost.entities import EntityItem
+from devhost.failures import WorkerExit
+from devhost.orchestrations import OrchestrationItem
 from devhost.protocol import Event, EventType, join, split, timestamp
 from devhost.store import NEVER, Activity, Instance, Message, Store, concerns_the_file
-from devhost.turns import ENDED, DurableFunctions, EntityTurn, OneAtATime, OrchestrationTurn, begin, event_message
+from devhost.turns import begin
+from devhost.work import ENDED, Decision, DurableFunctions, WorkItem, event_message
 
 DEFAULT_HUB = "devhost"
-CONTROL = {EventType.EXECUTION_SUSPENDED, EventType.EXECUTION_RESUMED}
+MOST_TAKEN = 1000
+LONGEST_PAUSE = 60.0
+"""Seconds until an item is tried again whose function ends its worker; the first pause is one second."""
 REWOUND = {
     EventType.EXECUTION_COMPLETED,
     EventType.TASK_FAILED,
@@ -35,8 +45,10 @@ class Engine:
         self.functions = functions
         self.hub = hub
         """The name of the task hub, for the URLs that are shown."""
-        self.scheduled: list[Activity] = []
-        """Activities that turns have scheduled; whoever runs activities takes them after the commit."""
+        self._locked: dict[str, str] = {}
+        """Targets of which nothing is taken until then."""
+        self._tries: dict[str, int] = {}
+        """How often in a row a target's item was to be tried again."""
 
     def start(self, name: str, input: str | None, now: datetime, id: str | None = None, version: str = "") -> str:
         """Create a pending instance, in place of an ended one with its id; returns the id. `input` is JSON."""
@@ -89,7 +101,7 @@ class Engine:
         request = {"op": operation, "id": str(uuid.uuid4()), "input": input, "signal": True}
         self.store.enqueue([Message(entity, json.dumps(request))])
 
-    def complete(self, activity: Activity, outcome: Outcome) -> None:
+    def complete_activity(self, activity: Activity, outcome: Outcome) -> None:
         """Hand the outcome of an activity to its instance, once."""
         if not self.store.complete(activity):
             return
@@ -101,82 +113,79 @@ class Engine:
             event |= {"EventType": int(EventType.TASK_FAILED), "Reason": reason, "Details": outcome.error}
         self._send(activity.instance, event, activity.execution)
 
-    def turns(self, now: datetime, limit: int = 8) -> int:
-        """Take at most `limit` due messages, and run a turn for each of their targets; returns how many it took.
+    def take(self, now: datetime, limit: int = MOST_TAKEN) -> list[WorkItem]:
+        """Take at most `limit` due messages; returns the work items that they make, one for a target.
 
-        A turn that cannot be made, whatever the reason, fails its instance and no other; only what concerns the file
-        of the store is raised, and then nothing of the transaction should be kept.
+        A target is locked from then on, until its item is completed or abandoned. The messages stay in the store, so
+        that a kill loses none.
         """
         at = timestamp(now)
-        messages = self.store.due(at, limit)
-        self.store.dequeue(messages)
+        self._locked = {target: until for target, until in self._locked.items() if until > at}
         inboxes: dict[str, list[Message]] = {}
-        for message in messages:
+        for message in self.store.due(at, limit, self._locked):
             inboxes.setdefault(message.target, []).append(message)
-        for target, inbox in inboxes.items():
-            if target.startswith("@"):
-                self._entity_turn(target, inbox, at)
-            else:
-                self._orchestration_turn(target, inbox, at)
-        return len(messages)
+        items = [item for target, inbox in inboxes.items() if (item := self._item(target, inbox, at)) is not None]
+        self._locked |= dict.fromkeys((item.target for item in items), NEVER)
+        return items
+
+    def execute(self, item: WorkItem) -> Decision | None:
+        """Run the function of a work item, whatever it raises; touches no store, and may take long."""
+        try:
+            return item.execute()
+        except Exception as error:
+            return item.failure(error)
+        except BaseException as error:
+            return item.exit(WorkerExit(error))
+
+    def complete(self, item: WorkItem, decision: Decision | None, now: datetime) -> list[Activity]:
+        """Write what was decided; returns the activities that it schedules.
+
+        A decision that cannot be written, whatever the reason, fails its instance and no other; only what concerns the
+        file of the store is raised, and then nothing of the transaction should be kept. Nothing is written of what was
+        purged meanwhile.
+        """
+        if decision is None:
+            tries = self._tries[item.target] = self._tries.get(item.target, 0) + 1
+            pause = timedelta(seconds=min(2.0 ** (tries - 1), LONGEST_PAUSE))
+            self.abandon(item, timestamp(now + pause))
+            return []
+        self._tries.pop(item.target, None)
+        self.abandon(item)
+        try:
+            with self.store.savepoint():
+                return self._apply(decision)
+        except Exception as error:
+            if concerns_the_file(error):
+                raise
+            return self._apply(item.failure(error))
+
+    def abandon(self, item: WorkItem, until: str = "") -> None:
+        """Unlock the target, at once or at a time to come: the messages of the item can be taken again."""
+        self._locked[item.target] = until
+
+    def next_due(self) -> str | None:
+        """When there is something to take (empty: at once), or None for nothing."""
+        free = self.store.next_due(self._locked)
+        dues = [until for until in self._locked.values() if until < NEVER]
+        return min(dues if free is None else [free, *dues], default=None)
+
+    def _item(self, target: str, inbox: list[Message], at: str) -> WorkItem | None:
+        """The work item of an inbox; None where nothing of it is for anybody, and it is dropped."""
+        if target.startswith("@"):
+            return EntityItem(target, inbox, at, self.functions, self.store.entity(target))
+        instance = self.store.instance(target)
+        if instance is None or instance.status in ENDED:
+            self.store.dequeue(inbox)  # too late, or for nobody
+            return None
+        late = [message for message in inbox if message.execution not in (None, instance.execution)]
+        self.store.dequeue(late)
+        inbox = [message for message in inbox if message not in late]
+        if not inbox:
+            return None
+        return OrchestrationItem(target, inbox, at, self.functions, instance, self.store.history(target))
+
+    def _apply(self, decision: Decision) -> list[Activity]:
+        return decision.apply(self.store) if self.store.dequeue(decision.taken) else []
 
     def _send(self, target: str, event: Event, execution: str | None = None) -> None:
         self.store.enqueue([event_message(target, event, execution=execution)])
-
-    def _entity_turn(self, id: str, inbox: list[Message], at: str) -> None:
-        turn = EntityTurn(self.store, self.functions, id, at)
-        try:
-            with self.store.savepoint():
-                self._commit(turn, inbox, turn.judge(inbox), at)
-        except Exception as error:
-            if concerns_the_file(error):
-                raise
-            turn.give_up(inbox, error)
-
-    def _commit(self, turn: EntityTurn, inbox: list[Message], state: str | None, at: str) -> None:
-        """Commit a batch of an entity that was judged."""
-        turn.commit(state)
-
-    def _orchestration_turn(self, id: str, inbox: list[Message], at: str) -> None:
-        instance = self.store.instance(id)
-        if instance is None or instance.status in ENDED:
-            return  # a message that came too late, or for nobody
-        inbox = [message for message in inbox if message.execution in (None, instance.execution)]
-        if not inbox:
-            return
-        arrived = split(*(message.body for message in inbox))
-        kinds = [event["EventType"] for event in arrived]
-        if EventType.EXECUTION_TERMINATED not in kinds and (
-            instance.status == "Suspended" or CONTROL.intersection(kinds)
-        ):
-            self._control(instance, inbox, at)
-            return
-        turn = OrchestrationTurn(self.store, self.functions, replace(instance), at)
-        try:
-            with self.store.savepoint():
-                turn.run(arrived, inbox[0].seq, alone=len(inbox) == 1)
-            self.scheduled += turn.scheduled
-        except OneAtATime:
-            self.store.put_back(inbox[1:])
-            self._orchestration_turn(id, inbox[:1], at)
-        except Exception as error:
-            if concerns_the_file(error):
-                raise
-            OrchestrationTurn(self.store, self.functions, instance, at).give_up(error)
-
-    def _control(self, instance: Instance, inbox: list[Message], at: str) -> None:
-        """Suspend or resume an instance; what else has come for it waits, and keeps its order."""
-        for message in inbox:
-            (event,) = split(message.body)[:1]
-            match event["EventType"]:
-                case EventType.EXECUTION_SUSPENDED:
-                    instance.status = "Suspended"
-                case EventType.EXECUTION_RESUMED:
-                    instance.status = "Running"
-                case _:
-                    message.due = NEVER
-                    self.store.put_back([message])
-        if instance.status != "Suspended":
-            self.store.release(instance.id)
-        instance.updated = at
-        self.store.save_instance(instance)

@@ -97,7 +97,7 @@ class Host:
         else:
             async with self._slots:
                 outcome = await self._outcome(activity)
-        await self._insist(lambda engine, now: engine.complete(activity, outcome))
+        await self._insist(lambda engine, now: engine.complete_activity(activity, outcome))
 
     async def _insist(self, command: Command[Result]) -> Result:
         """Carry a command out, as soon as the store can be written."""

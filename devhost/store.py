@@ -6,7 +6,7 @@ One thread uses a store.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from importlib.resources import files
@@ -240,11 +240,15 @@ class Store:
             [(m.target, m.execution, m.timer, m.due, m.body) for m in messages],
         )
 
-    def due(self, now: str, limit: int) -> list[Message]:
-        """Messages to take at `now`, at most `limit`: first those for at once, in order of arrival, then by `due`."""
+    def due(self, now: str, limit: int, besides: Collection[str] = ()) -> list[Message]:
+        """Messages to take at `now`, at most `limit`: first those for at once, in order of arrival, then by `due`.
+
+        Those for targets in `besides` are left out.
+        """
         rows = self._db.execute(
-            "SELECT target, body, due, execution, timer, seq FROM messages WHERE due <= ? ORDER BY due, seq LIMIT ?",
-            (now, limit),
+            "SELECT target, body, due, execution, timer, seq FROM messages "  # noqa: S608  # marks are all that is put in
+            f"WHERE due <= ? {_not_in(besides)} ORDER BY due, seq LIMIT ?",
+            (now, *besides, limit),
         )
         return [Message(*row) for row in rows]
 
@@ -260,10 +264,13 @@ class Store:
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
         return row[0] if row else 0
 
-    def next_due(self) -> str | None:
-        """When the earliest message is due (empty: at once), or None where there is none."""
-        due: str | None = self._db.execute("SELECT MIN(due) FROM messages").fetchone()[0]
-        return due
+    def next_due(self, besides: Collection[str] = ()) -> str | None:
+        """When the earliest message is due (empty: at once), or None where there is none but for those in `besides`."""
+        row = self._db.execute(
+            f"SELECT due FROM messages WHERE 1 {_not_in(besides)} ORDER BY due LIMIT 1",  # noqa: S608  # as above
+            tuple(besides),
+        ).fetchone()
+        return row[0] if row else None
 
     def dequeue(self, messages: Iterable[Message]) -> int:
         """Remove messages that were taken; returns how many there were of them."""
@@ -318,6 +325,10 @@ class Store:
     def complete(self, activity: Activity) -> bool:
         """Remove an activity; False where it was removed before, so that a result counts once."""
         return self._db.execute("DELETE FROM activities WHERE seq = ?", (activity.seq,)).rowcount == 1
+
+
+def _not_in(targets: Collection[str]) -> str:
+    return f"AND target NOT IN ({','.join('?' * len(targets))})" if targets else ""
 
 
 def concerns_the_file(error: Exception) -> bool:

@@ -10,18 +10,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from devhost.dispatcher import Clock
-from devhost.engine import Engine
-from devhost.protocol import EventType, OrchestrationError, from_timestamp, split, timestamp
-from devhost.store import Instance, Message, Store
-from devhost.turns import ENDED, DurableFunctions, EntityTurn, OrchestrationTurn
+from devhost.engine import MOST_TAKEN, Engine
+from devhost.entities import EntityDecision, EntityItem
+from devhost.failures import WorkerExit
+from devhost.orchestrations import OrchestrationItem
+from devhost.protocol import EventType, from_timestamp, split, timestamp
+from devhost.store import Activity, Message, Store
 from devhost.unkind import Unkind
+from devhost.work import Decision, DurableFunctions, WorkItem
 
 BEFORE_ITS_START = 1.0
 """Seconds after which a message that overtook the start of its instance comes again."""
 TAKEN_AHEAD = 1.0
 """Seconds; what is due within them may be in the hands of a host when it dies."""
 MOST_IN_HAND = 1000
-EXIT = "python exited with code 137 (0x89)"
+KILLED = 137
+"""The exit code of a worker that was killed."""
 
 clock_skew: ContextVar[float] = ContextVar("clock_skew", default=0.0)
 """How many seconds the clock is ahead that the running function or entity should see."""
@@ -49,13 +53,23 @@ class SlowPost(Store):
 
 
 @dataclass(frozen=True)
-class InHand:
-    """A batch of an entity that was judged, and is committed when its messages are due again."""
+class JudgedItem(WorkItem):
+    """A batch of an entity that was judged; its replies have left."""
 
-    turn: EntityTurn
-    inbox: list[Message]
-    state: str | None
-    due: str
+    decision: EntityDecision
+
+    @property
+    def function(self) -> str:
+        return self.decision.item.function
+
+    def execute(self) -> Decision:
+        return self.decision
+
+    def failure(self, error: Exception) -> Decision:
+        return self.decision.item.failure(error)
+
+    def exit(self, error: WorkerExit) -> None:
+        raise AssertionError("it was executed before")
 
 
 class UnkindEngine(Engine):
@@ -72,7 +86,8 @@ class UnkindEngine(Engine):
         super().__init__(store, functions, hub)
         self._unkind = unkind
         self._on_worker_death = on_worker_death
-        self._in_hand: dict[str, InHand] = {}
+        self._in_hand: dict[str, JudgedItem] = {}
+        """What is committed late, by its target."""
 
     def raise_event(self, id: str, name: str, data: str) -> None:
         for _ in range(self._unkind.copies()):
@@ -84,8 +99,9 @@ class UnkindEngine(Engine):
 
     def crash(self, now: datetime, until: str) -> None:
         """Forget what is in hand: all of that, and some of what is due about now, stands still until then."""
-        held = [message for each in self._in_hand.values() for message in each.inbox]
+        held = [message for item in self._in_hand.values() for message in item.inbox]
         self._in_hand.clear()
+        self._locked.clear()
         self.store.postpone(held, until)
         taken = [message for message in self.at_hand(now) if self._unkind.happens("message_in_hand")]
         self.store.postpone(taken, until)
@@ -95,80 +111,79 @@ class UnkindEngine(Engine):
         due = self.store.due(timestamp(now + timedelta(seconds=TAKEN_AHEAD)), MOST_IN_HAND)
         return [message for message in due if message.timer is None or message.due <= timestamp(now)]
 
-    def _entity_turn(self, id: str, inbox: list[Message], at: str) -> None:
-        held = self._in_hand.get(id)
-        if held is not None and at < held.due:
-            self.store.put_back(replace(message, due=held.due) for message in inbox)
-            return
-        if held is not None:
-            inbox = self._commit_late(held, inbox)
-        if not inbox:
-            return
-        if self._unkind.happens("worker_dies_in_turn"):
-            self._again(inbox, at)
-            self._on_worker_death()
-            return
+    def take(self, now: datetime, limit: int = MOST_TAKEN) -> list[WorkItem]:
+        ready = [item for item in self._in_hand.values() if item.at <= timestamp(now)]
+        for item in ready:
+            del self._in_hand[item.target]
+        return [*super().take(now, limit), *ready]
+
+    def execute(self, item: WorkItem) -> Decision | None:
+        if not isinstance(item, EntityItem):
+            return super().execute(item)
         before = clock_skew.set(self._unkind.skew())
         try:
-            super()._entity_turn(id, inbox, at)
+            return super().execute(item)
         finally:
             clock_skew.reset(before)
 
-    def _commit(self, turn: EntityTurn, inbox: list[Message], state: str | None, at: str) -> None:
-        fate, seconds = self._unkind.batch()
-        match fate:
-            case "committed":
-                super()._commit(turn, inbox, state, at)
-            case "committed late":
-                due = _later(at, seconds)
-                self.store.put_back(replace(message, due=due) for message in inbox)
-                self._in_hand[turn.id] = InHand(turn, inbox, state, due)
-            case "judged again":
-                self._again(inbox, at)
+    def complete(self, item: WorkItem, decision: Decision | None, now: datetime) -> list[Activity]:
+        if isinstance(item, OrchestrationItem):
+            return self._complete_orchestration(item, decision, now)
+        if isinstance(decision, EntityDecision) and isinstance(item, EntityItem):
+            return self._complete_entity(item, decision, now)
+        return super().complete(item, decision, now)
 
-    def _commit_late(self, held: InHand, inbox: list[Message]) -> list[Message]:
-        """Commit what is in hand, unless it was purged meanwhile; returns what else has come."""
-        del self._in_hand[held.turn.id]
-        taken = {message.seq for message in held.inbox}
-        rest = [message for message in inbox if message.seq not in taken]
-        if self.store.dequeue(held.inbox) or len(rest) < len(inbox):
-            held.turn.commit(held.state)
-        return rest
+    def next_due(self) -> str | None:
+        """When there is something to take or to commit."""
+        dues = [item.at for item in self._in_hand.values()]
+        other = super().next_due()
+        return min(dues if other is None else [other, *dues], default=None)
 
-    def _again(self, inbox: list[Message], at: str) -> None:
-        due = _later(at, self._unkind.again_seconds())
-        self.store.put_back(replace(message, due=due) for message in inbox)
+    def _item(self, target: str, inbox: list[Message], at: str) -> WorkItem | None:
+        if not target.startswith("@"):
+            inbox = sorted(inbox, key=lambda message: not _starts(message))
+        item = super()._item(target, inbox, at)
+        if not isinstance(item, OrchestrationItem) or _starts(item.inbox[0]) or item.chunks:
+            return item
+        self.store.postpone(item.inbox, _later(at, BEFORE_ITS_START))
+        return None
 
-    def _orchestration_turn(self, id: str, inbox: list[Message], at: str) -> None:
-        instance = self.store.instance(id)
-        inbox = sorted(inbox, key=lambda message: not _starts(message))
-        if instance is None or instance.status in ENDED:
-            super()._orchestration_turn(id, inbox, at)
-        elif not _starts(inbox[0]) and not self.store.history(id):
-            due = _later(at, BEFORE_ITS_START)
-            self.store.put_back(replace(message, due=due) for message in inbox)
-        elif self._unkind.happens("worker_dies_in_turn"):
-            self._fail(instance, at)
+    def _complete_entity(self, item: EntityItem, decision: EntityDecision, now: datetime) -> list[Activity]:
+        if self._unkind.happens("worker_dies_in_turn"):
             self._on_worker_death()
-        elif self._unkind.happens("turn_again"):
-            self._send_only(id, inbox, at)
-            self._again(inbox, at)
-        else:
-            super()._orchestration_turn(id, inbox, at)
+            return self._again(item)
+        fate, seconds = self._unkind.batch()
+        if fate == "committed":
+            return super().complete(item, decision, now)
+        self.store.enqueue(decision.replies)
+        if fate == "judged again":
+            return self._again(item, seconds)
+        due = _later(item.at, seconds)
+        self.store.postpone(item.inbox, due)
+        judged = replace(decision, replies=[])
+        self._in_hand[item.target] = JudgedItem(item.target, item.inbox, due, item.functions, judged)
+        return []
 
-    def _fail(self, instance: Instance, at: str) -> None:
-        why = f"Orchestrator function '{instance.name}' failed: One or more errors occurred. ({EXIT})"
-        OrchestrationTurn(self.store, self.functions, instance, at).give_up(OrchestrationError(why))
-
-    def _send_only(self, id: str, inbox: list[Message], at: str) -> None:
-        """Make a turn of which nothing is kept but the messages to entities that it sends."""
-        scheduled = list(self.scheduled)
+    def _complete_orchestration(
+        self, item: OrchestrationItem, decision: Decision | None, now: datetime
+    ) -> list[Activity]:
+        if self._unkind.happens("worker_dies_in_turn"):
+            self._on_worker_death()
+            return super().complete(item, item.exit(WorkerExit(SystemExit(KILLED))), now)
+        if not self._unkind.happens("turn_again"):
+            return super().complete(item, decision, now)
         with self.store.undone():
             last = self.store.last_seq()
-            super()._orchestration_turn(id, inbox, at)
+            super().complete(item, decision, now)
             sent = self.store.messages_after(last)
-        self.scheduled[:] = scheduled
         self.store.put_back(message for message in sent if message.target.startswith("@"))
+        return self._again(item)
+
+    def _again(self, item: WorkItem, seconds: float | None = None) -> list[Activity]:
+        """Have the messages of an item taken again later."""
+        self.store.postpone(item.inbox, _later(item.at, self._unkind.again_seconds() if seconds is None else seconds))
+        self.abandon(item)
+        return []
 
 
 def _starts(message: Message) -> bool:

@@ -10,12 +10,13 @@ from typing import Any
 from devhost.app import App
 from devhost.config import HostJson
 from devhost.dispatcher import Clock, Command, Dispatcher, Result
+from devhost.failures import WorkerExit
 from devhost.host import Host
 from devhost.invocation import FunctionInfo
 from devhost.protocol import timestamp
 from devhost.store import Activity, Query, Store, StoreError
 from devhost.unkind import Unkind
-from devhost.unkind_engine import EXIT, MOST_IN_HAND, SlowPost, UnkindEngine, clock_skew
+from devhost.unkind_engine import KILLED, MOST_IN_HAND, SlowPost, UnkindEngine, clock_skew
 
 LOOK_SECONDS, LOOKS = 0.02, 100
 """How often somebody who is going to do harm looks whether this is the moment, and how many times."""
@@ -25,7 +26,7 @@ class WorkerDied(Exception):
     """The worker that ran the function is gone."""
 
     def __str__(self) -> str:
-        return EXIT
+        return str(WorkerExit(SystemExit(KILLED)))
 
 
 class HostDied(asyncio.CancelledError):

@@ -19,7 +19,8 @@ from devhost.host import Host
 from devhost.protocol import OrchestrationError, timestamp
 from devhost.server.histories import shown_history
 from devhost.store import Instance, Query, RuntimeStatus
-from devhost.turns import ENDED, check_instance_id, has_forbidden, in_use, unknown_function
+from devhost.turns import check_instance_id, has_forbidden, in_use
+from devhost.work import ENDED, unknown_function
 
 PREFIX = "/runtime/webhooks/durabletask/"
 PAGE = 100

@@ -3,14 +3,14 @@
 import json
 import sys
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import parse_qsl, urlsplit
 
 from devhost.app import App
-from devhost.engine import Engine, Outcome
+from devhost.engine import MOST_TAKEN, Engine, Outcome
 from devhost.loading import index
 from devhost.protocol import from_timestamp, timestamp
 from devhost.server.management import PREFIX, Call, Reply, handle
@@ -20,6 +20,14 @@ from tests.devhost.sample_app import make_app
 
 ORIGIN = "http://virtual"
 CLIENT = "azure.durable_functions.models.DurableOrchestrationClient"
+
+
+def turns(engine: Engine, now: datetime, limit: int = MOST_TAKEN) -> int:
+    """Take, execute and complete work items of at most `limit` messages; returns how many items there were."""
+    items = engine.take(now, limit)
+    for item in items:
+        engine.complete(item, engine.execute(item), now)
+    return len(items)
 
 
 class EngineHost:
@@ -61,7 +69,7 @@ class EngineHost:
     def run(self) -> None:
         """Run turns until nothing is due."""
         with self.store.transaction():
-            while self.engine.turns(self.clock.now):
+            while turns(self.engine, self.clock.now):
                 pass
 
     def manage(self, call: Call) -> Reply:
@@ -106,7 +114,7 @@ class SampleHost(EngineHost):
     def complete(self, result: str | None = None, error: str | None = None) -> None:
         """Complete the oldest activity."""
         with self.store.transaction():
-            self.engine.complete(self.store.activities()[0], Outcome(result, error))
+            self.engine.complete_activity(self.store.activities()[0], Outcome(result, error))
         self.run()
 
     def status(self, id: str) -> tuple[str, object]:

@@ -10,7 +10,7 @@ from devhost.loading import index
 from devhost.server.management import Call
 from devhost.store import Store
 from tests.devhost.sample_app import make_app
-from tests.devhost.sample_host import ORIGIN, SampleHost
+from tests.devhost.sample_host import ORIGIN, SampleHost, turns
 
 
 @pytest.fixture(params=["memory", "file"])
@@ -46,7 +46,7 @@ def test_an_activity_counts_once(host) -> None:
     activity = host.store.activities()[0]
     for _ in range(2):
         with host.store.transaction():
-            host.engine.complete(activity, Outcome("4"))
+            host.engine.complete_activity(activity, Outcome("4"))
         host.run()
     assert host.status(id) == ("Running", None)
 
@@ -138,11 +138,11 @@ def test_a_reply_to_an_earlier_execution_is_not_taken(host) -> None:
     """It asked, was ended and started again under its id before the entity answered."""
     with host.store.transaction():
         host.engine.start("asks_twice", None, host.clock.now, "again")
-        host.engine.turns(host.clock.now)
+        turns(host.engine, host.clock.now)
         host.engine.terminate("again", "over")
         call, _ = host.store.due("9", 10)
         host.store.dequeue([call])
-        host.engine.turns(host.clock.now)
+        turns(host.engine, host.clock.now)
         assert host.store.instance("again").status == "Terminated"
         host.engine.start("asks_twice", None, host.clock.now, "again")
         host.store.enqueue([call])
@@ -212,7 +212,7 @@ def test_a_turn_that_is_not_committed_has_no_effect(host) -> None:
 
     def interrupted() -> None:
         with host.store.transaction():
-            host.engine.turns(host.clock.now)
+            turns(host.engine, host.clock.now)
             assert host.store.activities()
             raise KeyboardInterrupt
 
@@ -230,7 +230,7 @@ def test_many_messages_are_taken_in_several_rounds(host) -> None:
     with host.store.transaction():
         for _ in range(5):
             host.engine.signal("@counter@b", "add", json.dumps("1"))
-        assert [host.engine.turns(host.clock.now, limit=2) for _ in range(4)] == [2, 2, 1, 0]
+        assert [turns(host.engine, host.clock.now, limit=2) for _ in range(4)] == [1, 1, 1, 0]
     assert host.store.entity("@counter@b") == "5"
 
 
@@ -244,12 +244,12 @@ def test_a_restart_goes_on_where_it_was(tmp_path) -> None:
     engine = Engine(store, index(make_app()).durable)
     later = host.clock.now + timedelta(hours=1)
     with store.transaction():
-        while engine.turns(later):
+        while turns(engine, later):
             pass
         square, third = store.activities()
-        engine.complete(square, Outcome("4"))
-        engine.complete(third, Outcome("9"))
-        while engine.turns(later):
+        engine.complete_activity(square, Outcome("4"))
+        engine.complete_activity(third, Outcome("9"))
+        while turns(engine, later):
             pass
     assert json.loads(store.instance(working).output) == 4
     assert json.loads(store.instance(waiting).output) == 9

@@ -88,7 +88,7 @@ def test_answers_in_any_order(app, seed) -> None:
             if activities and step < 0.7:
                 with host.store.transaction():
                     for activity in chance.sample(activities, chance.randint(1, len(activities))):
-                        host.engine.complete(activity, outcome(activity.input))
+                        host.engine.complete_activity(activity, outcome(activity.input))
                 host.run()
             elif step < 0.8:
                 host.manage(Call("POST", "instances/a/raiseEvent/go", ORIGIN, body='"null"'))

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from devhost.server.management import Call
-from tests.devhost.sample_host import ORIGIN
+from tests.devhost.sample_host import ORIGIN, turns
 
 
 def control(host, id: str, operation: str, **query: str) -> int:
@@ -111,7 +111,7 @@ def test_continue_as_new_keeps_unprocessed_events_in_order(host, limit) -> None:
         id = host.engine.start("eternal", None, host.clock.now)
         for number in (1, 2, 3):
             host.engine.raise_event(id, "go", json.dumps(str(number)))
-        while host.engine.turns(host.clock.now, limit):
+        while turns(host.engine, host.clock.now, limit):
             pass
     assert host.status(id) == ("Completed", ["1", "2", "3"])
 
@@ -160,7 +160,7 @@ def test_a_suspended_instance_takes_nothing_until_it_is_resumed(host) -> None:
     for number in (1, 2):
         host.raise_event(id, "go", number)
     assert host.status(id) == ("Suspended", None)
-    assert host.engine.turns(host.clock.now) == 0
+    assert turns(host.engine, host.clock.now) == 0
     assert control(host, id, "resume", reason="back") == 202
     assert host.status(id) == ("Running", None)
     host.raise_event(id, "go", 3)

@@ -19,8 +19,8 @@ from devhost.config import HostJson
 from devhost.loading import index
 from devhost.server.management import CONTINUATION, PREFIX
 from devhost.store import Query, Store
-from devhost.turns import event_message
 from devhost.unkind import Rates, Unkind
+from devhost.work import event_message
 from tests.devhost.server import serving
 from tests.support.call import Unanswered
 from tests.support.virtual import ORIGIN, START, VirtualHost

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from devhost.app import App
 from devhost.engine import Engine
-from devhost.turns import DurableFunctions
+from devhost.work import DurableFunctions
 from registry.clock import to_text
 from registry.durable.delivery import ATTEMPTS_A_HISTORY
 from tests.replay.recording import FOLDER, Execution, Recorder, save

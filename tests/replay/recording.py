@@ -11,9 +11,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from devhost.orchestrations import STATE_IN_ERROR
 from devhost.protocol import SCHEDULING, Action, Event, EventType
 from devhost.replay import decide
-from devhost.turns import STATE_IN_ERROR, RawFunction
+from devhost.work import RawFunction
 
 FOLDER = Path(__file__).parent / "histories"
 ADDED = SCHEDULING | {EventType.ORCHESTRATOR_COMPLETED}

@@ -21,7 +21,7 @@ def test_two_hundred_open_at_once_and_give_at_once() -> None:
 
 def test_a_burst_on_a_task_hub_that_takes_its_time() -> None:
     """Messages are under way, and commits are late, as on storage."""
-    with host_with(rates=Rates.only(message_delayed=1, commit_late=1, answer_delayed=1)) as host:
+    with host_with(seed=3, rates=Rates.only(message_delayed=1, commit_late=1, answer_delayed=1)) as host:
 
         async def guest():
             opened = await host.call("POST", "/api/open")

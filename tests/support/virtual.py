@@ -25,7 +25,7 @@ import json
 import random
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -55,6 +55,8 @@ from devhost.store import Store
 from devhost.unkind import Unkind
 from devhost.unkind_engine import clock_skew
 from devhost.unkind_host import HostDied
+from devhost.work import WorkItem
+from devhost.workers import Done, Execute
 from tests.support.call import Answer, Unanswered
 
 Result = TypeVar("Result")
@@ -82,6 +84,20 @@ class VirtualTask(asyncio.Task):  # type: ignore[type-arg]
 
     def __hash__(self) -> int:
         return self._number
+
+
+class InlineWorkers:
+    """Executes work items where it is asked to, so that no thread races the virtual time."""
+
+    def __init__(self, execute: Execute, on_late: object) -> None:
+        self._execute = execute
+
+    def execute(self, items: Sequence[WorkItem]) -> tuple[list[Done], list[WorkItem]]:
+        """Execute items; all are done in time."""
+        return [Done(item, self._execute(item)) for item in items], []
+
+    def stop(self) -> None:
+        """There is nothing to end."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -363,6 +379,7 @@ class VirtualHost:
         def send(_: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:
             return self._send(request)
 
+        self._patches.enter_context(patch("devhost.dispatcher.Workers", InlineWorkers))
         self._patches.enter_context(patch("aiohttp.ClientSession._request", request))
         self._patches.enter_context(patch("requests.sessions.Session.send", send))
 

@@ -1,0 +1,128 @@
+"""Workers: threads that execute work items, so that a slow function does not stop the event loop.
+
+A hand-over to a thread and back takes some microseconds where the loop waits for it. So it waits, but not for long:
+what is slow goes on without it, and its result comes later. A function that was slow is not waited for again until it
+has been quick.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from typing import NamedTuple
+
+from devhost.work import Decision, WorkItem
+
+PATIENCE = 0.01
+"""Seconds for which the loop waits for functions that are executed."""
+SLOW_AT_ONCE = 10 * (os.cpu_count() or 1)
+"""As many as the Durable extension runs at once by default (maxConcurrentEntityFunctions)."""
+
+
+class Done(NamedTuple):
+    """A work item that was executed."""
+
+    item: WorkItem
+    decision: Decision | None
+
+
+Execute = Callable[[WorkItem], Decision | None]
+
+
+class Workers:
+    """Executes work items for an event loop."""
+
+    def __init__(self, execute: Execute, on_late: Callable[[Done], None]) -> None:
+        """`on_late` gets on the loop what was not done in time."""
+        self._execute = execute
+        self._on_late = on_late
+        self._loop = asyncio.get_running_loop()
+        self._slow: set[str] = set()
+        self._pool = ThreadPoolExecutor(SLOW_AT_ONCE, "devhost-slow")
+        self._worker: Worker | None = None
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Take nothing more. What is still running ends in its time, and nobody hears of it."""
+        self._stopped = True
+        if self._worker is not None:
+            self._worker.stop()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def execute(self, items: Sequence[WorkItem]) -> tuple[list[Done], list[WorkItem]]:
+        """Execute items; returns those that were done in time, and those that nobody has begun."""
+        quick = [item for item in items if item.function not in self._slow]
+        for item in items:
+            if item.function in self._slow:
+                self._pool.submit(self._execute_slow, item)
+        if not quick:
+            return [], []
+        worker = self._worker = self._worker or Worker(self._execute, self._late)
+        done = worker.execute(quick)
+        if len(done) < len(quick):
+            self._slow.add(quick[len(done)].function)
+            self._worker = None
+        return done, quick[len(done) + 1 :]
+
+    def _execute_slow(self, item: WorkItem) -> None:
+        began = time.monotonic()
+        done = Done(item, self._execute(item))
+        if time.monotonic() - began < PATIENCE:
+            self._slow.discard(item.function)
+        self._late(done)
+
+    def _late(self, done: Done) -> None:
+        if not self._stopped:
+            self._loop.call_soon_threadsafe(self._on_late, done)
+
+
+class Worker:
+    """A thread that executes items while somebody waits; it ends when nobody does any more."""
+
+    def __init__(self, execute: Execute, on_late: Callable[[Done], None]) -> None:
+        self._execute = execute
+        self._on_late = on_late
+        self._batches: SimpleQueue[Sequence[WorkItem] | None] = SimpleQueue()
+        self._finished: SimpleQueue[None] = SimpleQueue()
+        self._done: list[Done] = []
+        self._is_left = False
+        self._lock = Lock()
+        Thread(target=self._run, name="devhost-worker", daemon=True).start()
+
+    def execute(self, items: Sequence[WorkItem]) -> list[Done]:
+        """Execute items in order; returns those that were done in time.
+
+        Where not all were, the worker is left to itself: it tells `on_late` of the one that it is at, and ends.
+        """
+        self._done = []
+        self._batches.put(items)
+        try:
+            self._finished.get(timeout=PATIENCE)
+        except Empty:
+            with self._lock:
+                self._is_left = len(self._done) < len(items)
+            if not self._is_left:
+                self._finished.get()
+        return self._done
+
+    def stop(self) -> None:
+        """End, once nothing is being executed."""
+        self._batches.put(None)
+
+    def _run(self) -> None:
+        while (items := self._batches.get()) is not None and self._executes(items):
+            self._finished.put(None)
+
+    def _executes(self, items: Sequence[WorkItem]) -> bool:
+        """Execute items until nobody waits for them any more; whether somebody still does."""
+        for item in items:
+            done = Done(item, self._execute(item))
+            with self._lock:
+                if self._is_left:
+                    self._on_late(done)
+                    return False
+                self._done.append(done)
+        return True

@@ -1,0 +1,120 @@
+"""Threads that execute work items: a slow one does not hold up the others."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from devhost.work import DurableFunctions, WorkItem
+from devhost.workers import Done, Workers
+
+
+class Step(WorkItem):
+    """A work item whose execution is the work that a test gives it."""
+
+    def __init__(self, function: str, work: Callable[[], object] = lambda: None) -> None:
+        super().__init__(function, [], "", DurableFunctions())
+        object.__setattr__(self, "work", work)
+
+    @property
+    def function(self) -> str:
+        return self.target
+
+    def execute(self):
+        return self.work()
+
+    def failure(self, error):
+        raise error
+
+    exit = failure
+
+
+class Working:
+    """Workers, and what they told late, for the length of an async block."""
+
+    async def __aenter__(self) -> "Working":
+        self.late: asyncio.Queue[Done] = asyncio.Queue()
+        self.it = Workers(lambda item: item.execute(), self.late.put_nowait)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.it.stop()
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch) -> None:
+    """The loop waits as long as need be, where a test does not say that it shall not."""
+    monkeypatch.setattr("devhost.workers.PATIENCE", 60)
+
+
+def test_what_is_quick_is_done_when_it_returns() -> None:
+    """In the order of the items, batch after batch on one thread."""
+    threads = set()
+
+    async def scenario() -> None:
+        async with Working() as working:
+            for _ in range(3):
+                items = [Step(name, lambda: threads.add(threading.get_ident())) for name in "abc"]
+                done, left = working.it.execute(items)
+                assert [each.item for each in done] == items
+                assert left == []
+
+    asyncio.run(scenario())
+    assert len(threads) == 1
+    assert threads != {threading.get_ident()}
+
+
+def test_what_is_slow_comes_later_and_holds_up_nobody(monkeypatch) -> None:
+    """What was done before it is there, what nobody has begun is given back, and others are executed meanwhile."""
+    go = threading.Event()
+
+    async def scenario() -> None:
+        async with Working() as working:
+            slow = Step("slow", go.wait)
+            items = [Step("first"), slow, Step("last")]
+            monkeypatch.setattr("devhost.workers.PATIENCE", 0.5)
+            done, left = working.it.execute(items)
+            monkeypatch.setattr("devhost.workers.PATIENCE", 60)
+            assert ([each.item for each in done], left) == (items[:1], items[2:])
+            done, left = working.it.execute(items[2:])
+            assert ([each.item for each in done], left) == (items[2:], [])
+            assert working.late.empty()
+            go.set()
+            assert await working.late.get() == Done(slow, True)
+
+    asyncio.run(scenario())
+
+
+def test_a_function_that_was_slow_is_not_waited_for_until_it_has_been_quick(monkeypatch) -> None:
+    """The loop is held up by it once."""
+    go = threading.Event()
+
+    async def scenario() -> None:
+        async with Working() as working:
+            monkeypatch.setattr("devhost.workers.PATIENCE", 0)
+            working.it.execute([Step("slow", go.wait)])
+            go.set()
+            await working.late.get()
+            monkeypatch.setattr("devhost.workers.PATIENCE", 60)
+            again = Step("slow", lambda: "quick now")
+            assert working.it.execute([again]) == ([], [])
+            assert await working.late.get() == Done(again, "quick now")
+            assert working.it.execute([again]) == ([Done(again, "quick now")], [])
+
+    asyncio.run(scenario())
+
+
+def test_after_the_stop_nobody_hears_of_what_was_slow(monkeypatch) -> None:
+    """It will be executed again by the next host."""
+    go, over = threading.Event(), threading.Event()
+
+    async def scenario() -> None:
+        async with Working() as working:
+            monkeypatch.setattr("devhost.workers.PATIENCE", 0)
+            working.it.execute([Step("slow", lambda: (go.wait(), over.set()))])
+        go.set()
+        await asyncio.to_thread(over.wait)
+        assert working.late.empty()
+
+    asyncio.run(scenario())
