@@ -54,10 +54,12 @@ class Workers:
 
     def execute(self, items: Sequence[WorkItem]) -> tuple[list[Done], list[WorkItem]]:
         """Execute items; returns those that were done in time, and those that nobody has begun."""
-        quick = [item for item in items if item.function not in self._slow]
+        quick = []
         for item in items:
             if item.function in self._slow:
                 self._pool.submit(self._execute_slow, item)
+            else:
+                quick.append(item)
         if not quick:
             return [], []
         worker = self._worker = self._worker or Worker(self._execute, self._late)
@@ -70,13 +72,18 @@ class Workers:
     def _execute_slow(self, item: WorkItem) -> None:
         began = time.monotonic()
         done = Done(item, self._execute(item))
-        if time.monotonic() - began < PATIENCE:
-            self._slow.discard(item.function)
-        self._late(done)
+        self._late(done, was_quick=time.monotonic() - began < PATIENCE)
 
-    def _late(self, done: Done) -> None:
+    def _late(self, done: Done, was_quick: bool = False) -> None:
+        """Tell the loop, whose thread alone says what is slow."""
         if not self._stopped:
-            self._loop.call_soon_threadsafe(self._on_late, done)
+            self._loop.call_soon_threadsafe(self._tell, done, was_quick)
+
+    def _tell(self, done: Done, was_quick: bool) -> None:
+        if was_quick:
+            self._slow.discard(done.item.function)
+        if not self._stopped:
+            self._on_late(done)
 
 
 class Worker:
