@@ -161,7 +161,10 @@ class Engine:
 
     def abandon(self, item: WorkItem, until: str = "") -> None:
         """Unlock the target, at once or at a time to come: the messages of the item can be taken again."""
-        self._locked[item.target] = until
+        if until:
+            self._locked[item.target] = until
+        else:
+            self._locked.pop(item.target, None)
 
     def next_due(self) -> str | None:
         """When there is something to take (empty: at once), or None for nothing."""
