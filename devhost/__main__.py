@@ -18,6 +18,8 @@ from devhost.store import Store, StoreError
 from devhost.unkind import Rates, Unkind
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LOOK_SECONDS = 0.5
+"""How often it is looked for the data file."""
 
 
 def main() -> int:
@@ -82,6 +84,7 @@ async def _serve(app: App, store: Store, config: HostJson, options: argparse.Nam
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
+    watch = loop.create_task(_watch(store))
     unkind = None if options.unkind is None else Unkind(options.unkind, Rates(clock_off=0))
     async with running(app, store, options.port, address=options.host, config=config, unkind=unkind) as served:
         if unkind:
@@ -97,8 +100,20 @@ async def _serve(app: App, store: Store, config: HostJson, options: argparse.Nam
     if unkind:
         print(f"devhost: was unkind: {_counted(unkind)}")
     # A function that is stuck in its thread would keep the process; what it does is not committed, and happens again.
+    watch.cancel()
     sys.stdout.flush()
     os._exit(0)
+
+
+async def _watch(store: Store) -> None:
+    """End the process at once where the data file has gone: nothing that is written would be found again."""
+    while True:
+        try:
+            store.check_file()
+        except StoreError as error:
+            print(f"devhost: {error}", file=sys.stderr, flush=True)
+            os._exit(1)
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 def _counted(unkind: Unkind) -> str:

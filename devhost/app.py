@@ -1,7 +1,8 @@
 """The function app, as it was indexed."""
 
+from devhost.entities import log_failure
 from devhost.invocation import FunctionInfo
-from devhost.sdk import convert_in, convert_out
+from devhost.sdk import convert_in, convert_out, telling
 from devhost.work import DurableFunctions, RawFunction
 
 
@@ -35,6 +36,8 @@ def _durable_name(function: FunctionInfo, key: str) -> str:
 
 def _raw(function: FunctionInfo) -> RawFunction:
     kind, code = function.trigger["type"], function.code
+    if kind == "entityTrigger":
+        code = telling(code, log_failure)
 
     def run(payload: str) -> str:
         result: str = convert_out(kind, code(convert_in(kind, payload, "json"))).value

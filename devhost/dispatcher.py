@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from datetime import datetime
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from devhost.engine import Engine
 from devhost.protocol import from_timestamp, timestamp
@@ -85,36 +85,34 @@ class Dispatcher:
     def _batch(self) -> None:
         commands, self._commands = self._commands, []
         done, self._late = self._late, []
+        end = self._loop.time() + BATCH_SECONDS
         try:
-            items, results = self._commit(done, commands)
+            step = self._commit(done, commands)
         except Exception as error:
             seconds, results = PAUSE_AFTER_ERROR, [error] * len(commands)
         else:
-            seconds = self._work(items)
+            seconds, results = self._work(step, end), step.results
         for (_, future), result in zip(commands, results, strict=True):
             if not future.done():
                 _settle(future, result)
         self._batch_after(seconds)
 
-    def _work(self, items: list[WorkItem]) -> float:
+    def _work(self, step: "Step", end: float) -> float:
         """Execute and complete what was taken, and what follows from it; returns in how many seconds to go on."""
-        end = self._loop.time() + BATCH_SECONDS
-        try:
-            while items:
-                done, left = self._workers.execute(items)
-                for item in left:
-                    self._engine.abandon(item)
-                items, _ = self._commit(done, take=self._loop.time() < end)
-            return self._seconds_until(self._engine.next_due())
-        except Exception:
-            return PAUSE_AFTER_ERROR
+        while step.items:
+            done, left = self._workers.execute(step.items)
+            for item in left:
+                self._engine.abandon(item)
+            try:
+                step = self._commit(done, take=self._loop.time() < end)
+            except Exception:
+                return PAUSE_AFTER_ERROR
+        return self._seconds_until(step.due)
 
-    def _commit(
-        self, done: list[Done], commands: Sequence[Waiting] = (), take: bool = True
-    ) -> tuple[list[WorkItem], list[Any]]:
+    def _commit(self, done: list[Done], commands: Sequence[Waiting] = (), take: bool = True) -> "Step":
         """Carry out commands, complete what is done and take what is due, in one transaction.
 
-        Returns what was taken, and the results of the commands. Where the store cannot be written nothing is kept.
+        Where the store cannot be written nothing is kept.
         """
         engine, items = self._engine, []
         try:
@@ -123,6 +121,7 @@ class Dispatcher:
                 now = self._clock()
                 scheduled = [each for item, decision in done for each in engine.complete(item, decision, now)]
                 items = engine.take(now) if take else []
+                due = engine.next_due()
         except Exception as error:
             log.error("nothing of this batch is kept: %s", error, exc_info=not isinstance(error, StoreError))
             for item in chain(items, (item for item, _ in done)):
@@ -130,7 +129,7 @@ class Dispatcher:
             raise
         if scheduled:
             self._on_scheduled(scheduled)
-        return items, results
+        return Step(items, results, due)
 
     def _complete_late(self, done: Done) -> None:
         """Have what was not done in time completed by the next batch."""
@@ -153,7 +152,21 @@ class Dispatcher:
             return LONGEST_WAIT
         if due <= timestamp(now):  # or empty, which is at once
             return 0
-        return min((from_timestamp(due) - now).total_seconds(), LONGEST_WAIT)
+        try:
+            return min((from_timestamp(due) - now).total_seconds(), LONGEST_WAIT)
+        except ValueError:  # in a row that somebody else has written
+            return LONGEST_WAIT
+
+
+class Step(NamedTuple):
+    """What a commit has come to."""
+
+    items: list[WorkItem]
+    """What is to be executed next."""
+    results: list[Any]
+    """Of the commands: what they returned, or raised."""
+    due: str | None
+    """When there is more to take."""
 
 
 def _settle(future: "asyncio.Future[Any]", result: Any) -> None:

@@ -31,9 +31,6 @@ class EntityItem(WorkItem):
         results = after["results"]
         if len(results) != len(requests):
             raise ValueError(f"{len(results)} results for {len(requests)} operations")
-        for request, result in zip(requests, results, strict=True):
-            if result["isError"]:
-                log.error("entity %s failed at operation %s: %s", short(self.target), request["op"], result["result"])
         return self._decision(
             zip(requests, results, strict=True), after["entityState"] if after["entityExists"] else None
         )
@@ -72,6 +69,11 @@ class EntityItem(WorkItem):
     def _decision(self, answers: Iterable[tuple[Event, Event]], state: str | None) -> "EntityDecision":
         replies = [reply_message(request, result) for request, result in answers if "parent" in request]
         return EntityDecision(self, self.inbox, replies, state)
+
+
+def log_failure(name: str, key: str, operation: str, error: Exception) -> None:
+    """Log why an operation has failed; the others of its batch go on."""
+    log.error("entity %s failed at operation %s: %s", short(f"@{name}@{key}"), operation, shown(error))
 
 
 @dataclass(frozen=True)

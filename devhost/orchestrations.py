@@ -48,14 +48,17 @@ class OrchestrationItem(WorkItem):
         return self._turn(self._events(arrived))
 
     def failure(self, error: Exception) -> Decision:
-        if not isinstance(error, OrchestrationError):
-            log.error("%s %s cannot go on: %s", self.function, short(self.target), shown(error))
-        reason = str(error) if isinstance(error, OrchestrationError) else repr(error)
+        if isinstance(error, OrchestrationError):
+            reason, why = str(error), shown(error.__cause__) if error.__cause__ else str(error)
+        else:
+            reason, why = repr(error), shown(error)
+        log.error("%s %s failed: %s", self.function, short(self.target), why)
         return self._outcome(self._events([]), failure=reason)
 
     def exit(self, error: WorkerExit) -> Decision:
+        reason = failed(self.function, f"One or more errors occurred. ({error})")
         log.error("%s %s failed: %s", self.function, short(self.target), shown(error))
-        return self.failure(OrchestrationError(failed(self.function, f"One or more errors occurred. ({error})")))
+        return self._outcome(self._events([]), failure=reason)
 
     def _events(self, arrived: list[Event]) -> list[Event]:
         """The events that begin the turn."""
@@ -99,9 +102,9 @@ class OrchestrationItem(WorkItem):
         try:
             state: dict[str, Any] = json.loads(function(payload))
         except Exception as error:
-            log.error("%s %s failed: %s", instance.name, short(instance.id), shown(error.__cause__ or error))
             message, separator, attached = str(error).partition(STATE_IN_ERROR)
             if separator:
+                log.error("%s %s failed: %s", instance.name, short(instance.id), shown(error.__cause__ or error))
                 return dict(json.loads(attached))
             raise OrchestrationError(failed(instance.name, message or repr(error))) from error
         return state

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import cache, lru_cache
 from typing import Any
 
-from azure.durable_functions import DurableOrchestrationClient
+from azure.durable_functions import DurableEntityContext, DurableOrchestrationClient, Entity
 from azure.durable_functions.models.history import HistoryEvent
 from azure.durable_functions.models.utils import http_utils
 from azure.functions import meta
@@ -104,3 +104,18 @@ async def _answer(exchange: Exchange, method: str, url: str, data: str | None = 
     """The status and the body, as the SDK reads it: None where it is empty."""
     status, body = await exchange(method, url, data)
     return [status, json.loads(body) if body.strip() else None]
+
+
+def telling(entity: Callable[..., str], on_error: Callable[[str, str, str, Exception], None]) -> Callable[..., str]:
+    """An entity that tells of each operation that fails (name, key, operation, error): the SDK keeps the text only."""
+    operate = entity.entity_function  # type: ignore[attr-defined]  # the function of the app
+
+    def wrapped(context: DurableEntityContext) -> None:
+        try:
+            operate(context)
+        except Exception as error:
+            on_error(context.entity_name, context.entity_key, context.operation_name, error)
+            raise
+
+    told: Callable[..., str] = Entity.create(wrapped)
+    return told

@@ -9,15 +9,13 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
+from devhost.hub_file import File, connect, explain
+
 RuntimeStatus = Literal["Pending", "Running", "Completed", "Failed", "Terminated", "Suspended"]
 
-APPLICATION_ID = 0x486F5265
-"""Marks the file as a task hub of devhost (PRAGMA application_id)."""
-SCHEMA_VERSION = 2
 RECLAIMED_PAGES = 10_000
 """At most so many pages (of 4 KiB) are given back at once, which takes about a tenth of a second."""
 NEVER = "9999-12-31T23:59:59.999999Z"
@@ -104,13 +102,19 @@ class Store:
         Raises StoreError when the file is not a task hub, cannot be opened or is in use by another process.
         """
         try:
-            self._db = _connect(path)
+            self._db = connect(path)
         except sqlite3.Error as error:
-            raise StoreError(_explain(error, path)) from error
+            raise StoreError(explain(error, path)) from error
+        self._file = File(path) if path else None
 
     def close(self) -> None:
         """Close the file. What was committed stays."""
         self._db.close()
+
+    def check_file(self) -> None:
+        """Raise StoreError where the file has been deleted or replaced: what is written would be in none."""
+        if self._file is not None and not self._file.is_in_place():
+            raise StoreError(f"{self._file.path} was deleted or replaced")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -334,41 +338,3 @@ def _not_in(targets: Collection[str]) -> str:
 def concerns_the_file(error: Exception) -> bool:
     """Whether an error is about the file as a whole (disk full, damaged), and not about what was to be written."""
     return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
-
-
-def _connect(path: Path | None) -> sqlite3.Connection:
-    db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=0)
-    db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect in a file that is still empty
-    # One process at a time: the lock is the operating system's, so it ends with the process, however that ends.
-    db.execute("PRAGMA locking_mode = EXCLUSIVE")
-    # With a write-ahead log a commit outlives a SIGKILL; only a power cut may cost the last ones.
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = NORMAL")
-    db.execute("BEGIN EXCLUSIVE")
-    _prepare(db)
-    db.execute("COMMIT")
-    return db
-
-
-def _prepare(db: sqlite3.Connection) -> None:
-    """Make the tables in an empty file, and accept only what this version made."""
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if tables == 0:
-        for statement in files("devhost").joinpath("schema.sql").read_text().split(";\n"):
-            db.execute(statement)
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    elif application != APPLICATION_ID:
-        raise sqlite3.DatabaseError("it is a database of another program")
-    elif version != SCHEMA_VERSION:
-        raise sqlite3.DatabaseError(f"it was made by another version of devhost (schema {version})")
-    elif (check := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-        raise sqlite3.DatabaseError(f"it is damaged: {' '.join(check.split())}")
-
-
-def _explain(error: sqlite3.Error, path: Path | None) -> str:
-    if "locked" in str(error):
-        return f"{path} is in use by another devhost"
-    return f"{path} cannot be used as a task hub: {error}"

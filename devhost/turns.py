@@ -10,7 +10,7 @@ from typing import Any
 from devhost.protocol import Event, EventType, OrchestrationError, join, split
 from devhost.replay import Decisions
 from devhost.store import NEVER, Activity, Instance, Message, RuntimeStatus, Store
-from devhost.work import ENDED, Decision, event_message, short
+from devhost.work import ENDED, Decision, event_message
 
 log = logging.getLogger("devhost")
 
@@ -218,7 +218,6 @@ class OrchestrationTurn(Decision):
         self._store.put_back([message])
 
     def _fail(self, reason: str) -> None:
-        log.error("%s %s: %s", self._instance.name, short(self._instance.id), reason)
         self._end("Failed", json.dumps(reason))
 
     def _end(self, status: RuntimeStatus, output: str) -> None:

@@ -187,8 +187,11 @@ class UnkindEngine(Engine):
 
 
 def _starts(message: Message) -> bool:
-    """Whether a message for an instance has its ExecutionStarted."""
-    return any(event["EventType"] == EventType.EXECUTION_STARTED for event in split(message.body))
+    """Whether a message for an instance has its ExecutionStarted. What cannot be decoded is not kept from anybody."""
+    try:
+        return any(event["EventType"] == EventType.EXECUTION_STARTED for event in split(message.body))
+    except (ValueError, TypeError):
+        return True
 
 
 def _later(at: str, seconds: float) -> str:

@@ -60,7 +60,7 @@ class EngineHost:
     def advance(self, **span: float) -> None:
         """Let time pass, and whatever is due happen at its time."""
         end = self.clock.now + timedelta(**span)
-        while (due := self.store.next_due()) is not None and due <= timestamp(end):
+        while (due := self.engine.next_due()) is not None and due <= timestamp(end):
             self.clock.now = max(self.clock.now, from_timestamp(due) if due else self.clock.now)
             self.run()
         self.clock.now = end

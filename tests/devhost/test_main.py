@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -92,6 +93,23 @@ def test_what_is_being_served_is_answered_before_the_end(folder) -> None:
         assert slow.result().text == "done"
     running.process.communicate(timeout=20)
     assert running.process.returncode == 0
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_data_file_that_goes_away_ends_it(folder, replaced) -> None:
+    """With one line, whatever a function is stuck in: nothing that is written would be found again."""
+    running = Running(folder)
+    with ThreadPoolExecutor() as pool:
+        stuck = pool.submit(requests.get, f"{running.url}/api/stuck")
+        time.sleep(0.3)
+        data = folder / ".devhost" / "taskhub.db"
+        data.rename(folder / "kept.db")
+        if replaced:
+            shutil.copy(folder / "kept.db", data)
+        printed = running.process.communicate(timeout=20)[0].splitlines()
+        assert stuck.exception() is not None
+    assert running.process.returncode == 1
+    assert printed[-1] == f"devhost: {data} was deleted or replaced"
 
 
 def test_a_second_signal_ends_it_at_once(folder) -> None:

@@ -287,3 +287,35 @@ def test_a_write_that_fails_is_a_store_error(tmp_path) -> None:
     fill()
     assert store.instance("a")
     store.close()
+
+
+def test_a_new_file_is_a_task_hub_without_its_log(tmp_path) -> None:
+    """A copy of the file alone can be opened, also while the first is open."""
+    store = Store(tmp_path / "hub.db")
+    (tmp_path / "copy.db").write_bytes((tmp_path / "hub.db").read_bytes())
+    copy = Store(tmp_path / "copy.db")
+    assert copy.next_due() is None
+    copy.close()
+    store.close()
+
+
+def test_a_file_that_went_away_is_noticed(tmp_path) -> None:
+    """Whether there is another one in its place or none; a hub in memory does not go away."""
+    path = tmp_path / "hub.db"
+    store = Store(path)
+    store.check_file()
+    path.rename(tmp_path / "kept.db")
+    with pytest.raises(StoreError, match=r"hub.db was deleted or replaced"):
+        store.check_file()
+    path.write_bytes((tmp_path / "kept.db").read_bytes())
+    with pytest.raises(StoreError, match=r"hub.db was deleted or replaced"):
+        store.check_file()
+    store.close()
+    Store(None).check_file()
+
+
+def test_what_is_due_for_some_targets_can_be_left_out(store) -> None:
+    """Those whose work items are being executed."""
+    store.enqueue([Message("a", "1"), Message("b", "2", T1), Message("a", "3", T2)])
+    assert [message.body for message in store.due(T3, 10, ["a"])] == ["2"]
+    assert [store.next_due(besides) for besides in ([], ["a"], ["a", "b"])] == ["", T1, None]
