@@ -1,7 +1,7 @@
 """The terms that an orchestration is written down in: events, actions, moments (azure-functions-durable, schema V3)."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
 
@@ -68,7 +68,7 @@ def timestamp(moment: datetime) -> str:
 
 def from_timestamp(text: str) -> datetime:
     """Read what `timestamp` wrote."""
-    return datetime.fromisoformat(text)
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def join(events: tuple[Event, ...] | list[Event]) -> str:

@@ -66,6 +66,8 @@ class Management:
 
     async def answer(self, call: Call) -> Reply:
         """Do what a request asks, and answer it. Raises StoreError."""
+        if call.method == "GET":
+            return self._host.look(lambda engine, now: handle(engine, call, now))
         reply = await self._host.submit(lambda engine, now: handle(engine, call, now))
         wait = patience(call)
         if reply.awaited is None or wait is None:
@@ -76,7 +78,7 @@ class Management:
         """The reply once an instance has ended, or None if that takes too long."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + seconds
-        while (reply := await self._host.submit(lambda engine, now: ended(engine, call, id))) is None:
+        while (reply := self._host.look(lambda engine, now: ended(engine, call, id))) is None:
             remaining = give_up - loop.time()
             if remaining <= 0:
                 break
