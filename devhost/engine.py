@@ -19,6 +19,8 @@ from devhost.work import ENDED, Decision, DurableFunctions, WorkItem, event_mess
 
 DEFAULT_HUB = "devhost"
 MOST_TAKEN = 1000
+MOST_LOCKED = 10_000
+"""Targets whose items are slow; until some of these are done nothing more is taken (a statement names them all)."""
 LONGEST_PAUSE = 60.0
 """Seconds until an item is tried again whose function ends its worker; the first pause is one second."""
 REWOUND = {
@@ -121,6 +123,8 @@ class Engine:
         """
         at = timestamp(now)
         self._locked = {target: until for target, until in self._locked.items() if until > at}
+        if self._is_full():
+            return []
         inboxes: dict[str, list[Message]] = {}
         for message in self.store.due(at, limit, self._locked):
             inboxes.setdefault(message.target, []).append(message)
@@ -168,9 +172,12 @@ class Engine:
 
     def next_due(self) -> str | None:
         """When there is something to take (empty: at once), or None for nothing."""
-        free = self.store.next_due(self._locked)
+        free = None if self._is_full() else self.store.next_due(self._locked)
         dues = [until for until in self._locked.values() if until < NEVER]
         return min(dues if free is None else [free, *dues], default=None)
+
+    def _is_full(self) -> bool:
+        return len(self._locked) >= MOST_LOCKED
 
     def _item(self, target: str, inbox: list[Message], at: str) -> WorkItem | None:
         """The work item of an inbox; None where nothing of it is for anybody, and it is dropped."""

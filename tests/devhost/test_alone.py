@@ -9,7 +9,6 @@ import azure.durable_functions as df
 import pytest
 
 from devhost.loading import index
-from devhost.store import Message
 from tests.devhost.sample_host import EngineHost
 
 ENDS = [
@@ -189,12 +188,15 @@ def test_a_state_that_cannot_be_decoded_fails_what_is_asked_of_it(sample, caplog
     assert len([message for message in caplog.messages if message.startswith("entity @bag@a failed")]) == 1
 
 
-def test_a_moment_that_cannot_be_decoded_is_waited_for(sample) -> None:
-    """It never comes; nothing else is disturbed."""
-    sample.store.enqueue([Message("nobody", "{}", due="~")])
+def test_an_answer_of_the_sdk_that_does_not_fit_fails_what_was_asked(sample) -> None:
+    """Each caller is told, and the state stays as it was."""
     sample.signal("a", "put", "1")
     sample.run()
-    assert sample.engine.next_due() == "~"
+    answer = json.dumps({"results": [], "entityExists": True, "entityState": "2", "signals": []})
+    sample.engine.functions.entities["bag"] = lambda payload: answer
+    sample.start("asks")
+    assert sample.status("asks")[0] == "Failed"
+    assert "0 results for 1 operations" in sample.status("asks")[1]
     assert sample.bag("a") == ["1"]
 
 

@@ -1,5 +1,6 @@
 import asyncio
 import sqlite3
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from datetime import timedelta
 from types import NoneType
@@ -9,10 +10,13 @@ import pytest
 from devhost.dispatcher import Dispatcher
 from devhost.engine import Engine
 from devhost.loading import index
-from devhost.store import Activity, Store, StoreError
+from devhost.store import Activity, Message, Store, StoreError
+from devhost.work import WorkItem
+from devhost.workers import Done, Execute
 from tests.clock import START, FakeClock
 from tests.devhost.sample_app import make_app
 from tests.devhost.sample_host import turns
+from tests.devhost.waiting import until
 from tests.support.virtual import InlineWorkers
 
 
@@ -220,6 +224,68 @@ def test_a_caller_that_gave_up_is_no_trouble() -> None:
             await asyncio.sleep(0)
             waiting.cancel()
             await dispatching.it.submit(signal)
+            assert dispatching.store.entity("@counter@a") == "2"
+
+    asyncio.run(scenario())
+
+
+class Lazy(InlineWorkers):
+    """Workers that execute one item at a time, and tell of it late."""
+
+    def __init__(self, execute: Execute, on_late: Callable[[Done], None]) -> None:
+        super().__init__(execute, on_late)
+        self._on_late = on_late
+
+    def execute(self, items: Sequence[WorkItem]) -> tuple[list[Done], list[WorkItem]]:
+        asyncio.get_running_loop().call_soon(self._on_late, Done(items[0], self._execute(items[0])))
+        return [], list(items[1:])
+
+
+def test_what_is_late_is_completed_and_what_is_left_is_taken_again(monkeypatch) -> None:
+    """Each once, and a target has one work item at a time."""
+    monkeypatch.setattr("devhost.dispatcher.Workers", Lazy)
+
+    async def scenario() -> None:
+        async with Dispatching() as dispatching:
+            for key in "aabbca":
+                await dispatching.it.submit(
+                    lambda engine, now, key=key: engine.signal(f"@counter@{key}", "add", '"1"'),
+                )
+            await until(lambda: [dispatching.store.entity(f"@counter@{key}") for key in "abc"] == ["3", "2", "1"])
+            assert dispatching.engine.next_due() is None
+
+    asyncio.run(scenario())
+
+
+def test_what_cannot_be_completed_is_executed_again(monkeypatch, caplog) -> None:
+    """Who sent it is answered all the same: that is in the store."""
+    monkeypatch.setattr("devhost.dispatcher.PAUSE_AFTER_ERROR", 0)
+
+    async def scenario() -> None:
+        async with Dispatching() as dispatching:
+            save, failures = dispatching.store.save_entity, ["disk I/O error", "database or disk is full"]
+
+            def failing(*entity) -> None:
+                if failures:
+                    raise sqlite3.OperationalError(failures.pop())
+                save(*entity)
+
+            monkeypatch.setattr(dispatching.store, "save_entity", failing)
+            await dispatching.it.submit(signal)
+            await until(lambda: dispatching.store.entity("@counter@a") == "1")
+
+    asyncio.run(scenario())
+    assert len(caplog.messages) == 2
+
+
+def test_a_moment_that_cannot_be_decoded_stops_nothing() -> None:
+    """A row that somebody else has written does not keep the others waiting."""
+
+    async def scenario() -> None:
+        async with Dispatching() as dispatching:
+            dispatching.store.enqueue([Message("nobody", "{}", due="~")])
+            for _ in range(2):
+                await dispatching.it.submit(signal)
             assert dispatching.store.entity("@counter@a") == "2"
 
     asyncio.run(scenario())

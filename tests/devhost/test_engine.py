@@ -9,6 +9,7 @@ from devhost.engine import Engine, Outcome
 from devhost.loading import index
 from devhost.server.management import Call
 from devhost.store import Store
+from devhost.work import WorkItem
 from tests.devhost.sample_app import make_app
 from tests.devhost.sample_host import ORIGIN, SampleHost, turns
 
@@ -292,6 +293,39 @@ def test_a_message_for_nobody_is_dropped(host) -> None:
     host.run()
     assert host.store.instance("nobody") is None
     assert host.store.next_due() is None
+
+
+def test_a_target_is_taken_once_until_its_item_is_completed_or_abandoned(host) -> None:
+    """What comes for it meanwhile waits; where it is abandoned, its messages can be taken again."""
+    engine, now = host.engine, host.clock.now
+
+    def signal_and_take() -> list[WorkItem]:
+        with host.store.transaction():
+            engine.signal("@counter@a", "add", json.dumps("1"))
+            return engine.take(now)
+
+    (first,) = signal_and_take()
+    assert (signal_and_take(), engine.next_due()) == ([], None)
+    engine.abandon(first)
+    assert engine.next_due() == ""
+    (again,) = signal_and_take()
+    with host.store.transaction():
+        engine.complete(again, engine.execute(again), now)
+    assert host.store.entity("@counter@a") == "3"
+
+
+def test_nothing_more_is_taken_while_very_many_are_executed(host, monkeypatch) -> None:
+    """Until one of them is done."""
+    monkeypatch.setattr("devhost.engine.MOST_LOCKED", 1)
+    engine, now = host.engine, host.clock.now
+    with host.store.transaction():
+        engine.signal("@counter@a", "add", json.dumps("1"))
+        (first,) = engine.take(now)
+        engine.signal("@counter@b", "add", json.dumps("1"))
+        assert (engine.take(now), engine.next_due()) == ([], None)
+        engine.complete(first, engine.execute(first), now)
+        assert engine.next_due() == ""
+        assert [item.target for item in engine.take(now)] == ["@counter@b"]
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -14,6 +14,7 @@ from devhost.engine import Engine
 from devhost.host import Host
 from devhost.loading import index
 from devhost.store import Store
+from tests.devhost.waiting import until
 
 
 class Slow:
@@ -66,12 +67,6 @@ class Slow:
 
     async def until_bag(self, key: str, *operations: str) -> None:
         await until(lambda: self.bag(key) == list(operations))
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110  # nobody tells of what is in the store
-            await asyncio.sleep(0.001)
 
 
 def start(engine: Engine, now: datetime) -> str:
