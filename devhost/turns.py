@@ -15,12 +15,12 @@ from devhost.work import ENDED, Decision, event_message
 log = logging.getLogger("devhost")
 
 LONGEST_INSTANCE_ID = 100
-FORBIDDEN_IN_ID = {*"/\\#?", *map(chr, range(32))}
+FORBIDDEN_IN_ID = set("/\\#?")
 
 
 def has_forbidden(text: str) -> bool:
     """Whether there is a character that neither an instance id nor an entity key may have."""
-    return not FORBIDDEN_IN_ID.isdisjoint(text)
+    return bool(FORBIDDEN_IN_ID.intersection(text)) or any(ord(character) < 32 for character in text)
 
 
 def check_instance_id(id: str) -> None:

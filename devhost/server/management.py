@@ -78,7 +78,7 @@ class Management:
         """The reply once an instance has ended, or None if that takes too long."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + seconds
-        while (reply := self._host.look(lambda engine, now: ended(engine, call, id))) is None:
+        while (reply := await self._host.submit(lambda engine, now: ended(engine, call, id))) is None:
             remaining = give_up - loop.time()
             if remaining <= 0:
                 break
