@@ -16,7 +16,7 @@ def main() -> None:
     options = _options()
     scenarios: dict[str, Callable[[], None]] = {
         "adds": lambda: measure_adds(options.seconds, options.rounds),
-        "logging": lambda: measure_logging(options.seconds, options.rounds),
+        "logging": lambda: measure_logging(options.rounds),
         "full": lambda: measure_full(options.seconds),
         "fan-out": lambda: measure_fan_out(ACTIVITIES, options.rounds),
         "messages": count_messages,

@@ -10,6 +10,8 @@ CLIENTS = (1, 16, 64)
 SERVERS = ("devhost", "aiohttp", "fastapi")
 COMPARED = 16
 """With how many clients servers are compared."""
+LOG_TURNS, ADDS_A_TURN = 5, 400
+"""How often a round goes to and fro between devhost with a log and without, and with how many adds."""
 SETTINGS = {"REGISTRY_OPEN_SECONDS": 3600}
 
 
@@ -34,18 +36,20 @@ def measure_adds(seconds: float, rounds: int) -> None:
     print(f"devhost makes {ratio:.2f} of the adds of FastAPI + SQLite at {COMPARED} clients (rounds: {span})")
 
 
-def measure_logging(seconds: float, rounds: int) -> None:
-    """What the log costs: devhost with its log in a file, and without one, in turn."""
-    figures: dict[str, list[Figures]] = {"devhost": [], "silent": []}
-    with started(*figures, **SETTINGS) as servers:
+def measure_logging(rounds: int) -> None:
+    """What the log costs: processor time of devhost with its log in a file, and without one, in turn."""
+    costs: dict[str, list[float]] = {"devhost": [], "silent": []}
+    with started(*costs, **SETTINGS) as servers:
         ids = {name: opened(server) for name, server in servers.items()}
-        for number in range(2 * rounds):
-            progress(f"adds with and without a log, round {number + 1} of {2 * rounds}")
-            for name in list(figures) if number % 2 else list(figures)[::-1]:
-                measured = adds(servers[name].url, COMPARED, ids[name], seconds=seconds / rounds)
-                figures[name].append(measured)
-    ratio, span = compare(figures["devhost"], figures["silent"])
-    print(f"\nwith its log devhost makes {ratio:.2f} of the adds that it makes without (rounds: {span})")
+        for number in range(LOG_TURNS * rounds):
+            progress(f"adds with and without a log, turn {number + 1} of {LOG_TURNS * rounds}")
+            for name in list(costs) if number % 2 else list(costs)[::-1]:
+                before = servers[name].cpu_seconds()
+                adds(servers[name].url, COMPARED, ids[name], count=ADDS_A_TURN)
+                costs[name].append((servers[name].cpu_seconds() - before) / ADDS_A_TURN)
+    logged, silent = (statistics.median(costs[name]) for name in costs)
+    print(f"\nthe log takes {1 - silent / logged:.1%} of the processor time of an add ", end="")
+    print(f"({logged * 1000:.2f} ms, {silent * 1000:.2f} without; medians of {LOG_TURNS * rounds} turns)")
 
 
 def measure_full(seconds: float) -> None:
