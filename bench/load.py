@@ -23,6 +23,11 @@ class Figures:
         ranked = sorted(latency * 1000 for latency in latencies)
         return cls(len(ranked) / elapsed, statistics.median(ranked), ranked[len(ranked) * 99 // 100])
 
+    @classmethod
+    def middle(cls, rounds: "list[Figures]") -> "Figures":
+        """The median of each figure over several rounds."""
+        return cls(*(statistics.median(getattr(each, name) for each in rounds) for name in cls.__annotations__))
+
 
 Request = Callable[[aiohttp.ClientSession, int], Awaitable[None]]
 

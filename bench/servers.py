@@ -2,28 +2,37 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parent.parent
-PORTS = {"devhost": 7171, "aiohttp": 7172, "fastapi": 7173}
+COMMANDS = {
+    "devhost": ["devhost", "--port", "{port}", "--data", "{folder}/data"],
+    "silent": ["bench.silent", "--port", "{port}", "--data", "{folder}/data"],
+    "fan_out": ["devhost", "--port", "{port}", "--data", "{folder}/data", "--app", "bench/fan_out_app"],
+    "aiohttp": ["bench.baselines", "aiohttp", "{port}"],
+    "fastapi": ["bench.baselines", "fastapi", "{port}", "{folder}/fastapi.db"],
+}
+"""Python modules and their arguments. `silent` is devhost without a log, `fan_out` runs another app than this one."""
 
 
 class Server:
-    """A server that runs from `start` to `stop`."""
+    """A server that runs from `start` to `stop`, on a free port."""
 
     def __init__(self, name: str, folder: Path, **settings: object) -> None:
-        self.url = f"http://127.0.0.1:{PORTS[name]}"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
         self.data = folder / "data"
-        self._command = {
-            "devhost": ["devhost", "--port", str(PORTS[name]), "--data", str(self.data)],
-            "aiohttp": ["bench.baselines", "aiohttp", str(PORTS[name])],
-            "fastapi": ["bench.baselines", "fastapi", str(PORTS[name]), str(folder / "fastapi.db")],
-        }[name]
+        self._command = [part.format(port=port, folder=folder) for part in COMMANDS[name]]
         self._log = folder / f"{name}.log"
         self._environment = os.environ | {name: str(value) for name, value in settings.items()}
 
@@ -44,7 +53,7 @@ class Server:
         try:
             urllib.request.urlopen(f"{self.url}/api/stats").close()
         except urllib.error.HTTPError:
-            return True  # the baselines have no stats
+            return True  # only the registry has stats
         except OSError:
             return False
         return True
@@ -54,8 +63,31 @@ class Server:
         self._process.send_signal(number)
         self._process.wait(30)
 
+    def cpu_seconds(self) -> float:
+        """The processor time that it has taken so far: less in the hands of chance than time on a busy machine."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
     def memory(self) -> float:
         """Its resident memory, in MB."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
         return int(line.split()[1]) / 1024
+
+
+@contextmanager
+def started(*names: str, **settings: object) -> Iterator[dict[str, Server]]:
+    """Servers that run for the length of the block, by name."""
+    with ExitStack() as stack:
+        servers = {}
+        for name in names:
+            folder = stack.enter_context(TemporaryDirectory())
+            servers[name] = Server(name, Path(folder), **settings)
+            servers[name].start()
+            stack.callback(servers[name].stop)
+        yield servers
+
+
+def progress(what: str) -> None:
+    """Tell whoever waits for the figures what is being measured; they themselves go to stdout."""
+    print(f"... {what}", file=sys.stderr, flush=True)

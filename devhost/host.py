@@ -81,6 +81,11 @@ class Host:
         """Run a command on the task hub; returns its result once that is committed. Raises StoreError."""
         return await self._dispatcher.submit(command)
 
+    def look(self, question: Command[Result]) -> Result:
+        """Answer a question from what is committed, without waiting for a batch. Raises StoreError."""
+        with self._store.reading():
+            return question(self._engine, self._clock())
+
     def _run_activities(self, activities: list[Activity]) -> None:
         for activity in activities:
             self._spawn(self._run_activity(activity))

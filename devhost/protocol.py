@@ -59,18 +59,16 @@ SCHEDULING = {
 FAILURES = {EventType.TASK_FAILED, EventType.SUB_ORCHESTRATION_FAILED}
 HTTP_ACTIVITY = "BuiltIn::HttpActivity"
 """The activity that call_http comes to."""
-MOMENT = "%Y-%m-%dT%H:%M:%S.%fZ"
-"""How moments are written in histories and in the store, by the SDK and by devhost."""
 
 
 def timestamp(moment: datetime) -> str:
-    """Write a moment as histories and the store have it."""
-    return moment.strftime(MOMENT)
+    """Write a moment in UTC as histories and the store have it: as the SDK does, to the microsecond."""
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def from_timestamp(text: str) -> datetime:
     """Read what `timestamp` wrote."""
-    return datetime.strptime(text, MOMENT).replace(tzinfo=UTC)
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def join(events: tuple[Event, ...] | list[Event]) -> str:

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,8 +14,10 @@ from devhost.app import App
 from devhost.config import DEFAULTS, HostJson
 from devhost.dispatcher import Clock
 from devhost.host import Host
+from devhost.sdk import handed_over
 from devhost.server.guard import Guard
 from devhost.server.http import Front
+from devhost.server.in_memory import InMemory
 from devhost.server.listener import Listener
 from devhost.server.management import Management, client_binding
 from devhost.server.routing import Route, route_table
@@ -64,12 +66,14 @@ async def running(
     unkind: Unkind | None = None,
     patience: float = SHUTDOWN_SECONDS,
     allowed_hosts: Collection[str] = (),
+    in_memory: bool = True,
 ) -> AsyncIterator[Running]:
     """Serve an app for the length of the block; port 0 is a free one.
 
-    Only who names this machine as the Host is served, or one of `allowed_hosts`. At the end of the block, requests that
-    are being served have `patience` seconds to be answered; then the store is closed. Raises AppError for routes that
-    the real host would not run with, and OSError where the port cannot be had.
+    Only who names this machine as the Host is served, or one of `allowed_hosts`. What the SDK's client asks of the
+    management API is handed over in memory, or sent over HTTP. At the end of the block, requests that are being served
+    have `patience` seconds to be answered; then the store is closed. Raises AppError for routes that the real host
+    would not run with, and OSError where the port cannot be had.
     """
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_threads()))
     table = route_table(app.http, config.route_prefix)
@@ -82,9 +86,11 @@ async def running(
     listening_on = await listener.start(address, port)
     try:
         front.origin = f"http://{_reachable(address)}:{listening_on}"
-        host.start(client_binding(front.origin, config.hub_name))
-        yield Running(front.origin, host, table.routes)
-        await front.drain(patience)
+        exchange = InMemory(management, front.origin)
+        with handed_over(exchange.base, exchange) if in_memory else nullcontext():
+            host.start(client_binding(front.origin, config.hub_name))
+            yield Running(front.origin, host, table.routes)
+            await front.drain(patience)
     finally:
         await listener.stop(patience)
         await host.stop()

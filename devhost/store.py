@@ -132,6 +132,14 @@ class Store:
             raise StoreError(f"the task hub cannot be written: {error}") from error
 
     @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Outside of a transaction: what is read in the block is committed."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(f"the task hub cannot be read: {error}") from error
+
+    @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Within a transaction: undo what is written in the block if it raises, and keep the rest."""
         self._db.execute("SAVEPOINT part")

@@ -17,7 +17,9 @@ from typing import NamedTuple
 from devhost.work import Decision, WorkItem
 
 PATIENCE = 0.01
-"""Seconds for which the loop waits for functions that are executed."""
+"""Seconds for which the loop waits while no function comes to its end."""
+LONGEST_WAIT = 0.05
+"""Seconds after which it goes on although functions do, one after the other."""
 SLOW_AT_ONCE = 10 * (os.cpu_count() or 1)
 """As many as the Durable extension runs at once by default (maxConcurrentEntityFunctions)."""
 
@@ -106,13 +108,16 @@ class Worker:
         """
         self._done = []
         self._batches.put(items)
-        try:
-            self._finished.get(timeout=PATIENCE)
-        except Empty:
-            with self._lock:
-                self._is_left = len(self._done) < len(items)
-            if not self._is_left:
-                self._finished.get()
+        end = time.monotonic() + LONGEST_WAIT
+        while not self._is_left:
+            before = len(self._done)
+            try:
+                self._finished.get(timeout=PATIENCE)
+                break
+            except Empty:
+                with self._lock:
+                    goes_on = len(self._done) > before and time.monotonic() < end
+                    self._is_left = not goes_on and len(self._done) < len(items)
         return self._done
 
     def stop(self) -> None:

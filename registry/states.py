@@ -1,7 +1,6 @@
 """The model as JSON: as it is stored, and read in the form of this version or an older one, and as people see it."""
 
 from collections import Counter
-from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +16,8 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)  # when something was due of which a
 def dump(value: Any) -> Any:
     """A part of the model as JSON. A mapping becomes pairs, so that nobody reads a meaning into its keys."""
     match value:
+        case str() | int() | float() | None:  # first, for nearly all there is is one of these
+            return value
         case datetime():
             return to_text(value)
         case Counter():
@@ -25,9 +26,7 @@ def dump(value: Any) -> Any:
             return [[key, dump(each)] for key, each in value.items()]
         case list() | tuple():
             return [dump(each) for each in value]
-    if is_dataclass(value):
-        return {each.name: dump(getattr(value, each.name)) for each in fields(value)}
-    return value
+    return {name: dump(each) for name, each in vars(value).items()}
 
 
 def stored(whole: Registry | Stats) -> State:

@@ -31,6 +31,8 @@ class Management:
 
     async def answer(self, call: Call) -> Reply:
         """Do what a request asks, and answer it. Raises StoreError."""
+        if call.method == "GET":
+            return self._host.look(lambda engine, now: handle(engine, call, now))
         reply = await self._host.submit(lambda engine, now: handle(engine, call, now))
         wait = patience(call)
         if reply.awaited is None or wait is None:

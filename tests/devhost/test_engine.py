@@ -346,3 +346,12 @@ def test_nothing_more_is_taken_while_very_many_are_executed(host, monkeypatch) -
 @pytest.fixture(autouse=True)
 def log_level(caplog) -> None:
     caplog.set_level(logging.INFO)
+
+
+def test_nothing_is_due_once_all_is_completed(host) -> None:
+    """Else the next batch would be made for nothing."""
+    with host.store.transaction():
+        host.engine.signal("@counter@a", "add", "1")
+        assert host.engine.next_due() == ""
+        assert turns(host.engine, host.clock.now) == 1
+    assert host.engine.next_due() is None

@@ -12,7 +12,7 @@ from devhost.config import DEFAULTS
 from devhost.engine import Outcome
 from devhost.host import Host
 from devhost.loading import index
-from devhost.server.management import Call, Management
+from devhost.server.management import Call, Management, Reply
 from devhost.store import Activity, Store, StoreError
 from tests.devhost.sample_app import make_app
 from tests.devhost.waiting import until
@@ -115,6 +115,24 @@ def test_an_outcome_waits_until_it_can_be_written(monkeypatch) -> None:
         await host._run_activity(activity)
         assert store.activities() == []
         await host.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_read_waits_for_no_batch(monkeypatch) -> None:
+    """It is answered from what is committed; and with an error where that cannot be read."""
+
+    async def scenario() -> None:
+        store = Store(None)
+        host = make_host(store, [])
+        monkeypatch.setattr(host._dispatcher, "submit", Mock(side_effect=AssertionError("a batch")))
+        with store.transaction():
+            store.save_entity("@counter@a", "3", "")
+        call = Call("GET", "entities/Counter/a", "http://test")
+        assert await Management(host).answer(call) == Reply(200, "3")
+        await host.stop()
+        with pytest.raises(StoreError, match="cannot be read"):
+            await Management(host).answer(call)
 
     asyncio.run(scenario())
 

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 
 import pytest
 
@@ -83,6 +84,43 @@ def test_what_is_slow_comes_later_and_holds_up_nobody(monkeypatch) -> None:
             assert working.late.empty()
             go.set()
             assert await working.late.get() == Done(slow, True)
+
+    asyncio.run(scenario())
+
+
+class Impatient(SimpleQueue):
+    """Whoever would wait for so long gives up, once an event has happened; from the second time on it waits."""
+
+    happened: threading.Event
+    has_waited = False
+
+    def get(self, block: bool = True, timeout: float | None = None):
+        if timeout is not None and not self.has_waited:
+            self.has_waited = True
+            self.happened.wait()
+            raise Empty
+        return super().get(block, timeout)
+
+
+@pytest.mark.parametrize("longest", [60, 0])
+def test_the_loop_waits_while_one_after_the_other_is_done(monkeypatch, longest: float) -> None:
+    """For patience is with a function, not with how many there are; but not for ever."""
+    monkeypatch.setattr("devhost.workers.SimpleQueue", Impatient)
+    monkeypatch.setattr("devhost.workers.LONGEST_WAIT", longest)
+    go = threading.Event()
+    monkeypatch.setattr(Impatient, "happened", threading.Event(), raising=False)
+
+    def second() -> None:
+        Impatient.happened.set()
+        assert longest or go.wait(60)
+
+    async def scenario() -> None:
+        async with Working() as working:
+            items = [Step("first"), Step("second", second), Step("third")]
+            done, left = working.it.execute(items)
+            assert [each.item for each in done] == (items if longest else items[:1])
+            assert left == ([] if longest else items[2:])
+            go.set()
 
     asyncio.run(scenario())
 

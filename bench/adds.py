@@ -1,0 +1,79 @@
+"""Adds: beside baselines, with and without a log, and to a registry that is full."""
+
+import statistics
+
+from bench.load import Figures, adds, opens
+from bench.servers import Server, progress, started
+
+REGISTRIES = 100
+CLIENTS = (1, 16, 64)
+SERVERS = ("devhost", "aiohttp", "fastapi")
+COMPARED = 16
+"""With how many clients servers are compared."""
+LOG_TURNS, ADDS_A_TURN = 5, 400
+"""How often a round goes to and fro between devhost with a log and without, and with how many adds."""
+SETTINGS = {"REGISTRY_OPEN_SECONDS": 3600}
+
+
+def measure_adds(seconds: float, rounds: int) -> None:
+    """Acknowledged adds a second and their latency, and how the baselines compare."""
+    figures: dict[tuple[str, int], list[Figures]] = {(name, each): [] for name in SERVERS for each in CLIENTS}
+    with started(*SERVERS, **SETTINGS) as servers:
+        ids = {clients: opened(servers["devhost"]) for clients in CLIENTS}
+        for number in range(rounds):
+            for name, clients in figures:
+                progress(f"adds to {name} from {clients} clients, round {number + 1} of {rounds}")
+                measured = adds(servers[name].url, clients, ids[clients], seconds=seconds / rounds)
+                figures[name, clients].append(measured)
+    print(f"\nadds over {REGISTRIES} registries, medians of {rounds} rounds of {seconds / rounds:g} s:")
+    print(f"{'server':<10}{'clients':>8}{'adds/s':>10}{'median ms':>11}{'99 % ms':>10}{'devhost has':>13}")
+    for (name, clients), measured in figures.items():
+        middle = Figures.middle(measured)
+        ratio, _ = compare(figures["devhost", clients], measured)
+        print(f"{name:<10}{clients:>8}{middle.per_second:>10.0f}", end="")
+        print(f"{middle.median:>11.2f}{middle.p99:>10.1f}{ratio:>12.2f}x")
+    ratio, span = compare(figures["devhost", COMPARED], figures["fastapi", COMPARED])
+    print(f"devhost makes {ratio:.2f} of the adds of FastAPI + SQLite at {COMPARED} clients (rounds: {span})")
+
+
+def measure_logging(rounds: int) -> None:
+    """What the log costs: processor time of devhost with its log in a file, and without one, in turn."""
+    costs: dict[str, list[float]] = {"devhost": [], "silent": []}
+    with started(*costs, **SETTINGS) as servers:
+        ids = {name: opened(server) for name, server in servers.items()}
+        for number in range(LOG_TURNS * rounds):
+            progress(f"adds with and without a log, turn {number + 1} of {LOG_TURNS * rounds}")
+            for name in list(costs) if number % 2 else list(costs)[::-1]:
+                before = servers[name].cpu_seconds()
+                adds(servers[name].url, COMPARED, ids[name], count=ADDS_A_TURN)
+                costs[name].append((servers[name].cpu_seconds() - before) / ADDS_A_TURN)
+    logged, silent = (statistics.median(costs[name]) for name in costs)
+    print(f"\nthe log takes {1 - silent / logged:.1%} of the processor time of an add ", end="")
+    print(f"({logged * 1000:.2f} ms, {silent * 1000:.2f} without; medians of {LOG_TURNS * rounds} turns)")
+
+
+def measure_full(seconds: float) -> None:
+    """What an add costs where it is the last that fits, beside one to an empty registry; one client."""
+    texts = {"empty": [], "full": ["\N{WRAPPED PRESENT}" * 80] * 64}  # nearly 64 KiB as stored
+    medians = {}
+    with started("devhost", **SETTINGS, REGISTRY_MAX_ITEMS=1000) as servers:
+        url = servers["devhost"].url
+        for name, gifts in texts.items():
+            progress(f"adds to {name} registries")
+            ids = opens(url, 4, 60)[0]
+            for gift in gifts:
+                adds(url, COMPARED, ids, count=len(ids), item=gift)
+            medians[name] = adds(url, 1, ids, seconds=seconds, item="x").median
+    full, empty = medians["full"], medians["empty"]
+    print(f"\nadd to a full registry: {full:.1f} ms, {full / empty:.2f}x of an empty one ({empty:.1f} ms)")
+
+
+def opened(server: Server) -> list[str]:
+    """The ids of registries that were opened, which to the baselines are as good as any others."""
+    return opens(server.url, 4, REGISTRIES)[0]
+
+
+def compare(ours: list[Figures], theirs: list[Figures]) -> tuple[float, str]:
+    """The median over the rounds of how many times as many adds ours made, and from where to where that goes."""
+    ratios = [one.per_second / other.per_second for one, other in zip(ours, theirs, strict=True)]
+    return statistics.median(ratios), f"{min(ratios):.2f} to {max(ratios):.2f}"
