@@ -1,17 +1,21 @@
 """Adds: beside baselines, with and without a log, and to a registry that is full."""
 
+import logging
 import statistics
+import timeit
+from tempfile import TemporaryFile
 
 from bench.load import Figures, adds, opens
 from bench.servers import Server, progress, started
+from devhost.__main__ import log_handler
 
 REGISTRIES = 100
 CLIENTS = (1, 16, 64)
 SERVERS = ("devhost", "aiohttp", "fastapi")
 COMPARED = 16
 """With how many clients servers are compared."""
-LOG_TURNS, ADDS_A_TURN = 5, 400
-"""How often a round goes to and fro between devhost with a log and without, and with how many adds."""
+ADDS_A_ROUND = 1000
+"""With how many adds the cost of the log is compared."""
 SETTINGS = {"REGISTRY_OPEN_SECONDS": 3600}
 
 
@@ -37,19 +41,20 @@ def measure_adds(seconds: float, rounds: int) -> None:
 
 
 def measure_logging(rounds: int) -> None:
-    """What the log costs: processor time of devhost with its log in a file, and without one, in turn."""
-    costs: dict[str, list[float]] = {"devhost": [], "silent": []}
-    with started(*costs, **SETTINGS) as servers:
-        ids = {name: opened(server) for name, server in servers.items()}
-        for number in range(LOG_TURNS * rounds):
-            progress(f"adds with and without a log, turn {number + 1} of {LOG_TURNS * rounds}")
-            for name in list(costs) if number % 2 else list(costs)[::-1]:
-                before = servers[name].cpu_seconds()
-                adds(servers[name].url, COMPARED, ids[name], count=ADDS_A_TURN)
-                costs[name].append((servers[name].cpu_seconds() - before) / ADDS_A_TURN)
-    logged, silent = (statistics.median(costs[name]) for name in costs)
-    print(f"\nthe log takes {1 - silent / logged:.1%} of the processor time of an add ", end="")
-    print(f"({logged * 1000:.2f} ms, {silent * 1000:.2f} without; medians of {LOG_TURNS * rounds} turns)")
+    """What the log takes of an add: a difference of so little drowns in the noise, so its parts are measured."""
+    progress("adds and the lines that they log")
+    with started("devhost", **SETTINGS) as servers:
+        server = servers["devhost"]
+        ids, count = opened(server), ADDS_A_ROUND * rounds
+        before, lines_before = server.cpu_seconds(), server.lines()
+        adds(server.url, COMPARED, ids, count=count)
+        an_add, lines = (server.cpu_seconds() - before) / count, (server.lines() - lines_before) / count
+    with TemporaryFile("w") as file:
+        log = logging.Logger("bench")
+        log.addHandler(log_handler(file))
+        a_line = min(timeit.repeat(lambda: log.info("%s %s %d", "POST", "/api/add/{id}", 200), number=5000)) / 5000
+    print(f"\nthe log takes {lines * a_line / an_add:.1%} of the processor time of an add: ", end="")
+    print(f"{lines:.1f} lines of {a_line * 1e6:.0f} us, of {an_add * 1000:.2f} ms")
 
 
 def measure_full(seconds: float) -> None:

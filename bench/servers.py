@@ -16,12 +16,11 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).parent.parent
 COMMANDS = {
     "devhost": ["devhost", "--port", "{port}", "--data", "{folder}/data"],
-    "silent": ["bench.silent", "--port", "{port}", "--data", "{folder}/data"],
     "fan_out": ["devhost", "--port", "{port}", "--data", "{folder}/data", "--app", "bench/fan_out_app"],
     "aiohttp": ["bench.baselines", "aiohttp", "{port}"],
     "fastapi": ["bench.baselines", "fastapi", "{port}", "{folder}/fastapi.db"],
 }
-"""Python modules and their arguments. `silent` is devhost without a log, `fan_out` runs another app than this one."""
+"""Python modules and their arguments. `fan_out` is devhost with another app than this one."""
 
 
 class Server:
@@ -67,6 +66,10 @@ class Server:
         """The processor time that it has taken so far: less in the hands of chance than time on a busy machine."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+    def lines(self) -> int:
+        """How many lines it has logged so far."""
+        return self._log.read_bytes().count(b"\n")
 
     def memory(self) -> float:
         """Its resident memory, in MB."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from devhost.app import App
 from devhost.config import HostJson, read_host_json
@@ -102,12 +102,17 @@ def open_as_many_files_as_allowed() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _log_to_stdout(is_verbose: bool) -> None:
+def log_handler(stream: TextIO) -> logging.Handler:
+    """Writes log lines as the command does, with their time in UTC."""
     formatter = logging.Formatter("[%(asctime)s.%(msecs)03dZ] %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter)
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    return handler
+
+
+def _log_to_stdout(is_verbose: bool) -> None:
+    logging.basicConfig(level=logging.INFO, handlers=[log_handler(sys.stdout)])
     logging.getLogger("devhost.requests").setLevel(logging.DEBUG if is_verbose else logging.INFO)
 
 
