@@ -14,7 +14,7 @@ help: ## Show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: $(VENV)/app ## Start the app on http://127.0.0.1:7071 (PORT=..., DATA=... for the folder of its data)
-	@exec $(BIN)/python -m devhost --port $(PORT) --data $(DATA) --page /api/home
+	@exec $(BIN)/python -m devhost --port $(PORT) --data $(DATA) --page /
 
 test: check ## Run every check and test
 	$(BIN)/python -m pytest --cov --cov-report=

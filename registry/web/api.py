@@ -29,7 +29,7 @@ Trigger = Callable[[HttpRequest, Registries], Awaitable[HttpResponse]]
 
 
 def endpoint(route: str, *methods: HttpMethod, auth_level: AuthLevel | None = None) -> Callable[[Trigger], Any]:
-    """Publish a trigger, with the parameters that the host binds, under a route whose first part is its name."""
+    """Publish a trigger, with the parameters that the host binds, at api/ and a route whose first part is its name."""
 
     def publish(trigger: Trigger) -> Any:
         async def answered(req: HttpRequest, client: df.DurableOrchestrationClient, context: Context) -> HttpResponse:
@@ -39,7 +39,7 @@ def endpoint(route: str, *methods: HttpMethod, auth_level: AuthLevel | None = No
                 return _failure(error)
 
         function = blueprint.durable_client_input(client_name="client")(answered)
-        function = blueprint.route(route, methods=methods, auth_level=auth_level)(function)
+        function = blueprint.route(f"api/{route}", methods=methods, auth_level=auth_level)(function)
         return blueprint.function_name(route.partition("/")[0])(function)
 
     return publish
@@ -131,14 +131,16 @@ async def health(req: HttpRequest, registries: Registries) -> HttpResponse:
 
 
 @blueprint.function_name("describe")
-@blueprint.route("openapi.json", methods=[GET], auth_level=AuthLevel.ANONYMOUS)
+@blueprint.route("api/openapi.json", methods=[GET], auth_level=AuthLevel.ANONYMOUS)
 async def describe(req: HttpRequest) -> HttpResponse:
     """The API's description of itself."""
     return answer(200, openapi.describe(settings.current()))
 
 
-@blueprint.function_name("home")
-@blueprint.route("home", methods=[GET], auth_level=AuthLevel.ANONYMOUS)
 async def home(req: HttpRequest) -> HttpResponse:
     """The page for people; where calls need a key, it is opened with ?code=, and passes that on."""
     return HttpResponse(page.document(settings.current().open_for), headers=page.HEADERS)
+
+
+for name, route in (("home", "api/home"), ("home_at_api", "api"), ("home_at_root", "/")):
+    blueprint.function_name(name)(blueprint.route(route, methods=[GET], auth_level=AuthLevel.ANONYMOUS)(home))

@@ -292,6 +292,15 @@ def counted(stats: dict) -> dict:
     return {name: count for name, count in stats.items() if name != "processing"}
 
 
+@pytest.mark.parametrize("path", ["", "/", "/api", "/api/", "/api/home", "/API/Home"])
+def test_the_page(base_url, path) -> None:
+    """At the root, where the start of the app leads, at /api, and where it has always been."""
+    answer = requests.get(base_url.removesuffix("/api") + path)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "<h1>Holiday Registry</h1>" in answer.text
+
+
 def test_health(base_url) -> None:
     """The host is well, and says which version it has."""
     assert ok(requests.get(f"{base_url}/health")) == {"status": "Healthy", "version": __version__}

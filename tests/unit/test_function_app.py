@@ -20,6 +20,8 @@ def test_the_functions_of_the_app() -> None:
         "heal",
         "health",
         "home",
+        "home_at_api",
+        "home_at_root",
         "open",
         "peek",
         "process",
@@ -39,16 +41,18 @@ def test_routes_and_methods() -> None:
         each.name: (each.trigger["route"], list(map(str, each.trigger["methods"]))) for each in registry_app().http
     }
     assert routes == {
-        "open": ("open", ["GET", "POST"]),
-        "add": ("add/{id}", ["GET", "POST"]),
-        "remove": ("remove/{id}", ["POST"]),
-        "finish": ("finish/{id}", ["GET", "POST"]),
-        "process": ("process/{id}", ["POST"]),
-        "peek": ("peek/{id}", ["GET"]),
-        "stats": ("stats", ["GET"]),
-        "health": ("health", ["GET"]),
-        "describe": ("openapi.json", ["GET"]),
-        "home": ("home", ["GET"]),
+        "open": ("api/open", ["GET", "POST"]),
+        "add": ("api/add/{id}", ["GET", "POST"]),
+        "remove": ("api/remove/{id}", ["POST"]),
+        "finish": ("api/finish/{id}", ["GET", "POST"]),
+        "process": ("api/process/{id}", ["POST"]),
+        "peek": ("api/peek/{id}", ["GET"]),
+        "stats": ("api/stats", ["GET"]),
+        "health": ("api/health", ["GET"]),
+        "describe": ("api/openapi.json", ["GET"]),
+        "home": ("api/home", ["GET"]),
+        "home_at_api": ("api", ["GET"]),
+        "home_at_root": ("/", ["GET"]),
     }
 
 
@@ -60,10 +64,12 @@ def test_the_auth_level_of_every_call_is_that_of_the_settings(level) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     bindings = [binding for line in done.stdout.splitlines() for binding in json.loads(line)["bindings"]]
     levels = {binding["route"]: binding["authLevel"] for binding in bindings if binding["type"] == "httpTrigger"}
-    free = {"health", "openapi.json", "home"}  # neither probes nor browsers have a key for these
+    free = {"api/health", "api/openapi.json", "api/home", "api", "/"}  # probes and browsers have no key
     assert {levels.pop(route) for route in free} == {"ANONYMOUS"}
     assert levels == dict.fromkeys(
-        ["open", "add/{id}", "remove/{id}", "finish/{id}", "process/{id}", "peek/{id}", "stats"], level.upper()
+        [f"api/{call}" for call in ("open", "stats")]
+        + [f"api/{call}/{{id}}" for call in ("add", "remove", "finish", "process", "peek")],
+        level.upper(),
     )
 
 
@@ -101,7 +107,10 @@ def test_host_json_suits_the_real_host() -> None:
         "id": "Microsoft.Azure.Functions.ExtensionBundle",
         "version": "[4.*, 5.0.0)",
     }
-    assert host["extensions"]["http"]["customHeaders"] == {"X-Content-Type-Options": "nosniff"}
+    assert host["extensions"]["http"] == {
+        "routePrefix": "",  # a route "/" under any other keeps the host from starting
+        "customHeaders": {"X-Content-Type-Options": "nosniff"},
+    }
     durable = host["extensions"]["durableTask"]
     assert durable["hubName"] == "HolidayRegistry"
     assert (durable["defaultVersion"], durable["versionMatchStrategy"]) == ("1.0", "CurrentOrOlder")

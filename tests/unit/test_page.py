@@ -15,8 +15,7 @@ PAGE = document(timedelta(minutes=5))
 
 def test_it_is_served_with_its_policy() -> None:
     """As HTML."""
-    home = api.home._function.get_user_function()
-    response = asyncio.run(home(HttpRequest("GET", "http://x/api/home", body=b"")))
+    response = asyncio.run(api.home(HttpRequest("GET", "http://x/api/home", body=b"")))
     assert response.get_body().decode() == PAGE
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
     assert response.headers["Content-Security-Policy"] == HEADERS["Content-Security-Policy"]

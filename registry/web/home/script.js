@@ -1,7 +1,7 @@
 "use strict";
 
 const $ = (id) => document.getElementById(id);
-const API = location.pathname.replace(/home\/*$/i, "");
+const API = location.pathname.replace(/\/*(api(\/home)?)?\/*$/i, "/api/"); // the page is at /, /api and /api/home
 const POLL = 1200, LONGEST = 30000, STATS = 10000; // ms between polls
 const LATE = 30; // seconds before the end
 
