@@ -17,7 +17,7 @@ class Kind(NamedTuple):
         return f"/api/openapi.json#/components/examples/{self.name}"
 
 
-_NAME_IT = 'Name a gift as ?item=..., as JSON {"item": "..."} or as a text/plain body.'
+_NAME_IT = 'Name a gift as ?item=..., as JSON {"item": "..."}, from a form or as a text/plain body.'
 _ANOTHER = "Open another registry for further gifts."
 _AGAIN = "Try again later; an add with its itemKey as Idempotency-Key, so that it counts once."
 KINDS = (

@@ -36,7 +36,7 @@ def test_the_functions_of_the_app() -> None:
 
 
 def test_routes_and_methods() -> None:
-    """What changes state takes GET and POST, what shows it takes GET."""
+    """What changes state takes GET and POST, what shows it takes GET and HEAD."""
     routes = {
         each.name: (each.trigger["route"], list(map(str, each.trigger["methods"]))) for each in registry_app().http
     }
@@ -46,13 +46,13 @@ def test_routes_and_methods() -> None:
         "remove": ("api/remove/{id}", ["POST"]),
         "finish": ("api/finish/{id}", ["GET", "POST"]),
         "process": ("api/process/{id}", ["POST"]),
-        "peek": ("api/peek/{id}", ["GET"]),
-        "stats": ("api/stats", ["GET"]),
-        "health": ("api/health", ["GET"]),
-        "describe": ("api/openapi.json", ["GET"]),
-        "home": ("api/home", ["GET"]),
-        "home_at_api": ("api", ["GET"]),
-        "home_at_root": ("/", ["GET"]),
+        "peek": ("api/peek/{id}", ["GET", "HEAD"]),
+        "stats": ("api/stats", ["GET", "HEAD"]),
+        "health": ("api/health", ["GET", "HEAD"]),
+        "describe": ("api/openapi.json", ["GET", "HEAD"]),
+        "home": ("api/home", ["GET", "HEAD"]),
+        "home_at_api": ("api", ["GET", "HEAD"]),
+        "home_at_root": ("/", ["GET", "HEAD"]),
     }
 
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from registry.errors import CLOSED, SENT_JUST_NOW, UNKNOWN, HubUnavailable, Refusal
-from registry.web.responses import answer, plain, problem, problem_body
+from registry.web.responses import answer, lines, plain, problem, problem_body
 
 
 def test_an_answer_is_json_that_nobody_keeps() -> None:
@@ -27,6 +27,14 @@ def test_an_answer_in_plain_text() -> None:
         "Cache-Control": "no-store",
         "Location": "/x",
     }
+
+
+def test_a_line_for_each_item() -> None:
+    """Whatever breaks there are within one: they become spaces."""
+    response = lines(["Bike", "two\r\nlines", "a\u2028b\x85c", " x\n"])
+    assert response.get_body().decode() == "Bike\ntwo lines\na b c\n x\n"
+    assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert lines([]).get_body() == b""
 
 
 def test_a_problem_has_the_members_of_rfc_9457() -> None:
