@@ -16,7 +16,7 @@ from registry.errors import HubUnavailable, OutcomeUnknown, Refusal
 from registry.model import Birth, Processing
 from registry.states import shown
 from registry.telemetry import trace_of
-from registry.web import openapi, page
+from registry.web import docs, openapi, page
 from registry.web.requests import registry_id, requested_item, requested_key, wants_plain_text
 from registry.web.responses import answer, lines, plain, problem
 from registry.web.transfer import compressed, unless_known
@@ -138,6 +138,13 @@ async def health(req: HttpRequest, registries: Registries) -> HttpResponse:
 async def describe(req: HttpRequest) -> HttpResponse:
     """The API's description of itself."""
     return _document(req, answer(200, openapi.describe(settings.current())))
+
+
+@blueprint.function_name("docs")
+@blueprint.route("api/docs", methods=READ, auth_level=AuthLevel.ANONYMOUS)
+async def documentation(req: HttpRequest) -> HttpResponse:
+    """The API for people, made from the same description."""
+    return _document(req, HttpResponse(docs.document(settings.current()), headers=docs.HEADERS))
 
 
 async def home(req: HttpRequest) -> HttpResponse:

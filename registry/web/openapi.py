@@ -3,6 +3,7 @@
 https://spec.openapis.org/oas/v3.1.1.html
 """
 
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from registry import __version__, errors
@@ -135,14 +136,17 @@ def _paths(settings: Settings) -> Node:
         "/stats": _kept(_show("Count registries and items", [], "Stats", _stats(), "stats", hub)),
         "/health": _show("Say whether the app can work", [], "Health", _health(), "health", hub),
         "/openapi.json": _kept(_show("Describe this API", [], "Description", {"openapi": "3.1.0"}, "describe")),
-        "/home": _kept({"get": _operation("The page for people", [], {"200": _page()}, "home")}),
+        "/docs": _kept({"get": _operation("The API for people", [], {"200": _html("The documentation.", {})}, "docs")}),
+        "/home": _kept(
+            {"get": _operation("The page for people", [], {"200": _html("The page.", page.HEADERS)}, "home")}
+        ),
     }
     items = {"schema": {"type": "string"}, "example": f"{GIFT}\nZork Trilogy\n"}
     paths["/peek/{id}"]["get"]["responses"]["200"]["content"]["text/plain"] = items
     paths["/add/{id}"]["get"]["parameters"] = [*registry, required, _ref("parameters/idempotencyKey")]
     for path, operations in paths.items():
         for operation in operations.values():
-            if path in ("/health", "/openapi.json", "/home"):
+            if path in ("/health", "/openapi.json", "/docs", "/home"):
                 operation["security"] = []
             elif settings.auth_level == "function":
                 operation["responses"]["401"] = {"description": "The function key is missing or wrong."}
@@ -177,11 +181,14 @@ def _kept(path: Node) -> Node:
     return path
 
 
-def _page() -> Node:
-    headers = {name: {"required": True, "schema": {"const": value}} for name, value in page.HEADERS.items()}
-    del headers["Content-Type"]
+def _html(description: str, promised: Mapping[str, str]) -> Node:
+    headers = {
+        name: {"required": True, "schema": {"const": value}}
+        for name, value in promised.items()
+        if name != "Content-Type"
+    }
     media = {"schema": {"type": "string"}, "example": "<!doctype html>…"}
-    return {"description": "The page.", "headers": headers, "content": {"text/html": media}}
+    return {"description": description, "headers": headers, "content": {"text/html": media}}
 
 
 def _json(description: str, schema: str, example: Any, headers: list[str] | None = None) -> Node:

@@ -9,7 +9,7 @@ _HOME = files("registry.web") / "home"
 _FRAME, _STYLE, _SCRIPT = ((_HOME / name).read_text("utf-8") for name in ("index.html", "style.css", "script.js"))
 
 
-def _hash(text: str) -> str:
+def hash_of(text: str) -> str:
     """A source expression of CSP: https://www.w3.org/TR/CSP3/#grammardef-hash-source."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
@@ -17,7 +17,7 @@ def _hash(text: str) -> str:
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
     "Cache-Control": "no-cache",
-    "Content-Security-Policy": f"default-src 'none'; script-src {_hash(_SCRIPT)}; style-src {_hash(_STYLE)}; "
+    "Content-Security-Policy": f"default-src 'none'; script-src {hash_of(_SCRIPT)}; style-src {hash_of(_STYLE)}; "
     "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'",
     "Referrer-Policy": "no-referrer",

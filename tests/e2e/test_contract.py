@@ -41,6 +41,7 @@ def problem(response: requests.Response, status: int, name: str = "") -> str:
     assert response.headers["Cache-Control"] == "no-store"
     assert response.content.endswith(b"}\n")
     body = response.json()
+    assert body["type"].startswith("/api/docs#")
     assert body["type"].endswith(name)
     assert set(body) >= {"type", "title", "status", "detail"}
     assert body["status"] == status
@@ -309,7 +310,7 @@ def test_peek_in_plain_text(base_url, id) -> None:
     assert peeked.headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
-@pytest.mark.parametrize("path", ["/peek/{id}", "/stats", "/openapi.json", "/home"])
+@pytest.mark.parametrize("path", ["/peek/{id}", "/stats", "/openapi.json", "/docs", "/home"])
 def test_what_is_read_has_a_tag(base_url, id, path) -> None:
     """By which a client asks again."""
     url = base_url + path.format(id=id)
@@ -319,7 +320,7 @@ def test_what_is_read_has_a_tag(base_url, id, path) -> None:
     assert again.status_code in ((200, 304) if path == "/stats" else (304,))  # others may be counted meanwhile
 
 
-@pytest.mark.parametrize("path", ["/peek/{id}", "/stats", "/health", "/openapi.json", "/home", "", "/.."])
+@pytest.mark.parametrize("path", ["/peek/{id}", "/stats", "/health", "/openapi.json", "/docs", "/home", "", "/.."])
 def test_head_of_what_is_read(base_url, id, path) -> None:
     """What GET has, without a body."""
     head = requests.head(base_url + path.format(id=id))
@@ -329,7 +330,7 @@ def test_head_of_what_is_read(base_url, id, path) -> None:
     assert requests.head(f"{base_url}/peek/{UNKNOWN}").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/peek/{id}", "/openapi.json", "/home"])
+@pytest.mark.parametrize("path", ["/peek/{id}", "/openapi.json", "/docs", "/home"])
 def test_text_is_compressed(base_url, id, path) -> None:
     """For clients that take gzip, from a kilobyte on; it is the same text."""
     url = base_url + path.format(id=id)
@@ -369,6 +370,15 @@ def test_the_page(base_url, path) -> None:
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     assert "<h1>Holiday Registry</h1>" in answer.text
+
+
+def test_problems_lead_to_the_documentation(base_url) -> None:
+    """To their anchors there."""
+    type = requests.get(f"{base_url}/peek/{UNKNOWN}").json()["type"]
+    address, _, anchor = type.partition("#")
+    docs = requests.get(base_url.removesuffix("/api") + address)
+    assert docs.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert f'<section id="{anchor}">' in docs.text
 
 
 def test_health(base_url) -> None:

@@ -112,7 +112,7 @@ def document(response: HttpResponse, status: int, problem: str = "") -> dict:
     body = json.loads(response.get_body())
     if status >= 400:
         assert response.headers["Content-Type"] == "application/problem+json"
-        assert body["type"] == f"/api/openapi.json#/components/examples/{problem}"
+        assert body["type"] == f"/api/docs#{problem}"
         assert body["status"] == status
         assert body["title"]
         assert body["detail"].endswith(".")

@@ -46,7 +46,7 @@ def test_a_problem_has_the_members_of_rfc_9457() -> None:
     body = response.get_body().decode()
     assert body.endswith("}\n")
     assert json.loads(body) == {
-        "type": "/api/openapi.json#/components/examples/registry-closed",
+        "type": "/api/docs#registry-closed",
         "title": "Registry closed",
         "status": 409,
         "detail": "The registry closed. Open another registry for further gifts.",

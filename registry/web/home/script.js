@@ -50,7 +50,7 @@ function words(status) {
 /* An answer that is not what was asked for: a problem that the API tells of, or none of the API's at all. */
 class Refusal extends Error {
   constructor(status, problem) {
-    const kind = String(problem.type || "").split("/").at(-1);
+    const kind = String(problem.type || "").split("#").at(-1);
     super(WORDS[kind] || (kind && problem.detail) || words(status));
     this.kind = kind;
     this.again = kind ? kind === "hub-unavailable" : status !== 401 && status !== 403;
