@@ -74,7 +74,7 @@ def _call(description: Node, path: str, operations: Node) -> str:
     return (
         f'<section id="{operation["operationId"]}">'
         f'<h3><code><span class="method">{methods}</span> {route}</code></h3>\n'
-        f"<p>{escape(operation.get('description', operation['summary'] + '.'))}</p>\n"
+        f"<p>{escape(operation['description'])}</p>\n"
         + _titled("Parameters", "dl", parameters)
         + _titled("Body", "div", [f"<p>{escape(body['description'])}</p>\n"] * bool(body["content"]) + _media(body))
         + _titled("Answers", "dl", answers)
