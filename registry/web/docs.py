@@ -127,10 +127,8 @@ def _items(names: Iterable[str]) -> str:
     return "".join(f'<li><a href="#{name}">{name}</a></li>' for name in names)
 
 
-def _resolved(description: Node, node: Node) -> Node:
-    """What a reference leads to, or the node itself."""
-    if "$ref" not in node:
-        return node
-    group, name = node["$ref"].split("/")[-2:]
+def _resolved(description: Node, reference: Node) -> Node:
+    """What a reference leads to."""
+    group, name = reference["$ref"].split("/")[-2:]
     found: Node = description["components"][group][name]
     return found
