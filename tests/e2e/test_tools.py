@@ -23,6 +23,17 @@ def descriptions(tmp_path) -> list[Path]:
     return paths
 
 
+@pytest.mark.parametrize(("ci", "outcome"), [(False, pytest.skip.Exception), (True, pytest.fail.Exception)])
+def test_where_node_is_missing(monkeypatch, ci, outcome) -> None:
+    """One line says that a tool did not run, and what to do; in CI that is a failure."""
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CI", raising=False)
+    if ci:
+        monkeypatch.setenv("CI", "1")
+    with pytest.raises(outcome, match=r"redocly did not run: install .*, then npm ci"):
+        run_tool("redocly")
+
+
 def test_redocly_finds_nothing(descriptions) -> None:
     """By its recommended rules, neither errors nor warnings."""
     told = run_tool("redocly", "lint", "--extends", "recommended", *descriptions)
