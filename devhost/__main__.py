@@ -25,6 +25,8 @@ from devhost.unkind import Rates, Unkind
 
 log = logging.getLogger("devhost")
 
+SWITCH_SECONDS = 0.001
+"""How long a function in a thread that computes may keep the interpreter from the event loop; Python's default is 5 ms."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOOK_SECONDS = 0.5
 """How often it is looked for the data file."""
@@ -35,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     _log_to_stdout(options.verbose)
     open_as_many_files_as_allowed()
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         use_local_settings(options.app)
         worker_environment(options.app, options.host, options.port)
