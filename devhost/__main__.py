@@ -26,7 +26,7 @@ from devhost.unkind import Rates, Unkind
 log = logging.getLogger("devhost")
 
 SWITCH_SECONDS = 0.001
-"""How long a function in a thread that computes may keep the interpreter from the event loop; Python's default is 5 ms."""
+"""How long a function in a thread may keep the interpreter from the event loop; by default it is five times that."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOOK_SECONDS = 0.5
 """How often it is looked for the data file."""
