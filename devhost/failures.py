@@ -46,6 +46,8 @@ def shown(error: BaseException) -> str:
     Of an activity's failure that is raised at its caller, only the reason.
     """
     each: traceback.TracebackException | None
+    if isinstance(error, WorkerExit) and error.__cause__ and not frames(error.__cause__):
+        return "".join(traceback.format_exception_only(error)).rstrip()
     shortened = each = traceback.TracebackException.from_exception(error)
     while each is not None:
         _shorten(each)
