@@ -138,8 +138,14 @@ def _run(work: Coroutine[Any, Any, NoReturn]) -> None:
 
 async def _serve(app: App, store: Store, config: HostJson, options: argparse.Namespace) -> NoReturn:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def ask_to_stop(number: int, frame: object) -> None:
+        for each in STOP_SIGNALS:
+            signal.signal(each, _end_at_once)
+        loop.call_soon_threadsafe(stop.set)
+
     for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, stop.set)
+        signal.signal(number, ask_to_stop)  # not by the loop: a function may block that
     watch = loop.create_task(_watch(store))
     unkind = None if options.unkind is None else Unkind(options.unkind, Rates(clock_off=0))
     async with running(
@@ -154,9 +160,6 @@ async def _serve(app: App, store: Store, config: HostJson, options: argparse.Nam
         _print_what_is_served(app, served, config, options)
         await stop.wait()
         print("devhost: stopping", flush=True)
-        for number in STOP_SIGNALS:
-            loop.remove_signal_handler(number)
-            signal.signal(number, _end_at_once)
     if unkind:
         print(f"devhost: was unkind: {_counted(unkind)}")
     # A function that is stuck in its thread would keep the process; what it does is not committed, and happens again.

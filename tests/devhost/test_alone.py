@@ -8,6 +8,7 @@ from datetime import timedelta
 import azure.durable_functions as df
 import pytest
 
+from devhost.failures import WorkerExit, shown
 from devhost.loading import index
 from tests.devhost.sample_host import EngineHost
 
@@ -212,6 +213,11 @@ def test_a_failure_is_logged_with_the_traceback_of_the_app(sample, caplog) -> No
     assert line.endswith("ValueError: no paper")
     assert line.count("File ") == 1
     assert "bicycle" not in line
+
+
+def test_a_worker_that_is_killed_is_one_line() -> None:
+    """There are no frames of the app to be shown."""
+    assert shown(WorkerExit(SystemExit(137))) == "devhost.failures.WorkerExit: python exited with code 137 (0x89)"
 
 
 @pytest.fixture(autouse=True)
