@@ -72,7 +72,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME",
         help="serve requests that name this machine so; without it, only those to localhost and its addresses",
     )
-    parser.add_argument("--app", type=Path, default=Path.cwd(), metavar="DIR", help="the app (default: here)")
+    parser.add_argument("--app", type=_folder, default=Path.cwd(), metavar="DIR", help="the app (default: here)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="the task hub (default: .devhost in the app)")
     parser.add_argument("--page", default="", metavar="PATH", help="where the page of the app is, to be shown")
     parser.add_argument(
@@ -90,6 +90,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options.app = options.app.resolve()
     options.data = (options.data or options.app / ".devhost").resolve()
     return options
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {text}")
+    return Path(text)
 
 
 def _port(text: str) -> int:

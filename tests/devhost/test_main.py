@@ -296,6 +296,19 @@ def test_an_app_that_fails_to_import(folder) -> None:
     )
 
 
+def test_an_app_that_ends_the_worker_at_import(folder) -> None:
+    """One line, whatever it raises."""
+    (folder / "function_app.py").write_text("raise BaseException('no')")
+    assert fails("--app", folder, "--port", 0).endswith("function_app.py:1: BaseException: no")
+
+
+def test_an_app_that_is_not_there(folder) -> None:
+    """It is said which folder is none."""
+    done = subprocess.run(command("--app", folder / "x"), capture_output=True, text=True, cwd=ROOT, timeout=30)
+    assert done.returncode == 2
+    assert f"there is no folder {folder}/x" in done.stderr
+
+
 def test_a_setting_that_is_not_allowed() -> None:
     """One line: the setting, its value, and what is allowed."""
     line = fails("--app", ROOT, "--port", 0, REGISTRY_OPEN_SECONDS="soon")
