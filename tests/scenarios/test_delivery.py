@@ -65,7 +65,7 @@ def test_nothing_is_sent_where_no_webhook_is_set() -> None:
         id = closed(host)
         assert (processing(host, id), counts(host)) == ("off", (1, 0, 0, 0))
         answer = host.post(f"/api/process/{id}")
-        assert (answer.status, told(answer)["type"].rpartition("/")[2]) == (409, "processing-off")
+        assert (answer.status, told(answer)["type"].rpartition("#")[2]) == (409, "processing-off")
 
 
 @pytest.mark.parametrize("status", [300, 307, 408, 409, 425, 429, 500, 503, 599])
@@ -133,7 +133,7 @@ def test_a_registry_can_be_sent_again_once_a_minute(host, receiver) -> None:
     assert receiver.ids == [id, id]
     host.advance(seconds=20)
     second = host.post(f"/api/process/{id}")
-    assert (second.status, told(second)["type"].rpartition("/")[2]) == (429, "sent-just-now")
+    assert (second.status, told(second)["type"].rpartition("#")[2]) == (429, "sent-just-now")
     assert second.headers["retry-after"] in ("40", "41")
     host.advance(seconds=int(second.headers["retry-after"]))
     assert host.post(f"/api/process/{id}").status == 202
@@ -198,7 +198,7 @@ def test_a_webhook_that_is_unset_meanwhile_ends_the_delivery(host, receiver, hou
 def test_what_cannot_be_sent(host) -> None:
     """Open registries and unknown ones."""
     answer = host.post(f"/api/process/{host.open()}")
-    assert (answer.status, told(answer)["type"].rpartition("/")[2]) == (409, "registry-open")
+    assert (answer.status, told(answer)["type"].rpartition("#")[2]) == (409, "registry-open")
     assert host.post(f"/api/process/{'f' * 32}").status == 404
 
 

@@ -226,7 +226,7 @@ def within(host: VirtualHost) -> Send:
 def months(worker: Worker, app: App) -> tuple[list[Told], list[str]]:
     """Registries are finished or run out of time, are sent, and are forgotten; what is told, and what was sent."""
     receiver = Receiver()
-    with host_with(receiver, app=app, timers=False) as host:
+    with host_with(receiver, app=app, config=read_host_json(ROOT), timers=False) as host:
         side = Side(within(host), ORIGIN)
         told = list(story(worker, side))
         for days in (1, 40):
