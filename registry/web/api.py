@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any, get_args
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import azure.durable_functions as df
 from azure.functions import AuthLevel, Context, HttpMethod, HttpRequest, HttpResponse
@@ -139,8 +139,21 @@ async def describe(req: HttpRequest) -> HttpResponse:
 
 async def home(req: HttpRequest) -> HttpResponse:
     """The page for people; where calls need a key, it is opened with ?code=, and passes that on."""
-    return HttpResponse(page.document(settings.current().open_for), headers=page.HEADERS)
+    headers = page.HEADERS | {"Content-Security-Policy": page.policy(urlsplit(req.url).netloc)}
+    return HttpResponse(page.document(settings.current().open_for), headers=headers)
 
 
 for name, route in (("home", "api/home"), ("home_at_api", "api"), ("home_at_root", "/")):
     blueprint.function_name(name)(blueprint.route(route, methods=[GET], auth_level=AuthLevel.ANONYMOUS)(home))
+
+
+@blueprint.function_name("home_module")
+@blueprint.route("api/home/{file}", methods=[GET], auth_level=AuthLevel.ANONYMOUS)
+async def home_module(req: HttpRequest) -> HttpResponse:
+    """A module of the page."""
+    module = page.MODULES.get(req.route_params["file"])
+    if not module:
+        return HttpResponse(status_code=404)
+    if module.headers["ETag"] in req.headers.get("If-None-Match", ""):
+        return HttpResponse(status_code=304, headers=module.headers)
+    return HttpResponse(module.text, headers=module.headers)

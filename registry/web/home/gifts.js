@@ -52,8 +52,8 @@ export class Registry {
   get late() { return this.mine.filter(({ state, kind }) => state === "refused" && kind === "registry-closed"); }
 
   /**
-   * Every gift in order: those in the registry, then those that are not yet. A gift of this visitor is the first of its
-   * text that came after it was typed, and is not another one of theirs.
+   * Those in the registry, then those that are not yet. A gift of this visitor is the first of its text that came after
+   * it was typed, and is not another one of theirs.
    * @returns {{text: string, gift?: Gift, isIn: boolean}[]}
    */
   lines() {
@@ -98,7 +98,7 @@ export class Registry {
     else this.send({ ...gift, state: "unsure" });
   }
 
-  /** Sends a gift until the outcome is known: under its key it counts once, however often it is sent. @param {Gift} gift */
+  /** Sends a gift until the outcome is known: under its key it counts once. @param {Gift} gift */
   send(gift) {
     this.mine.push(gift);
     this.keep();
@@ -189,7 +189,8 @@ export const lit = (left, whole, lights) => Math.max(0, Math.min(lights, Math.ce
 
 /** The list as text, or as Markdown. @param {Shown} shown @param {boolean} isMarkdown @param {string} when */
 export function written(shown, isMarkdown, when) {
-  const escape = (/** @type {string} */ text) => text.replace(/[\\`*_[\]<>#|]/g, "\\$&").replace(/\r?\n/g, "  \n   ");
+  /** @param {string} text */
+  const escape = (text) => text.replace(/[\\`*_[\]<>#|]/g, "\\$&").replace(/\r?\n/g, "  \n   ");
   const lines = shown.registry.items.map((text, at) => `${at + 1}. ${isMarkdown ? escape(text) : text}`);
   return [`${isMarkdown ? "## " : ""}Holiday Registry, ${when}`, "", ...(lines.length ? lines : ["No gifts."]), ""].join("\n");
 }

@@ -41,10 +41,8 @@ function codewords(bytes, version) {
     const begin = at * short + Math.max(0, at - (blocks - longer));
     return data.slice(begin, begin + short + (at >= blocks - longer ? 1 : 0));
   });
-  const weave = (/** @type {number[][]} */ rows) => Array.from(
-    { length: Math.max(...rows.map((row) => row.length)) },
-    (_, at) => rows.filter((row) => at < row.length).map((row) => row[at]),
-  ).flat();
+  /** @param {number[][]} rows */
+  const weave = (rows) => rows[blocks - 1].flatMap((_, at) => rows.flatMap((row) => row.slice(at, at + 1)));
   return [...weave(parted), ...weave(parted.map((block) => checks(block, degree)))];
 }
 
@@ -94,7 +92,8 @@ function frame(version) {
   const size = version * 4 + 17;
   /** @type {(boolean | undefined)[][]} */
   const cells = Array.from({ length: size }, () => Array(size).fill(undefined));
-  const put = (/** @type {number} */ x, /** @type {number} */ y, /** @type {boolean} */ dark) => {
+  /** @param {number} x @param {number} y @param {boolean} dark */
+  const put = (x, y, dark) => {
     if (x >= 0 && y >= 0 && x < size && y < size) cells[y][x] = dark;
   };
   /** @param {number} cx @param {number} cy @param {number} reach @param {number[]} light */
