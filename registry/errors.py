@@ -13,11 +13,11 @@ class Kind(NamedTuple):
 
     @property
     def uri(self) -> str:
-        """The `type` of RFC 9457; it leads to an explanation: https://www.rfc-editor.org/rfc/rfc9457#section-3.1.1."""
-        return f"/api/openapi.json#/components/examples/{self.name}"
+        """The `type` of RFC 9457; it leads to its anchor in the documentation."""
+        return f"/api/docs#{self.name}"
 
 
-_NAME_IT = 'Name a gift as ?item=..., as JSON {"item": "..."} or as a text/plain body.'
+_NAME_IT = 'Name a gift as ?item=..., as JSON {"item": "..."}, from a form or as a text/plain body.'
 _ANOTHER = "Open another registry for further gifts."
 _AGAIN = "Try again later; an add with its itemKey as Idempotency-Key, so that it counts once."
 KINDS = (

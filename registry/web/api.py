@@ -16,14 +16,15 @@ from registry.errors import HubUnavailable, OutcomeUnknown, Refusal
 from registry.model import Birth, Processing
 from registry.states import shown
 from registry.telemetry import trace_of
-from registry.web import openapi, page
+from registry.web import docs, openapi, page
 from registry.web.requests import registry_id, requested_item, requested_key, wants_plain_text
-from registry.web.responses import answer, plain, problem
+from registry.web.responses import answer, lines, plain, problem
+from registry.web.transfer import compressed, unless_known
 
 blueprint = df.Blueprint()
 
-GET, POST = HttpMethod.GET, HttpMethod.POST
-"""What changes state takes both: POST is recommended, GET is what the original offers."""
+POST, CHANGE, READ = HttpMethod.POST, (HttpMethod.GET, HttpMethod.POST), (HttpMethod.GET, HttpMethod.HEAD)
+"""What changes state takes GET too, which the original offers; the host drops the body of an answer to HEAD."""
 
 Trigger = Callable[[HttpRequest, Registries], Awaitable[HttpResponse]]
 
@@ -34,9 +35,10 @@ def endpoint(route: str, *methods: HttpMethod, auth_level: AuthLevel | None = No
     def publish(trigger: Trigger) -> Any:
         async def answered(req: HttpRequest, client: df.DurableOrchestrationClient, context: Context) -> HttpResponse:
             try:
-                return await trigger(req, Registries(TaskHub(client, trace_of(context))))
+                response = await trigger(req, Registries(TaskHub(client, trace_of(context))))
             except (Refusal, OutcomeUnknown) as error:
-                return _failure(error)
+                response = _failure(error)
+            return compressed(req, response)
 
         function = blueprint.durable_client_input(client_name="client")(answered)
         function = blueprint.route(f"api/{route}", methods=methods, auth_level=auth_level)(function)
@@ -51,7 +53,7 @@ def _failure(error: Refusal | OutcomeUnknown, **members: str) -> HttpResponse:
     return answer(202, members | {"detail": str(error)}, {"Retry-After": "1"})
 
 
-@endpoint("open", GET, POST)
+@endpoint("open", *CHANGE)
 async def open_registry(req: HttpRequest, registries: Registries) -> HttpResponse:
     """Open a new registry."""
     id, now, chosen = uuid.uuid4().hex, clock.utc_now(), settings.current()
@@ -66,7 +68,7 @@ async def open_registry(req: HttpRequest, registries: Registries) -> HttpRespons
     return answer(201, {"id": id, "status": "Open", **times, "links": links}, headers)
 
 
-@endpoint("add/{id}", GET, POST)
+@endpoint("add/{id}", *CHANGE)
 async def add_item(req: HttpRequest, registries: Registries) -> HttpResponse:
     """Add an item: 200 means that it is in the registry and will be there when it closes."""
     id, item = registry_id(req), requested_item(req, settings.current().max_item_length)
@@ -84,7 +86,7 @@ async def remove_item(req: HttpRequest, registries: Registries) -> HttpResponse:
     return answer(200, {"id": id, "itemKey": key, "itemsCount": await registries.remove(id, key)})
 
 
-@endpoint("finish/{id}", GET, POST)
+@endpoint("finish/{id}", *CHANGE)
 async def finish_registry(req: HttpRequest, registries: Registries) -> HttpResponse:
     """Close a registry and show it."""
     return answer(200, shown(await registries.finish(registry_id(req)), clock.utc_now()))
@@ -99,14 +101,15 @@ async def process_registry(req: HttpRequest, registries: Registries) -> HttpResp
     return answer(202, shown(await registries.process(id), clock.utc_now()))
 
 
-@endpoint("peek/{id}", GET)
+@endpoint("peek/{id}", *READ)
 async def peek_registry(req: HttpRequest, registries: Registries) -> HttpResponse:
-    """Show a registry."""
+    """Show a registry, or just its items."""
     now = clock.utc_now()
-    return answer(200, shown(await registries.peek(registry_id(req)), now))
+    registry = shown(await registries.peek(registry_id(req)), now)
+    return unless_known(req, lines(registry["registry"]["items"]) if wants_plain_text(req) else answer(200, registry))
 
 
-@endpoint("stats", GET)
+@endpoint("stats", *READ)
 async def global_stats(req: HttpRequest, registries: Registries) -> HttpResponse:
     """Count registries and items."""
     stats = await registries.stats()
@@ -117,10 +120,10 @@ async def global_stats(req: HttpRequest, registries: Registries) -> HttpResponse
         "closedCount": stats.phases.total() - stats.phases["open"],
         "processing": {outcome: stats.phases[outcome] for outcome in get_args(Processing)},
     }
-    return answer(200, counts)
+    return unless_known(req, answer(200, counts))
 
 
-@endpoint("health", GET, auth_level=AuthLevel.ANONYMOUS)
+@endpoint("health", *READ, auth_level=AuthLevel.ANONYMOUS)
 async def health(req: HttpRequest, registries: Registries) -> HttpResponse:
     """Say whether the app can work; a probe needs no key."""
     try:
@@ -131,29 +134,36 @@ async def health(req: HttpRequest, registries: Registries) -> HttpResponse:
 
 
 @blueprint.function_name("describe")
-@blueprint.route("api/openapi.json", methods=[GET], auth_level=AuthLevel.ANONYMOUS)
+@blueprint.route("api/openapi.json", methods=READ, auth_level=AuthLevel.ANONYMOUS)
 async def describe(req: HttpRequest) -> HttpResponse:
     """The API's description of itself."""
-    return answer(200, openapi.describe(settings.current()))
+    return _document(req, answer(200, openapi.describe(settings.current())))
+
+
+@blueprint.function_name("docs")
+@blueprint.route("api/docs", methods=READ, auth_level=AuthLevel.ANONYMOUS)
+async def documentation(req: HttpRequest) -> HttpResponse:
+    """The API for people, made from the same description."""
+    return _document(req, HttpResponse(docs.document(settings.current()), headers=docs.HEADERS))
 
 
 async def home(req: HttpRequest) -> HttpResponse:
     """The page for people; where calls need a key, it is opened with ?code=, and passes that on."""
     headers = page.HEADERS | {"Content-Security-Policy": page.policy(urlsplit(req.url).netloc)}
-    return HttpResponse(page.document(settings.current().open_for), headers=headers)
-
-
-for name, route in (("home", "api/home"), ("home_at_api", "api"), ("home_at_root", "/")):
-    blueprint.function_name(name)(blueprint.route(route, methods=[GET], auth_level=AuthLevel.ANONYMOUS)(home))
+    return _document(req, HttpResponse(page.document(settings.current().open_for), headers=headers))
 
 
 @blueprint.function_name("home_module")
-@blueprint.route("api/home/{file}", methods=[GET], auth_level=AuthLevel.ANONYMOUS)
+@blueprint.route("api/home/{file}", methods=READ, auth_level=AuthLevel.ANONYMOUS)
 async def home_module(req: HttpRequest) -> HttpResponse:
     """A module of the page."""
     module = page.MODULES.get(req.route_params["file"])
-    if not module:
-        return HttpResponse(status_code=404)
-    if module.headers["ETag"] in req.headers.get("If-None-Match", ""):
-        return HttpResponse(status_code=304, headers=module.headers)
-    return HttpResponse(module.text, headers=module.headers)
+    return _document(req, HttpResponse(module, headers=page.SCRIPT)) if module else HttpResponse(status_code=404)
+
+
+def _document(req: HttpRequest, response: HttpResponse) -> HttpResponse:
+    return compressed(req, unless_known(req, response))
+
+
+for name, route in (("home", "api/home"), ("home_at_api", "api"), ("home_at_root", "/")):
+    blueprint.function_name(name)(blueprint.route(route, methods=READ, auth_level=AuthLevel.ANONYMOUS)(home))

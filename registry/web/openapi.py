@@ -3,6 +3,7 @@
 https://spec.openapis.org/oas/v3.1.1.html
 """
 
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from registry import __version__, errors
@@ -10,8 +11,9 @@ from registry.errors import KINDS, Kind
 from registry.model import MAX_BYTES, Processing
 from registry.settings import Settings
 from registry.web import page
-from registry.web.requests import IDEMPOTENCY_KEY, NOT_BLANK, REGISTRY_ID
+from registry.web.requests import FORM, IDEMPOTENCY_KEY, NOT_BLANK, REGISTRY_ID
 from registry.web.responses import problem_body
+from registry.web.transfer import REVALIDATE, VARY
 
 Node = dict[str, Any]
 
@@ -32,7 +34,8 @@ def describe(settings: Settings) -> Node:
             "version": __version__,
             "description": "A gift registry that lives "
             f"{settings.open_for.total_seconds():.0f} seconds: open one, add gifts, peek, finish it. If nobody "
-            "finishes it, it closes by itself. Then it is sent for processing.",
+            "finishes it, it closes by itself. Then it is sent for processing. "
+            "What takes GET only takes HEAD too. Answers of a kilobyte and more are in gzip for those who accept that.",
         },
         "servers": [{"url": "/api"}],
         "paths": _paths(settings),
@@ -129,16 +132,21 @@ def _paths(settings: Settings) -> Node:
         },
         "/finish/{id}": _change("Close a registry", registry, finish, "finish"),
         "/process/{id}": {"post": _operation("Send a closed registry again", registry, process, "process")},
-        "/peek/{id}": _show("Show a registry", registry, "Shown", _shown(), "peek", unknown, hub),
-        "/stats": _show("Count registries and items", [], "Stats", _stats(), "stats", hub),
+        "/peek/{id}": _kept(_show("Show a registry", registry, "Shown", _shown(), "peek", unknown, hub)),
+        "/stats": _kept(_show("Count registries and items", [], "Stats", _stats(), "stats", hub)),
         "/health": _show("Say whether the app can work", [], "Health", _health(), "health", hub),
-        "/openapi.json": _show("Describe this API", [], "Description", {"openapi": "3.1.0"}, "describe"),
-        "/home": {"get": _operation("The page for people", [], {"200": _page()}, "home")},
+        "/openapi.json": _kept(_show("Describe this API", [], "Description", {"openapi": "3.1.0"}, "describe")),
+        "/docs": _kept({"get": _operation("The API for people", [], {"200": _html("The documentation.", {})}, "docs")}),
+        "/home": _kept(
+            {"get": _operation("The page for people", [], {"200": _html("The page.", page.HEADERS)}, "home")}
+        ),
     }
+    items = {"schema": {"type": "string"}, "example": f"{GIFT}\nZork Trilogy\n"}
+    paths["/peek/{id}"]["get"]["responses"]["200"]["content"]["text/plain"] = items
     paths["/add/{id}"]["get"]["parameters"] = [*registry, required, _ref("parameters/idempotencyKey")]
     for path, operations in paths.items():
         for operation in operations.values():
-            if path in ("/health", "/openapi.json", "/home"):
+            if path in ("/health", "/openapi.json", "/docs", "/home"):
                 operation["security"] = []
             elif settings.auth_level == "function":
                 operation["responses"]["401"] = {"description": "The function key is missing or wrong."}
@@ -163,18 +171,31 @@ def _show(summary: str, parameters: list[Node], schema: str, example: Any, name:
     return {"get": _operation(summary, parameters, responses, name)}
 
 
-def _page() -> Node:
-    headers = {name: {"required": True, "schema": {"const": value}} for name, value in page.HEADERS.items()}
-    del headers["Content-Type"]
+def _kept(path: Node) -> Node:
+    """What the client may keep, and asks for again by its ETag."""
+    operation = path["get"]
+    operation["parameters"] = [*operation["parameters"], _ref("parameters/ifNoneMatch")]
+    shown = operation["responses"]["200"]["headers"]
+    shown |= {"Cache-Control": _ref("headers/Revalidate"), "ETag": _ref("headers/ETag"), "Vary": _ref("headers/Vary")}
+    operation["responses"]["304"] = {"description": "It is as the client has it.", "headers": dict(shown)}
+    return path
+
+
+def _html(description: str, promised: Mapping[str, str]) -> Node:
+    headers = {
+        name: {"required": True, "schema": {"const": value}}
+        for name, value in promised.items()
+        if name != "Content-Type"
+    }
     media = {"schema": {"type": "string"}, "example": "<!doctype html>…"}
-    return {"description": "The page.", "headers": headers, "content": {"text/html": media}}
+    return {"description": description, "headers": headers, "content": {"text/html": media}}
 
 
 def _json(description: str, schema: str, example: Any, headers: list[str] | None = None) -> Node:
     media = {"schema": _ref(f"schemas/{schema}"), "example": example}
     names = ["Cache-Control", *(headers or [])]
     shown = {name: _ref(f"headers/{name}") for name in names}
-    return {"description": description, "headers": shown, "content": {"application/json": media}}
+    return {"description": description, "headers": shown, "content": {"application/json": media, FORM: media}}
 
 
 def _unknown(what_to_do: str, schema: str, example: Any) -> Node:
@@ -210,6 +231,7 @@ def _item_body() -> Node:
                 "schema": _object({"item": _ref("schemas/Item")}),
                 "example": {"item": GIFT},
             },
+            FORM: {"schema": _object({"item": _ref("schemas/Item")}), "example": {"item": GIFT}},
             "text/plain": {"schema": _ref("schemas/Item"), "example": GIFT},
         },
     }
@@ -237,6 +259,13 @@ def _parameters(settings: Settings) -> Node:
             "schema": _ref("schemas/Key"),
             "example": KEY,
         },
+        "ifNoneMatch": {
+            "name": "If-None-Match",
+            "in": "header",
+            "description": "The ETag of what the client has.",
+            "schema": {"type": "string"},
+            "example": 'W/"4bf92f3577b34da6a3ce929d0e0e4736"',
+        },
         "idempotencyKey": {
             "name": "Idempotency-Key",
             "in": "header",
@@ -250,6 +279,9 @@ def _parameters(settings: Settings) -> Node:
 def _headers() -> Node:
     return {
         "Cache-Control": {"required": True, "schema": {"const": "no-store"}},
+        "Revalidate": {"required": True, "description": "Ask again each time.", "schema": {"const": REVALIDATE}},
+        "ETag": {"required": True, "description": "For If-None-Match.", "schema": {"type": "string"}},
+        "Vary": {"required": True, "schema": {"const": VARY}},
         "Location": {"required": True, "description": "Where to peek at it.", "schema": {"type": "string"}},
         "Retry-After": {
             "required": True,

@@ -3,14 +3,19 @@
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
 from datetime import timedelta
 from importlib.resources import files
-from typing import NamedTuple
 
 _HOME = files("registry.web") / "home"
 _FRAME, _STYLE = ((_HOME / name).read_text("utf-8") for name in ("index.html", "style.css"))
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+MODULES = {each.name: each.read_text("utf-8") for each in _HOME.iterdir() if each.name.endswith(".js")}
+"""The texts of the ES modules, by the names of their files."""
+
+
+def hash_of(text: str) -> str:
+    """A source expression of CSP: https://www.w3.org/TR/CSP3/#grammardef-hash-source."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
 
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
@@ -18,6 +23,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+SCRIPT = {"Content-Type": "text/javascript; charset=utf-8", "X-Content-Type-Options": "nosniff"}
 
 
 def policy(host: str) -> str:
@@ -29,26 +35,10 @@ def policy(host: str) -> str:
     """
     scripts = f"{host}/api/home/" if re.fullmatch(r"[\w.-]+(:\d+)?", host, re.ASCII) else "'self'"
     return (
-        f"default-src 'none'; script-src {scripts}; style-src 'sha256-{_STYLE_HASH}'; "
+        f"default-src 'none'; script-src {scripts}; style-src {hash_of(_STYLE)}; "
         "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     )
-
-
-class Module(NamedTuple):
-    """An ES module of the page, and the headers that it is served with."""
-
-    text: str
-    headers: Mapping[str, str]
-
-
-def _module(text: str) -> Module:
-    tag = f'"{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
-    headers = {"Content-Type": "text/javascript; charset=utf-8", "Cache-Control": "no-cache", "ETag": tag}
-    return Module(text, headers)
-
-
-MODULES = {each.name: _module(each.read_text("utf-8")) for each in _HOME.iterdir() if each.name.endswith(".js")}
 
 
 def document(lifetime: timedelta) -> str:

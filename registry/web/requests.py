@@ -4,6 +4,7 @@ import json
 import re
 import uuid
 from typing import Any
+from urllib.parse import parse_qs
 
 from azure.functions import HttpRequest
 from werkzeug.datastructures import MIMEAccept
@@ -19,7 +20,8 @@ NOT_BLANK = re.compile(r"[^\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u2
 CHARSETS = re.compile("utf-?8|utf-16|us-ascii|iso-8859-1|windows-125[0-8]", re.IGNORECASE)
 """What a Content-Type may name: Python remembers every unknown name that it is asked for, for ever."""
 LONGEST_CHARACTER = 12
-"""Bytes that one character of an item can take in a body: as JSON, two escapes like \\ud83c\\udf81."""
+"""Bytes that one character of an item can take in a body: in JSON as \\ud83c\\udf81, in a form as %F0%9F%8E%81."""
+FORM = "application/x-www-form-urlencoded"
 
 
 def registry_id(request: HttpRequest) -> str:
@@ -46,10 +48,10 @@ def requested_item(request: HttpRequest, max_length: int) -> Item:
 
 
 def requested_key(request: HttpRequest) -> str:
-    """The key of the item to remove: `?itemKey=`, or the member of a JSON body."""
+    """The key of the item to remove: `?itemKey=`, or the member of a body in JSON or from a form."""
     key = request.params.get("itemKey")
     if key is None and request.get_body():
-        key = _member(_decoded(request, INVALID_KEY), "itemKey", INVALID_KEY)
+        key = _named("itemKey", request, INVALID_KEY)
     return _key("itemKey", key or "")
 
 
@@ -62,15 +64,22 @@ def wants_plain_text(request: HttpRequest) -> bool:
 def _item_in_body(request: HttpRequest, max_length: int) -> str:
     body = request.get_body()
     if not body:
-        raise Refusal(INVALID_ITEM, "The item is missing: there is neither ?item= nor a body with a Content-Length.")
+        raise Refusal(
+            INVALID_ITEM,
+            "The item is missing: there is neither ?item= nor a body with a Content-Length; one in chunks is lost.",
+        )
     if len(body) > LONGEST_CHARACTER * max_length + 1024:
         raise _too_long(max_length)
-    match parse_options_header(request.headers.get("Content-Type"))[0].lower():
-        case "application/json":
-            return _member(_decoded(request, INVALID_ITEM), "item", INVALID_ITEM)
-        case "text/plain":
-            return _decoded(request, INVALID_ITEM)
-    raise Refusal(INVALID_ITEM, "The Content-Type of the body must be application/json or text/plain.")
+    media_type = _media_type(request)
+    if media_type in ("application/json", FORM):
+        return _named("item", request, INVALID_ITEM)
+    if media_type == "text/plain":
+        return _decoded(request, INVALID_ITEM)
+    raise Refusal(INVALID_ITEM, f"The Content-Type of the body must be application/json, text/plain or {FORM}.")
+
+
+def _media_type(request: HttpRequest) -> str:
+    return parse_options_header(request.headers.get("Content-Type"))[0].lower()
 
 
 def _decoded(request: HttpRequest, kind: Kind) -> str:
@@ -81,6 +90,20 @@ def _decoded(request: HttpRequest, kind: Kind) -> str:
         return str(request.get_body(), charset)
     except UnicodeDecodeError as error:
         raise Refusal(kind, "The body is not in the charset of its Content-Type (UTF-8 if it names none).") from error
+
+
+def _named(name: str, request: HttpRequest, kind: Kind) -> str:
+    """What the body has by this name; `curl -d` calls JSON a form too."""
+    text = _decoded(request, kind)
+    if _media_type(request) != FORM or text.lstrip().startswith("{"):
+        return _member(text, name, kind)
+    try:
+        values = parse_qs(text, keep_blank_values=True, errors="strict").get(name, [])
+    except UnicodeDecodeError as error:
+        raise Refusal(kind, "The form is not in UTF-8.") from error
+    if len(values) != 1:
+        raise Refusal(kind, f"The form must have {name}= once.")
+    return values[0]
 
 
 def _member(text: str, name: str, kind: Kind) -> str:

@@ -1,7 +1,7 @@
 """Answers, as JSON, as plain text, or as problems (RFC 9457)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from azure.functions import HttpResponse
@@ -17,6 +17,11 @@ def answer(status: int, body: Any, headers: Mapping[str, str] | None = None) -> 
 def plain(status: int, text: str, headers: Mapping[str, str] | None = None) -> HttpResponse:
     """An answer in plain text."""
     return _response(status, text, "text/plain; charset=utf-8", headers)
+
+
+def lines(items: Iterable[str]) -> HttpResponse:
+    """Items in plain text, each on a line of its own: breaks within one are spaces."""
+    return plain(200, "".join(f"{' '.join(item.splitlines())}\n" for item in items))
 
 
 def problem_body(kind: Kind, detail: str) -> dict[str, Any]:

@@ -26,10 +26,10 @@ def id(base_url) -> str:
 
 
 def ok(response: requests.Response, status: int = 200) -> dict:
-    """The JSON of an answer that is a success."""
+    """The JSON of an answer that is a success; what may be kept has a tag to ask with."""
     assert response.status_code == status, response.text
     assert response.headers["Content-Type"] == "application/json"
-    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Cache-Control"] == ("private, no-cache" if "ETag" in response.headers else "no-store")
     assert response.content.endswith(b"}\n")
     return response.json()
 
@@ -41,6 +41,7 @@ def problem(response: requests.Response, status: int, name: str = "") -> str:
     assert response.headers["Cache-Control"] == "no-store"
     assert response.content.endswith(b"}\n")
     body = response.json()
+    assert body["type"].startswith("/api/docs#")
     assert body["type"].endswith(name)
     assert set(body) >= {"type", "title", "status", "detail"}
     assert body["status"] == status
@@ -70,13 +71,17 @@ def test_add_by_query(base_url, id, method) -> None:
 
 
 def test_add_by_body(base_url, id) -> None:
-    """JSON or text."""
+    """JSON, a form or text; what curl -d sends is a form by its Content-Type, whatever it is."""
     assert ok(requests.post(f"{base_url}/add/{id}", json={"item": "Zork"}))["item"] == "Zork"
     text = {"Content-Type": "text/plain"}
     assert ok(requests.post(f"{base_url}/add/{id}", data=" Träum\n".encode(), headers=text))["item"] == " Träum\n"
     latin = {"Content-Type": "text/plain; charset=iso-8859-1"}
     assert ok(requests.post(f"{base_url}/add/{id}", data=b"B\xe4r", headers=latin))["item"] == "Bär"
-    assert ok(requests.get(f"{base_url}/peek/{id}"))["registry"]["items"] == ["Zork", " Träum\n", "Bär"]
+    assert ok(requests.post(f"{base_url}/add/{id}", data={"item": "Bücher & mehr"}))["item"] == "Bücher & mehr"
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert ok(requests.post(f"{base_url}/add/{id}", data='{"item": "Bike"}', headers=form))["item"] == "Bike"
+    items = ok(requests.get(f"{base_url}/peek/{id}"))["registry"]["items"]
+    assert items == ["Zork", " Träum\n", "Bär", "Bücher & mehr", "Bike"]
 
 
 STRANGE = [
@@ -130,7 +135,9 @@ def test_add_what_is_no_item(base_url, id) -> None:
     assert "blank" in problem(requests.post(url, params={"item": " "}), 400)
     assert "string" in problem(requests.post(url, json={"item": 64}), 400)
     assert "JSON" in problem(requests.post(url, data="{", headers=json_type), 400)
-    assert "Content-Type" in problem(requests.post(url, data={"item": "Bike"}), 400)
+    assert "Content-Type" in problem(requests.post(url, data="x", headers={"Content-Type": "text/csv"}), 400)
+    assert "item= once" in problem(requests.post(url, data={"gift": "Bike"}), 400)
+    assert "in chunks" in problem(requests.post(url, data=iter([b"Bike"]), headers={"Content-Type": "text/plain"}), 400)
     klingon = {"Content-Type": "text/plain; charset=klingon"}
     assert "charset" in problem(requests.post(url, data="x", headers=klingon), 400)
     bad_key = {"Idempotency-Key": "a b"}
@@ -191,6 +198,12 @@ def test_remove_by_json(base_url, id) -> None:
     """The key is that which the add was answered with."""
     key = ok(requests.post(f"{base_url}/add/{id}", params={"item": "Bike"}))["itemKey"]
     assert ok(requests.post(f"{base_url}/remove/{id}", json={"itemKey": key}))["itemsCount"] == 0
+
+
+def test_remove_by_form(base_url, id) -> None:
+    """As curl -d sends it."""
+    key = ok(requests.post(f"{base_url}/add/{id}", params={"item": "Bike"}))["itemKey"]
+    assert ok(requests.post(f"{base_url}/remove/{id}", data={"itemKey": key}))["itemsCount"] == 0
 
 
 def test_remove_what_was_never_added(base_url, id) -> None:
@@ -272,6 +285,64 @@ def test_peek_right_after_open(base_url) -> None:
         assert ok(requests.post(f"{base_url}/add/{open_registry(base_url)}", params={"item": "Bike"}))
 
 
+@pytest.mark.parametrize("accept", ["application/json", "text/plain"])
+def test_peek_at_what_is_known(base_url, id, accept) -> None:
+    """304 without a body while nothing has changed, for any form of If-None-Match, and with or without gzip."""
+    url, text = f"{base_url}/peek/{id}", {"Accept": accept}
+    tag = requests.get(url, headers=text).headers["ETag"]
+    with requests.Session() as session:
+        for names in (tag, tag.removeprefix("W/"), f'"x", {tag}', "*"):
+            for coding in ("gzip", "identity"):
+                headers = text | {"If-None-Match": names, "Accept-Encoding": coding}
+                same = session.get(url, headers=headers)
+                assert (same.status_code, same.content) == (304, b"")
+                assert (same.headers["ETag"], same.headers["Cache-Control"]) == (tag, "private, no-cache")
+    ok(requests.post(f"{base_url}/add/{id}", params={"item": "Bike"}))
+    assert requests.get(url, headers=text | {"If-None-Match": tag}).status_code == 200
+
+
+def test_peek_in_plain_text(base_url, id) -> None:
+    """An item a line: a break within one is a space."""
+    for item in ("Bike", "Zork\nTrilogy"):
+        ok(requests.post(f"{base_url}/add/{id}", json={"item": item}))
+    peeked = requests.get(f"{base_url}/peek/{id}", headers={"Accept": "text/plain"})
+    assert peeked.text == "Bike\nZork Trilogy\n"
+    assert peeked.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize("path", ["/peek/{id}", "/stats", "/openapi.json", "/docs", "/home"])
+def test_what_is_read_has_a_tag(base_url, id, path) -> None:
+    """By which a client asks again."""
+    url = base_url + path.format(id=id)
+    answer = requests.get(url)
+    assert answer.headers["Vary"] == "Accept, Accept-Encoding"
+    again = requests.get(url, headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status_code in ((200, 304) if path == "/stats" else (304,))  # others may be counted meanwhile
+
+
+@pytest.mark.parametrize("path", ["/peek/{id}", "/stats", "/health", "/openapi.json", "/docs", "/home", "", "/.."])
+def test_head_of_what_is_read(base_url, id, path) -> None:
+    """What GET has, without a body."""
+    head = requests.head(base_url + path.format(id=id))
+    get = requests.get(base_url + path.format(id=id))
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.headers["Content-Type"] == get.headers["Content-Type"]
+    assert requests.head(f"{base_url}/peek/{UNKNOWN}").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/peek/{id}", "/openapi.json", "/docs", "/home"])
+def test_text_is_compressed(base_url, id, path) -> None:
+    """For clients that take gzip, from a kilobyte on; it is the same text."""
+    url = base_url + path.format(id=id)
+    assert "Content-Encoding" not in requests.get(f"{base_url}/health").headers
+    ok(requests.post(f"{base_url}/add/{id}", json={"item": "x" * MAX_ITEM_LENGTH}))
+    answers = {coding: requests.get(url, headers={"Accept-Encoding": coding}) for coding in ("gzip", "gzip;q=0")}
+    assert answers["gzip"].headers["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in answers["gzip;q=0"].headers
+    assert answers["gzip"].content == answers["gzip;q=0"].content
+    assert answers["gzip"].headers["ETag"] == answers["gzip;q=0"].headers["ETag"]
+
+
 def test_routes_match_in_any_letter_case(base_url, id) -> None:
     """As on the real host."""
     assert ok(requests.get(f"{base_url}/PEEK/{id}"))["registry"]["id"] == id
@@ -299,6 +370,15 @@ def test_the_page(base_url, path) -> None:
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     assert "<h1>Holiday Registry</h1>" in answer.text
+
+
+def test_problems_lead_to_the_documentation(base_url) -> None:
+    """To their anchors there."""
+    type = requests.get(f"{base_url}/peek/{UNKNOWN}").json()["type"]
+    address, _, anchor = type.partition("#")
+    docs = requests.get(base_url.removesuffix("/api") + address)
+    assert docs.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert f'<section id="{anchor}">' in docs.text
 
 
 def test_health(base_url) -> None:

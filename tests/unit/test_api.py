@@ -1,4 +1,5 @@
 import asyncio
+import gzip
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -106,12 +107,12 @@ def call(function, hub, *, id=ID, body=b"", params=None, trace=f"00-{TRACE}-00f0
 def document(response: HttpResponse, status: int, problem: str = "") -> dict:
     """The JSON of an answer that has this status, is a problem of this name, and has what every answer has."""
     assert response.status_code == status, response.get_body()
-    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Cache-Control"] == ("private, no-cache" if "ETag" in response.headers else "no-store")
     assert response.get_body().endswith(b"}\n")
     body = json.loads(response.get_body())
     if status >= 400:
         assert response.headers["Content-Type"] == "application/problem+json"
-        assert body["type"] == f"/api/openapi.json#/components/examples/{problem}"
+        assert body["type"] == f"/api/docs#{problem}"
         assert body["status"] == status
         assert body["title"]
         assert body["detail"].endswith(".")
@@ -329,6 +330,32 @@ def test_peek_shows_an_open_registry(hub) -> None:
         document(call(api.add_item, hub, params={"item": item}), 200)
     shown = document(call(api.peek_registry, hub), 200)
     assert (shown["status"], shown["registry"]["items"]) == ("Open", ["Bike", "<b>"])
+
+
+def test_peek_at_what_the_caller_has_seen(hub) -> None:
+    """304 until there is something new."""
+    tag = call(api.peek_registry, hub).headers["ETag"]
+    assert call(api.peek_registry, hub, If_None_Match=tag).status_code == 304
+    document(call(api.add_item, hub, params=BIKE), 200)
+    assert document(call(api.peek_registry, hub, If_None_Match=tag), 200)["registry"]["items"] == ["Bike"]
+
+
+def test_peek_in_plain_text_is_just_the_items(hub) -> None:
+    """One a line, with a tag of its own."""
+    document(call(api.add_item, hub, params=BIKE), 200)
+    response = call(api.peek_registry, hub, Accept="text/plain")
+    assert (response.status_code, response.get_body()) == (200, b"Bike\n")
+    tag = response.headers["ETag"]
+    assert tag != call(api.peek_registry, hub).headers["ETag"]
+    assert call(api.peek_registry, hub, Accept="text/plain", If_None_Match=tag).status_code == 304
+
+
+def test_long_answers_are_compressed(hub) -> None:
+    """For those who take that."""
+    hub.registry.items = {str(number): "x" * 20 for number in range(100)}
+    response = call(api.peek_registry, hub, Accept_Encoding="gzip")
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert json.loads(gzip.decompress(response.get_body()))["registry"]["items"] == ["x" * 20] * 100
 
 
 def test_peek_right_after_open(hub) -> None:

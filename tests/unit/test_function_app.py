@@ -15,6 +15,7 @@ def test_the_functions_of_the_app() -> None:
         "add",
         "delivery_orchestration",
         "describe",
+        "docs",
         "finish",
         "forget",
         "heal",
@@ -37,7 +38,7 @@ def test_the_functions_of_the_app() -> None:
 
 
 def test_routes_and_methods() -> None:
-    """What changes state takes GET and POST, what shows it takes GET."""
+    """What changes state takes GET and POST, what shows it takes GET and HEAD."""
     routes = {
         each.name: (each.trigger["route"], list(map(str, each.trigger["methods"]))) for each in registry_app().http
     }
@@ -47,14 +48,15 @@ def test_routes_and_methods() -> None:
         "remove": ("api/remove/{id}", ["POST"]),
         "finish": ("api/finish/{id}", ["GET", "POST"]),
         "process": ("api/process/{id}", ["POST"]),
-        "peek": ("api/peek/{id}", ["GET"]),
-        "stats": ("api/stats", ["GET"]),
-        "health": ("api/health", ["GET"]),
-        "describe": ("api/openapi.json", ["GET"]),
-        "home": ("api/home", ["GET"]),
-        "home_at_api": ("api", ["GET"]),
-        "home_at_root": ("/", ["GET"]),
-        "home_module": ("api/home/{file}", ["GET"]),
+        "peek": ("api/peek/{id}", ["GET", "HEAD"]),
+        "stats": ("api/stats", ["GET", "HEAD"]),
+        "health": ("api/health", ["GET", "HEAD"]),
+        "describe": ("api/openapi.json", ["GET", "HEAD"]),
+        "docs": ("api/docs", ["GET", "HEAD"]),
+        "home": ("api/home", ["GET", "HEAD"]),
+        "home_at_api": ("api", ["GET", "HEAD"]),
+        "home_at_root": ("/", ["GET", "HEAD"]),
+        "home_module": ("api/home/{file}", ["GET", "HEAD"]),
     }
 
 
@@ -66,14 +68,8 @@ def test_the_auth_level_of_every_call_is_that_of_the_settings(level) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     bindings = [binding for line in done.stdout.splitlines() for binding in json.loads(line)["bindings"]]
     levels = {binding["route"]: binding["authLevel"] for binding in bindings if binding["type"] == "httpTrigger"}
-    free = {
-        "api/health",
-        "api/openapi.json",
-        "api/home",
-        "api/home/{file}",
-        "api",
-        "/",
-    }  # probes and browsers have no key
+    pages = {"api/docs", "api/home", "api/home/{file}", "api", "/"}
+    free = {"api/health", "api/openapi.json"} | pages  # probes and browsers have no key
     assert {levels.pop(route) for route in free} == {"ANONYMOUS"}
     assert levels == dict.fromkeys(
         [f"api/{call}" for call in ("open", "stats")]

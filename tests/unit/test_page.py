@@ -52,9 +52,9 @@ def test_what_is_no_plain_host_stays_out_of_the_policy(host) -> None:
 def test_modules_are_served_with_a_tag() -> None:
     """As JavaScript, and not again to whoever has them."""
     response = module("page.js")
-    assert response.get_body().decode() == MODULES["page.js"].text
+    assert response.get_body().decode() == MODULES["page.js"]
     assert response.headers["Content-Type"] == "text/javascript; charset=utf-8"
-    assert response.headers["Cache-Control"] == "no-cache"
+    assert "no-cache" in response.headers["Cache-Control"]
     again = module("page.js", {"If-None-Match": response.headers["ETag"]})
     assert (again.status_code, again.get_body()) == (304, b"")
     assert again.headers["ETag"] == response.headers["ETag"]
@@ -70,7 +70,7 @@ def test_the_page_loads_the_modules_that_there_are() -> None:
     """Those that it preloads, and those that they import."""
     named = set(re.findall(r"/api/home/([\w.]+)", PAGE))
     imported = {
-        name for each in MODULES.values() for name in re.findall(r'^import .* from "\./([\w.]+)";$', each.text, re.M)
+        name for each in MODULES.values() for name in re.findall(r'^import .* from "\./([\w.]+)";$', each, re.M)
     }
     assert named == imported | {"page.js"} == set(MODULES)
 
@@ -79,7 +79,7 @@ def test_the_page_names_no_other_host() -> None:
     """It works where only the app can be reached."""
     addresses = re.findall(
         r"\b(?:https?:)?//[\w.-]+",
-        re.sub(r"/\*.*?\*/|// .*", "", PAGE + "".join(each.text for each in MODULES.values())),
+        re.sub(r"/\*.*?\*/|// .*", "", PAGE + "".join(MODULES.values())),
     )
     assert set(addresses) <= {"http://www.w3.org"}  # the name of SVG, which is not fetched
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from registry.errors import INVALID_ITEM, INVALID_KEY, TOO_LONG, UNKNOWN, Kind, Refusal
 from registry.model import Item
 from registry.web.requests import (
+    FORM,
     NOT_BLANK,
     registry_id,
     requested_item,
@@ -77,10 +78,13 @@ def test_what_is_no_id_is_unknown(id) -> None:
         {"body": '{"item": "Zork 🎁"}'.encode("utf-16"), "Content_Type": 'application/json; charset="utf-16"'},
         {"body": "Zork 🎁".encode(), "Content_Type": "text/plain"},
         {"body": "Zork 🎁".encode("utf-16"), "Content_Type": "text/plain; charset=utf-16"},
+        {"body": b"x=1&item=Zork+%F0%9F%8E%81", "Content_Type": FORM},
+        {"body": "item=Zork 🎁".encode(), "Content_Type": f"{FORM}; charset=UTF-8"},
+        {"body": '{"item": "Zork 🎁"}'.encode(), "Content_Type": FORM},  # as curl -d sends it
         {"params": {"item": "Zork 🎁"}, "body": b'{"item": "other"}', "Content_Type": "application/json"},
     ],
 )
-def test_the_item_comes_from_query_json_or_text(asked) -> None:
+def test_the_item_comes_from_query_json_form_or_text(asked) -> None:
     """The query wins over the body; the charset of the body counts."""
     assert requested_item(request(**asked, Idempotency_Key="key-1"), MOST) == Item("key-1", "Zork 🎁")
 
@@ -95,7 +99,7 @@ def test_a_key_is_made_where_there_is_none() -> None:
 @pytest.mark.parametrize(
     ("asked", "detail"),
     [
-        ({}, "The item is missing: there is neither ?item= nor a body with a Content-Length."),
+        ({}, "The item is missing: there is neither ?item= nor a body with a Content-Length; one in chunks is lost."),
         ({"params": {"item": " \t\n"}}, "The item is blank."),
         ({"params": {"item": ""}}, "The item is blank."),
         ({"params": {"item": "\ud800"}}, "surrogate"),
@@ -113,6 +117,11 @@ def test_a_key_is_made_where_there_is_none() -> None:
         ({"body": b"x", "Content_Type": "text/plain; charset=klingon"}, "charset of the body must be utf-8"),
         ({"body": b"item=x", "Content_Type": "application/xml"}, "must be application/json"),
         ({"body": b"x"}, "must be application/json"),
+        ({"body": b"gift=x", "Content_Type": FORM}, "The form must have item= once."),
+        ({"body": b"item=x&item=y", "Content_Type": FORM}, "The form must have item= once."),
+        ({"body": b"item=", "Content_Type": FORM}, "The item is blank."),
+        ({"body": b"item=%FF", "Content_Type": FORM}, "The form is not in UTF-8."),
+        ({"body": b"{}", "Content_Type": FORM}, '"item" is a string'),
         ({"body": b"x", "Content_Type": "json"}, "must be application/json"),
     ],
 )
@@ -170,11 +179,13 @@ def test_any_other_key_is_refused(key) -> None:
         assert detail == f"The {name} must be 1 to 128 visible ASCII characters."
 
 
-def test_the_key_to_remove_comes_from_query_or_json() -> None:
+def test_the_key_to_remove_comes_from_query_json_or_form() -> None:
     """The query wins over the body."""
     body = b'{"itemKey": "b"}'
     assert requested_key(request(body=body, Content_Type="application/json")) == "b"
     assert requested_key(request(params={"itemKey": "a"}, body=body)) == "a"
+    assert requested_key(request(body=body, Content_Type=FORM)) == "b"
+    assert requested_key(request(body=b"itemKey=%62", Content_Type=FORM)) == "b"
 
 
 @pytest.mark.parametrize(
@@ -183,6 +194,7 @@ def test_the_key_to_remove_comes_from_query_or_json() -> None:
         ({}, "1 to 128 visible ASCII"),
         ({"body": b"k"}, "not valid JSON"),
         ({"body": b"{}"}, '"itemKey" is a string'),
+        ({"body": b"item=x", "Content_Type": FORM}, "The form must have itemKey= once."),
         ({"body": b'{"itemKey": 1}'}, '"itemKey" is a string'),
         ({"body": b"\xff"}, "not in the charset"),
         ({"body": b"{}", "Content_Type": "application/json; charset=hex"}, "charset"),

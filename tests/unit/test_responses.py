@@ -3,7 +3,7 @@ import json
 import pytest
 
 from registry.errors import CLOSED, SENT_JUST_NOW, UNKNOWN, HubUnavailable, Refusal
-from registry.web.responses import answer, plain, problem, problem_body
+from registry.web.responses import answer, lines, plain, problem, problem_body
 
 
 def test_an_answer_is_json_that_nobody_keeps() -> None:
@@ -29,6 +29,14 @@ def test_an_answer_in_plain_text() -> None:
     }
 
 
+def test_a_line_for_each_item() -> None:
+    """Whatever breaks there are within one: they become spaces."""
+    response = lines(["Bike", "two\r\nlines", "a\u2028b\x85c", " x\n"])
+    assert response.get_body().decode() == "Bike\ntwo lines\na b c\n x\n"
+    assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert lines([]).get_body() == b""
+
+
 def test_a_problem_has_the_members_of_rfc_9457() -> None:
     """The detail says what is wrong and what to do next; members of the caller's are added."""
     response = problem(Refusal(CLOSED, "The registry closed."), {"itemKey": "k"})
@@ -38,7 +46,7 @@ def test_a_problem_has_the_members_of_rfc_9457() -> None:
     body = response.get_body().decode()
     assert body.endswith("}\n")
     assert json.loads(body) == {
-        "type": "/api/openapi.json#/components/examples/registry-closed",
+        "type": "/api/docs#registry-closed",
         "title": "Registry closed",
         "status": 409,
         "detail": "The registry closed. Open another registry for further gifts.",

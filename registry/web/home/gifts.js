@@ -4,6 +4,7 @@
  * @typedef {"sending" | "unsure" | "in" | "leaving" | "refused"} State
  * @typedef {{key: string, text: string, from: number, state: State, reason?: string, kind?: string}} Gift
  *   `from` is how many items there were when it was typed.
+ * @typedef {{text: string, gift?: Gift, isIn: boolean}} Line
  * @typedef {{status: string, registry: {id: string, items: string[], openedAt: string, closesAt: string,
  *   closedAt: string | null, closedBy: string | null, processing: string}}} Shown
  * @typedef {{gifts: Partial<Gift>[], finished: boolean, draft: string}} Kept
@@ -54,7 +55,7 @@ export class Registry {
   /**
    * Those in the registry, then those that are not yet. A gift of this visitor is the first of its text that came after
    * it was typed, and is not another one of theirs.
-   * @returns {{text: string, gift?: Gift, isIn: boolean}[]}
+   * @returns {Line[]}
    */
   lines() {
     /** @type {Map<number, Gift>} */

@@ -57,7 +57,7 @@ const STATES = {
   in: "", sending: "sending…", unsure: "not yet confirmed, trying again…", leaving: "being taken back…", refused: "not added",
 };
 
-/** @param {any} line @param {{text: string, gift?: import("./gifts.js").Gift, isIn: boolean}} shown @param {boolean} isClosed */
+/** @param {any} line @param {import("./gifts.js").Line} shown @param {boolean} isClosed */
 function fill(line, { text, gift: mine, isIn }, isClosed) {
   const state = mine && !(isIn && mine.state !== "leaving") ? mine.state : "in";
   line.className = state === "in" ? "" : "unsure";
