@@ -608,6 +608,7 @@ def test_the_keyboard_is_enough(visit, home) -> None:
     page.keyboard.press("Enter")
     expect(items(page)).to_have_text(["Bike"])
     expect(page.get_by_label("Add a gift")).to_be_focused()
+    expect(page.get_by_role("button", name="Take back: Bike")).to_be_visible()
     for _ in range(3):
         page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Finish the registry…")).to_be_focused()
