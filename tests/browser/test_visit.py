@@ -1,13 +1,18 @@
 """What makes the page loved: sharing, one's own gifts, the lights, the close, and what is remembered."""
 
 import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Route, expect
 
+from tests.browser.apng import SIGNATURE
 from tests.browser.test_home import add, api, finish, items, lines, opened
+from tests.e2e.process import Devhost
 
 
 def closed_with(visit, home: str, *gifts: str) -> Page:
@@ -96,6 +101,50 @@ def test_lights_go_out_one_by_one(visit, hasty_home) -> None:
     page.wait_for_timeout(900)
     assert 0 < lit.count() < first <= 10
     expect(page.locator("#head")).to_have_class("late")
+
+
+def test_the_last_minute_is_a_step(visit, home) -> None:
+    """The head looks different from then on, and it is said."""
+    page = opened(visit, home)
+
+    address = api(page, "peek")
+
+    def aged(route: Route) -> None:
+        body = requests.get(address).json()
+        closes_at = datetime.now(UTC) + timedelta(seconds=59.5)
+        body["registry"] |= {
+            "openedAt": (closes_at - timedelta(minutes=5)).isoformat(),
+            "closesAt": closes_at.isoformat(),
+        }
+        route.fulfill(json=body)
+
+    page.route("**/api/peek/*", aged)
+    expect(page.locator("#head")).to_have_class("minute")
+    expect(page.get_by_role("status")).to_have_text("60 seconds left")
+    expect(page.locator("#lights > :not(.out)")).to_have_count(2)
+
+
+def test_a_thumb_is_enough(browser, home) -> None:
+    """Touch at 360 pixels: open, add, take back, finish; each target is high enough."""
+    context = browser.new_context(viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(home)
+    page.get_by_role("button", name="Open a registry").tap()
+    page.get_by_label("Add a gift").fill("Bike")
+    page.get_by_role("button", name="Add", exact=True).tap()
+    expect(items(page)).to_have_text(["Bike"])
+    back = page.get_by_role("button", name="Take back: Bike")
+    expect(back).to_be_visible()
+    assert back.bounding_box()["height"] >= 24  # https://www.w3.org/TR/WCAG22/#target-size-minimum
+    back.tap()
+    expect(items(page)).to_have_count(0)
+    page.get_by_role("button", name="Undo").tap()
+    expect(items(page)).to_have_text(["Bike"])
+    page.get_by_role("button", name="Finish the registry…").tap()
+    page.get_by_role("button", name="Finish it").tap()
+    expect(page.locator("#ending")).to_contain_text("You finished it")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    context.close()
 
 
 def test_ones_own_gifts_can_be_taken_back_and_that_undone(visit, home) -> None:
@@ -296,3 +345,60 @@ def test_polls_ask_only_for_what_is_new(visit, home) -> None:
     assert set(tags[1:]) == {'"1"'}
     expect(page.get_by_role("heading", name="The registry is open")).to_be_visible()
     expect(page.get_by_role("alert")).to_be_empty()
+
+
+def test_a_restart_of_the_host_loses_nothing(visit, tmp_path) -> None:
+    """What was added meanwhile is sent when it is back; the alert goes then."""
+    with Devhost(tmp_path / "data") as host:
+        page = opened(visit, host.url, quiet=False)
+        add(page, "Bike")
+        expect(page.get_by_role("status")).to_have_text("Bike is in the registry")
+        host.kill()
+        add(page, "Ball")
+        expect(page.get_by_role("alert")).to_contain_text("What you add is kept here, and sent when it does.")
+        host.start()
+        expect(page.get_by_role("status")).to_have_text("Ball is in the registry")
+        expect(items(page)).to_have_text(["Ball", "Bike"])
+        expect(page.get_by_role("alert")).to_be_empty()
+        page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_new_states_are_in_nobodys_way(visit, home, scheme) -> None:
+    """axe-core finds no violation: shared, pasted, taken back, too late, visited, and in forced colours."""
+    page = opened(visit, home)
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+
+    def accessible() -> None:
+        results = Axe().run(page)
+        assert results.violations_count == 0, results.generate_report()
+
+    page.get_by_role("button", name="Share").click()
+    accessible()
+    page.keyboard.press("Escape")
+    paste(page, "Bike\nhttps://example.com\n" + "long " * 15)
+    accessible()
+    page.get_by_role("button", name="Add them all").click()
+    expect(page.locator("#items small:not(.you)")).to_have_count(0)
+    accessible()
+    page.get_by_role("button", name="Take back: Bike").click()
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    accessible()
+    page.get_by_label("Add a gift").fill("half a thought")
+    finish(page)
+    expect(page.get_by_role("heading", name="Too late for this one")).to_be_visible()
+    accessible()
+    page.emulate_media(forced_colors="active")
+    accessible()
+    page.goto(home)
+    expect(page.get_by_text("Visited on this device")).to_be_visible()
+    accessible()
+
+
+def test_the_pictures_of_the_readme_are_small() -> None:
+    """One moves, and none is heavy."""
+    names = re.findall(r"\]\((docs/[\w.]+)\)", Path("README.md").read_text())
+    pictures = [Path(name).read_bytes() for name in names]
+    assert len(pictures) == 3
+    assert sum(b"acTL" in picture[:64] for picture in pictures) == 1
+    assert all(picture.startswith(SIGNATURE) and len(picture) < 600_000 for picture in pictures)
