@@ -56,7 +56,7 @@ local.settings.json:
 	cp local.settings.json.example $@
 
 clean: ## Delete what the other targets made, the data included
-	rm -rf $(VENV) .venv-* $(DATA) .azurite .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-* $(DATA) .azurite node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:

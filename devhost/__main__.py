@@ -25,6 +25,8 @@ from devhost.unkind import Rates, Unkind
 
 log = logging.getLogger("devhost")
 
+SWITCH_SECONDS = 0.001
+"""How long a function in a thread may keep the interpreter from the event loop; by default it is five times that."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOOK_SECONDS = 0.5
 """How often it is looked for the data file."""
@@ -35,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     _log_to_stdout(options.verbose)
     open_as_many_files_as_allowed()
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         use_local_settings(options.app)
         worker_environment(options.app, options.host, options.port)
@@ -69,7 +72,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME",
         help="serve requests that name this machine so; without it, only those to localhost and its addresses",
     )
-    parser.add_argument("--app", type=Path, default=Path.cwd(), metavar="DIR", help="the app (default: here)")
+    parser.add_argument("--app", type=_folder, default=Path.cwd(), metavar="DIR", help="the app (default: here)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="the task hub (default: .devhost in the app)")
     parser.add_argument("--page", default="", metavar="PATH", help="where the page of the app is, to be shown")
     parser.add_argument(
@@ -87,6 +90,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options.app = options.app.resolve()
     options.data = (options.data or options.app / ".devhost").resolve()
     return options
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {text}")
+    return Path(text)
 
 
 def _port(text: str) -> int:
@@ -135,8 +144,14 @@ def _run(work: Coroutine[Any, Any, NoReturn]) -> None:
 
 async def _serve(app: App, store: Store, config: HostJson, options: argparse.Namespace) -> NoReturn:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def ask_to_stop(number: int, frame: object) -> None:
+        for each in STOP_SIGNALS:
+            signal.signal(each, _end_at_once)
+        loop.call_soon_threadsafe(stop.set)
+
     for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, stop.set)
+        signal.signal(number, ask_to_stop)  # not by the loop: a function may block that
     watch = loop.create_task(_watch(store))
     unkind = None if options.unkind is None else Unkind(options.unkind, Rates(clock_off=0))
     async with running(
@@ -151,9 +166,6 @@ async def _serve(app: App, store: Store, config: HostJson, options: argparse.Nam
         _print_what_is_served(app, served, config, options)
         await stop.wait()
         print("devhost: stopping", flush=True)
-        for number in STOP_SIGNALS:
-            loop.remove_signal_handler(number)
-            signal.signal(number, _end_at_once)
     if unkind:
         print(f"devhost: was unkind: {_counted(unkind)}")
     # A function that is stuck in its thread would keep the process; what it does is not committed, and happens again.

@@ -21,7 +21,6 @@ from devhost.store import NEVER, Activity, Instance, Message, Store, concerns_th
 from devhost.turns import begin
 from devhost.work import ENDED, Decision, DurableFunctions, WorkItem, event_message, is_entity
 
-DEFAULT_HUB = DEFAULTS.hub_name
 MOST_TAKEN = 1000
 MOST_LOCKED = 10_000
 """Targets whose items are slow; until some of these are done nothing more is taken (a statement names them all)."""
@@ -59,8 +58,6 @@ class Engine:
         self.store = store
         self.functions = functions
         self.config = config
-        self.hub = config.hub_name
-        """The name of the task hub, for the URLs that are shown."""
         self._locked: dict[str, str] = {}
         """Targets of which nothing is taken until then."""
         self._tries: dict[str, int] = {}

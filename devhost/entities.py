@@ -9,7 +9,7 @@ from typing import Any
 from devhost.failures import WorkerExit, shown
 from devhost.protocol import Event
 from devhost.store import Activity, Message, Store
-from devhost.work import Decision, WorkItem, reply_message, short
+from devhost.work import Decision, WorkItem, one_line, reply_message, short
 
 log = logging.getLogger("devhost")
 
@@ -75,7 +75,7 @@ class EntityItem(WorkItem):
 
 def log_failure(name: str, key: str, operation: str, error: Exception) -> None:
     """Log why an operation has failed; the others of its batch go on."""
-    log.error("entity %s failed at operation %s: %s", short(f"@{name}@{key}"), operation, shown(error))
+    log.error("entity %s failed at operation %s: %s", short(f"@{name}@{key}"), one_line(operation), shown(error))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Failures of functions: what ends a worker on the real host, and what the log shows of an error."""
 
+import re
 import sysconfig
 import traceback
 from itertools import dropwhile
@@ -13,6 +14,8 @@ FOREIGN = tuple(
 )
 """Folders of the SDK and of devhost."""
 LIBRARY = sysconfig.get_path("stdlib")
+DETAILS = re.compile(r' \n \{"\$type":.*')
+"""What `causes.py` adds to the reason: the log has the traceback of it already."""
 INTERRUPTED = 130
 """The exit code of a Python that KeyboardInterrupt has ended."""
 
@@ -38,13 +41,18 @@ def _exit_code(error: BaseException) -> int:
 
 
 def shown(error: BaseException) -> str:
-    """An error for the log, with the frames of the app and of what that calls; in one line where there are none."""
+    """An error for the log, with the frames of the app and of what that calls; in one line where there are none.
+
+    Of an activity's failure that is raised at its caller, only the reason.
+    """
     each: traceback.TracebackException | None
+    if isinstance(error, WorkerExit) and error.__cause__ and not frames(error.__cause__):
+        return "".join(traceback.format_exception_only(error)).rstrip()
     shortened = each = traceback.TracebackException.from_exception(error)
     while each is not None:
         _shorten(each)
         each = each.__cause__ or each.__context__
-    return "".join(shortened.format()).rstrip()
+    return DETAILS.sub("", "".join(shortened.format())).rstrip()
 
 
 def frames(error: BaseException) -> list[traceback.FrameSummary]:

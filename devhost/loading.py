@@ -74,7 +74,7 @@ def _import(file: Path) -> ModuleType:
     module = sys.modules["function_app"] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # on the real host it ends the worker, whatever it is
         if _is_in_its_own_words(error, file.parent):
             raise AppError(str(error)) from error
         place = _place(error, file.parent)

@@ -13,7 +13,7 @@ from devhost.replay import Decisions, decide, retries
 from devhost.store import Instance
 from devhost.turns import Control, OrchestrationTurn, new_event
 from devhost.versions import MISMATCH, runs
-from devhost.work import Decision, WorkItem, short
+from devhost.work import Decision, WorkItem, one_line, short
 
 log = logging.getLogger("devhost")
 
@@ -53,15 +53,15 @@ class OrchestrationItem(WorkItem):
 
     def failure(self, error: Exception) -> Decision:
         if isinstance(error, OrchestrationError):
-            reason, why = str(error), shown(error.__cause__) if error.__cause__ else str(error)
+            reason, why = str(error), shown(error.__cause__) if error.__cause__ else one_line(str(error))
         else:
             reason, why = repr(error), shown(error)
-        log.error("%s %s failed: %s", self.function, short(self.target), why)
+        log.error("%s %s failed: %s", one_line(self.function), short(self.target), why)
         return self._outcome(self._events([]), cause=Cause(reason, reason))
 
     def exit(self, error: WorkerExit) -> Decision:
         reason = failed(self.function, f"One or more errors occurred. ({error})")
-        log.error("%s %s failed: %s", self.function, short(self.target), shown(error))
+        log.error("%s %s failed: %s", one_line(self.function), short(self.target), shown(error))
         return self._outcome(self._events([]), cause=Cause(reason, reason))
 
     def _error(self, reason: object) -> OrchestrationError:
@@ -89,7 +89,7 @@ class OrchestrationItem(WorkItem):
         if error is None:
             return self._outcome(events, state, decisions)
         if not decisions.has_open_tasks:
-            log.error("%s %s failed: %s", self.function, short(self.target), shown(error))
+            log.error("%s %s failed: %s", one_line(self.function), short(self.target), shown(error))
         return self._outcome(events, state, decisions, of_orchestrator(self.function, state["error"], error))
 
     def _outcome(
@@ -110,7 +110,7 @@ class OrchestrationItem(WorkItem):
             return True
         if self.config.version_failure == "Fail":
             raise OrchestrationError(MISMATCH)
-        log.warning("%s %s waits for a host that runs version %r", self.function, short(self.target), version)
+        log.warning("%s %s waits for a host that runs version %r", one_line(self.function), short(self.target), version)
         return False
 
     def _ask(self, events: list[Event]) -> tuple[dict[str, Any], Exception | None]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 LISTENS = "0A"
@@ -38,5 +39,7 @@ def _inodes(port: int, proc: Path) -> Iterator[str]:
 
 
 def _command(pid: int) -> str:
-    words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-    return " ".join(words).strip()[:80]
+    with suppress(OSError):  # it may have ended meanwhile
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        return " ".join(words).strip()[:80]
+    return "which has just ended"

@@ -107,8 +107,13 @@ async def _answer(exchange: Exchange, method: str, url: str, data: str | None = 
 
 
 def telling(entity: Callable[..., str], on_error: Callable[[str, str, str, Exception], None]) -> Callable[..., str]:
-    """An entity that tells of each operation that fails (name, key, operation, error): the SDK keeps the text only."""
-    operate = entity.entity_function  # type: ignore[attr-defined]  # the function of the app
+    """An entity that tells of each operation that fails (name, key, operation, error): the SDK keeps the text only.
+
+    What the SDK has not made of a function of the app stays as it is.
+    """
+    operate = getattr(entity, "entity_function", None)
+    if operate is None:
+        return entity
 
     def wrapped(context: DurableEntityContext) -> None:
         try:

@@ -100,4 +100,9 @@ def reply_message(request: Event, result: Event) -> Message:
 def short(id: str) -> str:
     """An instance or entity as logs may name it: by the first eight characters of its id or key."""
     name, separator, key = id.rpartition("@")
-    return f"{name}{separator}{key[:8]}"
+    return one_line(f"{name}{separator}{key[:8]}")
+
+
+def one_line(text: str) -> str:
+    """A text of a client as logs may have it: what is not printable is escaped, so that none forges a line."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

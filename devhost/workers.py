@@ -21,7 +21,7 @@ PATIENCE = 0.01
 LONGEST_WAIT = 0.05
 """Seconds after which it goes on although functions do, one after the other."""
 SLOW_AT_ONCE = 10 * (os.cpu_count() or 1)
-"""As many as the Durable extension runs at once by default (maxConcurrentEntityFunctions)."""
+"""Of one function; as many as the Durable extension runs at once by default (maxConcurrentEntityFunctions)."""
 
 
 class Done(NamedTuple):
@@ -43,7 +43,8 @@ class Workers:
         self._on_late = on_late
         self._loop = asyncio.get_running_loop()
         self._slow: set[str] = set()
-        self._pool = ThreadPoolExecutor(SLOW_AT_ONCE, "devhost-slow")
+        self._pools: dict[str, ThreadPoolExecutor] = {}
+        """By function, so that none of them waits for another."""
         self._worker: Worker | None = None
         self._stopped = False
 
@@ -52,14 +53,15 @@ class Workers:
         self._stopped = True
         if self._worker is not None:
             self._worker.stop()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def execute(self, items: Sequence[WorkItem]) -> tuple[list[Done], list[WorkItem]]:
         """Execute items; returns those that were done in time, and those that nobody has begun."""
         quick = []
         for item in items:
             if item.function in self._slow:
-                self._pool.submit(self._execute_slow, item)
+                self._pool(item.function).submit(self._execute_slow, item)
             else:
                 quick.append(item)
         if not quick:
@@ -70,6 +72,11 @@ class Workers:
             self._slow.add(quick[len(done)].function)
             self._worker = None
         return done, quick[len(done) + 1 :]
+
+    def _pool(self, function: str) -> ThreadPoolExecutor:
+        if function not in self._pools:
+            self._pools[function] = ThreadPoolExecutor(SLOW_AT_ONCE, "devhost-slow")
+        return self._pools[function]
 
     def _execute_slow(self, item: WorkItem) -> None:
         began = time.monotonic()

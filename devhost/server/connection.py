@@ -255,5 +255,9 @@ class Connection(asyncio.Protocol):
         self._ended = True
         self._received.clear()
         self.transport.resume_reading()
-        self.transport.write_eof()
+        try:
+            self.transport.write_eof()
+        except OSError:  # the client has cut the connection
+            self.transport.abort()
+            return
         asyncio.get_running_loop().call_later(self._limits.farewell_seconds, self.transport.abort)

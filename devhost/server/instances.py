@@ -41,7 +41,7 @@ def _create(engine: Engine, call: Call, now: datetime, name: str, input: str | N
     if id is not None and is_entity(id):
         return error(400, "One or more of the arguments submitted is incorrect")  # it would be an entity's
     id = engine.start(name, input, now, id, call.query.get("version", ""))
-    urls = management_urls(call.origin, engine.hub, id)
+    urls = management_urls(call.origin, engine.config.hub_name, id)
     headers = {"Location": urls["statusQueryGetUri"], "Retry-After": "10"}
     shown = {name: url for name, url in urls.items() if name != "rewindPostUri"}
     return Reply(202, written(shown), headers, awaited=id)

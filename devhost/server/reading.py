@@ -1,5 +1,5 @@
-"""JSON that clients send, read as leniently as Newtonsoft.Json reads it: with comments, single quotes, names without
-quotes and trailing commas. What it refuses it names in its words.
+"""JSON that clients send and functions return, read as leniently as Newtonsoft.Json reads it: with comments, single
+quotes, names without quotes and trailing commas. What it refuses it names in its words.
 """
 
 import json

@@ -1,16 +1,13 @@
 """Texts: a function that returns str returns JSON, wherever the text can be read as that."""
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
-TOKEN = re.compile(
-    r"""(?P<double>"(?:\\.|[^"\\])*")|'(?P<single>(?:\\.|[^'\\])*)'|(?P<comment>//[^\n]*|/\*.*?\*/)|[^"'/]+|.""",
-    re.DOTALL,
-)
+from devhost.server.reading import InvalidJson, read
+
 LENIENT = ("{", "[", "'", "/")
-"""How a text begins that may be JSON to a lenient reader alone; others are not looked at twice."""
+"""How a text begins that may be JSON to Newtonsoft.Json alone; others are not looked at twice."""
 ARRAY = "System.Collections.Generic.List`1[System.Object]"
 """What the real host sends for a body that is an array."""
 
@@ -21,8 +18,8 @@ def of_text(text: str) -> tuple[object, dict[str, str], str]:
     As on the real host: JSON is written anew, an object with a body is the response, and what is no JSON stays.
     """
     try:
-        value = parse(text)
-    except (ValueError, RecursionError):
+        value = _parse(text)
+    except (ValueError, RecursionError, InvalidJson):
         return 200, {}, text
     members = {name.lower(): member for name, member in value.items()} if isinstance(value, dict) else {}
     if "body" not in members:
@@ -32,8 +29,8 @@ def of_text(text: str) -> tuple[object, dict[str, str], str]:
     return members.get("statuscode", members.get("status", 200)), _headers(headers), shown
 
 
-def parse(text: str) -> Any:
-    """Read JSON as Newtonsoft's library does, with single quotes and comments. Raises ValueError."""
+def _parse(text: str) -> Any:
+    """Read JSON as Newtonsoft.Json does. Raises ValueError or InvalidJson."""
     if not text.strip():
         return None
     try:
@@ -41,13 +38,7 @@ def parse(text: str) -> Any:
     except ValueError:
         if not text.lstrip().startswith(LENIENT):
             raise
-        return json.loads(TOKEN.sub(_strict, text))
-
-
-def _strict(token: re.Match[str]) -> str:
-    if token["single"] is not None:
-        return '"' + token["single"].replace('"', '\\"').replace("\\'", "'") + '"'
-    return "" if token["comment"] else token[0]
+        return json.loads(read(text))
 
 
 def _headers(headers: Any) -> dict[str, str]:

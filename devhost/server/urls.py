@@ -3,14 +3,14 @@
 import json
 from urllib.parse import quote_plus
 
-from devhost.engine import DEFAULT_HUB
+from devhost.config import DEFAULTS
 
 PREFIX = "/runtime/webhooks/durabletask/"
 UNESCAPED = "!*()"
 """Besides letters, digits and `-_.`: what WebUtility.UrlEncode of .NET leaves."""
 
 
-def client_binding(origin: str, hub: str = DEFAULT_HUB) -> str:
+def client_binding(origin: str, hub: str = DEFAULTS.hub_name) -> str:
     """What a durableClient parameter gets: where the SDK's client finds this API, as JSON."""
     base = origin + PREFIX.rstrip("/")
     binding = {

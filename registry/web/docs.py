@@ -74,7 +74,7 @@ def _call(description: Node, path: str, operations: Node) -> str:
     return (
         f'<section id="{operation["operationId"]}">'
         f'<h3><code><span class="method">{methods}</span> {route}</code></h3>\n'
-        f"<p>{escape(operation.get('description', operation['summary'] + '.'))}</p>\n"
+        f"<p>{escape(operation['description'])}</p>\n"
         + _titled("Parameters", "dl", parameters)
         + _titled("Body", "div", [f"<p>{escape(body['description'])}</p>\n"] * bool(body["content"]) + _media(body))
         + _titled("Answers", "dl", answers)
@@ -127,10 +127,8 @@ def _items(names: Iterable[str]) -> str:
     return "".join(f'<li><a href="#{name}">{name}</a></li>' for name in names)
 
 
-def _resolved(description: Node, node: Node) -> Node:
-    """What a reference leads to, or the node itself."""
-    if "$ref" not in node:
-        return node
-    group, name = node["$ref"].split("/")[-2:]
+def _resolved(description: Node, reference: Node) -> Node:
+    """What a reference leads to."""
+    group, name = reference["$ref"].split("/")[-2:]
     found: Node = description["components"][group][name]
     return found

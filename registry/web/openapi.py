@@ -25,19 +25,46 @@ GIFT = "Commodore 64"
 OPENED_AT, CLOSES_AT, CLOSED_AT = (f"2026-12-24T18:{moment}.000Z" for moment in ("00:00", "05:00", "00:30"))
 
 
+TAGS = {
+    "registries": "A registry, from its open until it is sent for processing.",
+    "host": "What holds for all registries, and what is said of this API.",
+}
+CALLS = {
+    "/open": "Opens a new registry. It closes by itself when its time is up, unless somebody finishes it before.",
+    "/add/{id}": "Adds an item to a registry. It is in the registry once the answer is 200, and will be there when it "
+    "closes. Repeat what was not answered with 200 or 4xx, with the same Idempotency-Key: it is one item then.",
+    "/remove/{id}": "Takes an item back, by the key of its add. After 200 no item with this key is in the registry or "
+    "will be, also where its add is still on its way.",
+    "/finish/{id}": "Closes a registry and shows it. It never changes again. Twice is as good as once.",
+    "/process/{id}": "Sends a closed registry to the processing webhook again, once a minute at most.",
+    "/peek/{id}": "Shows a registry with its items in order; in plain text just the items, one a line, where a line "
+    "break within one is a space.",
+    "/stats": "Counts registries and items. The counts are up to a second old while registries are open.",
+    "/health": "Says whether the app can work: the task hub answers. It needs no key.",
+    "/openapi.json": "This description.",
+    "/docs": "This description, for people.",
+    "/home": "The page on which people open a registry, add gifts and finish it. It is at / and /api too.",
+}
+"""What each call does, by its path."""
+
+
 def describe(settings: Settings) -> Node:
     """The OpenAPI document of an app with these settings."""
-    document = {
+    document: Node = {
         "openapi": "3.1.0",
         "info": {
             "title": "Holiday Registry",
             "version": __version__,
+            "contact": {"name": "The operator of this host"},
+            "license": {"name": "None: ask the operator of this host", "identifier": "LicenseRef-None"},
             "description": "A gift registry that lives "
             f"{settings.open_for.total_seconds():.0f} seconds: open one, add gifts, peek, finish it. If nobody "
             "finishes it, it closes by itself. Then it is sent for processing. "
             "What takes GET only takes HEAD too. Answers of a kilobyte and more are in gzip for those who accept that.",
         },
         "servers": [{"url": "/api"}],
+        "tags": [{"name": name, "description": description} for name, description in TAGS.items()],
+        "security": [],
         "paths": _paths(settings),
         "components": {
             "schemas": _schemas(settings),
@@ -47,14 +74,14 @@ def describe(settings: Settings) -> Node:
                 kind.name: {"summary": kind.title, "description": kind.advice, "value": problem_body(kind, detail)}
                 for kind, detail in _problems(settings).items()
             },
-            "securitySchemes": {
-                "keyInHeader": {"type": "apiKey", "in": "header", "name": "x-functions-key"},
-                "keyInQuery": {"type": "apiKey", "in": "query", "name": "code"},
-            },
         },
     }
     if settings.auth_level == "function":
         document["security"] = [{"keyInHeader": []}, {"keyInQuery": []}]
+        document["components"]["securitySchemes"] = {
+            "keyInHeader": {"type": "apiKey", "in": "header", "name": "x-functions-key"},
+            "keyInQuery": {"type": "apiKey", "in": "query", "name": "code"},
+        }
     return document
 
 
@@ -123,22 +150,24 @@ def _paths(settings: Settings) -> Node:
     }
     process["202"]["headers"]["Retry-After"] = _headers()["Retry-After"] | {"required": False}
     paths = {
-        "/open": _change("Open a registry", [], {"201": opened, **_refused(hub)}, "open"),
-        "/add/{id}": _change("Add an item to a registry", registry + item, add, "add", _item_body()),
+        "/open": _change("Open a registry", [], {"201": opened, **_refused(hub)}, "openRegistry"),
+        "/add/{id}": _change("Add an item to a registry", registry + item, add, "addToRegistry", _item_body()),
         "/remove/{id}": {
             "post": _operation(
-                "Take an item back", [*registry, _ref("parameters/itemKey")], remove, "remove", _key_body()
+                "Take an item back", [*registry, _ref("parameters/itemKey")], remove, "removeFromRegistry", _key_body()
             )
         },
-        "/finish/{id}": _change("Close a registry", registry, finish, "finish"),
-        "/process/{id}": {"post": _operation("Send a closed registry again", registry, process, "process")},
-        "/peek/{id}": _kept(_show("Show a registry", registry, "Shown", _shown(), "peek", unknown, hub)),
-        "/stats": _kept(_show("Count registries and items", [], "Stats", _stats(), "stats", hub)),
-        "/health": _show("Say whether the app can work", [], "Health", _health(), "health", hub),
-        "/openapi.json": _kept(_show("Describe this API", [], "Description", {"openapi": "3.1.0"}, "describe")),
-        "/docs": _kept({"get": _operation("The API for people", [], {"200": _html("The documentation.", {})}, "docs")}),
+        "/finish/{id}": _change("Close a registry", registry, finish, "finishRegistry"),
+        "/process/{id}": {"post": _operation("Send a closed registry again", registry, process, "processRegistry")},
+        "/peek/{id}": _kept(_show("Show a registry", registry, "Shown", _shown(), "peekAtRegistry", unknown, hub)),
+        "/stats": _kept(_show("Count registries and items", [], "Stats", _stats(), "getStats", hub)),
+        "/health": _show("Say whether the app can work", [], "Health", _health(), "getHealth", hub),
+        "/openapi.json": _kept(_show("Describe this API", [], "Description", {"openapi": "3.1.0"}, "getDescription")),
+        "/docs": _kept(
+            {"get": _operation("The API for people", [], {"200": _html("The documentation.", {})}, "getDocs")}
+        ),
         "/home": _kept(
-            {"get": _operation("The page for people", [], {"200": _html("The page.", page.HEADERS)}, "home")}
+            {"get": _operation("The page for people", [], {"200": _html("The page.", page.HEADERS)}, "getHome")}
         ),
     }
     items = {"schema": {"type": "string"}, "example": f"{GIFT}\nZork Trilogy\n"}
@@ -150,6 +179,10 @@ def _paths(settings: Settings) -> Node:
                 operation["security"] = []
             elif settings.auth_level == "function":
                 operation["responses"]["401"] = {"description": "The function key is missing or wrong."}
+            operation["description"] = CALLS[path]
+            operation["tags"] = ["registries" if "Registry" in operation["operationId"] else "host"]
+            if not any(status.startswith("4") for status in operation["responses"]):
+                operation["responses"]["4XX"] = {"description": "The host cannot read the request. There is no body."}
     return paths
 
 
@@ -195,7 +228,7 @@ def _json(description: str, schema: str, example: Any, headers: list[str] | None
     media = {"schema": _ref(f"schemas/{schema}"), "example": example}
     names = ["Cache-Control", *(headers or [])]
     shown = {name: _ref(f"headers/{name}") for name in names}
-    return {"description": description, "headers": shown, "content": {"application/json": media, FORM: media}}
+    return {"description": description, "headers": shown, "content": {"application/json": media}}
 
 
 def _unknown(what_to_do: str, schema: str, example: Any) -> Node:
@@ -228,18 +261,23 @@ def _item_body() -> Node:
         "description": "The item, unless it is in the query.",
         "content": {
             "application/json": {
-                "schema": _object({"item": _ref("schemas/Item")}),
+                "schema": _ref("schemas/NewItem"),
                 "example": {"item": GIFT},
             },
-            FORM: {"schema": _object({"item": _ref("schemas/Item")}), "example": {"item": GIFT}},
+            FORM: {"schema": _ref("schemas/NewItemForm"), "example": {"item": GIFT}},
             "text/plain": {"schema": _ref("schemas/Item"), "example": GIFT},
         },
     }
 
 
 def _key_body() -> Node:
-    media = {"schema": _object({"itemKey": _ref("schemas/Key")}), "example": {"itemKey": KEY}}
-    return {"description": "The key, unless it is in the query.", "content": {"application/json": media}}
+    return {
+        "description": "The key, unless it is in the query.",
+        "content": {
+            "application/json": {"schema": _ref("schemas/ItemToRemove"), "example": {"itemKey": KEY}},
+            FORM: {"schema": _ref("schemas/ItemToRemoveForm"), "example": {"itemKey": KEY}},
+        },
+    }
 
 
 def _parameters(settings: Settings) -> Node:
@@ -303,6 +341,10 @@ def _schemas(settings: Settings) -> Node:
         "Id": {"type": "string", "pattern": f"^{REGISTRY_ID.pattern}$", "description": "Who knows it may use it."},
         "Item": {"type": "string", "minLength": 1, "maxLength": settings.max_item_length, "pattern": NOT_BLANK.pattern},
         "Key": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
+        "NewItem": _object({"item": _ref("schemas/Item")}),
+        "NewItemForm": _object({"item": _ref("schemas/Item")}),  # of its own: generators make one class of one schema
+        "ItemToRemove": _object({"itemKey": _ref("schemas/Key")}),
+        "ItemToRemoveForm": _object({"itemKey": _ref("schemas/Key")}),
         "Registry": _object(
             {
                 "id": _ref("schemas/Id"),
@@ -339,7 +381,7 @@ def _schemas(settings: Settings) -> Node:
             }
         ),
         "Health": _object({"status": {"const": "Healthy"}, "version": text}),
-        "Description": {"type": "object", "required": ["openapi"]},
+        "Description": {"type": "object", "required": ["openapi"], "properties": {"openapi": text}},
         "Problem": {
             "type": "object",
             "description": "RFC 9457. The detail ends with what to do next. Where the task hub is unavailable there is "

@@ -8,8 +8,10 @@ from datetime import timedelta
 import azure.durable_functions as df
 import pytest
 
+from devhost.failures import WorkerExit, shown
 from devhost.loading import index
-from tests.devhost.sample_host import EngineHost
+from devhost.server.calls import Call
+from tests.devhost.sample_host import ORIGIN, EngineHost
 
 ENDS = [
     (SystemExit(7), "python exited with code 7 (0x7)"),
@@ -38,7 +40,7 @@ class Sample(EngineHost):
 
         @app.entity_trigger(context_name="context", entity_name="Bag")
         def bag(context) -> None:
-            if context.operation_name == "raise" and self.raised is not None:
+            if context.operation_name.startswith("raise") and self.raised is not None:
                 raise self.raised
             context.set_state([*context.get_state(list), context.get_input()])
 
@@ -212,6 +214,25 @@ def test_a_failure_is_logged_with_the_traceback_of_the_app(sample, caplog) -> No
     assert line.endswith("ValueError: no paper")
     assert line.count("File ") == 1
     assert "bicycle" not in line
+
+
+def test_what_clients_send_forges_no_line_of_the_log(sample, caplog) -> None:
+    """Names and ids are shown with what is not printable escaped."""
+    sample.raised = ValueError("no paper")
+    sample.signal("1\n[2026] event=closed", "raise\nagain", "")
+    sample.run()
+    sample.manage(Call("POST", "orchestrators/none%0A[2026]%20event=closed/12345678", ORIGIN))
+    lines = [record.getMessage().splitlines()[0] for record in caplog.records if record.name == "devhost"]
+    assert [line.partition(" failed")[0] for line in lines] == [
+        r"entity @bag@1\n[2026]",
+        r"none\n[2026] event=closed 12345678",
+    ]
+    assert r"raise\nagain" in lines[0]
+
+
+def test_a_worker_that_is_killed_is_one_line() -> None:
+    """There are no frames of the app to be shown."""
+    assert shown(WorkerExit(SystemExit(137))) == "devhost.failures.WorkerExit: python exited with code 137 (0x89)"
 
 
 @pytest.fixture(autouse=True)

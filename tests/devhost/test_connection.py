@@ -1,6 +1,7 @@
 """Connections, over sockets, to a server whose answers the tests decide."""
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from unittest.mock import Mock
@@ -342,3 +343,20 @@ def test_a_client_that_has_gone_is_not_written_to() -> None:
 
     asyncio.run(run())
     transport.write.assert_not_called()
+
+
+def test_a_client_that_has_cut_the_connection_hears_no_farewell() -> None:
+    """Its connection is given up, and nothing is raised: it is nobody's failure."""
+    transport = Mock(spec=asyncio.Transport)
+    transport.is_closing.return_value = False
+    transport.get_extra_info.return_value = None
+    transport.write_eof.side_effect = OSError(errno.ENOTCONN, "not connected")
+
+    async def run() -> None:
+        connection = Connection(unread, set(), Limits())
+        connection.connection_made(transport)
+        connection.data_received(CLOSING + b"\r\n")
+        await connection._task
+
+    asyncio.run(run())
+    transport.abort.assert_called_once()

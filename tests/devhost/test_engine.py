@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from devhost.app import App
+from devhost.causes import of_activity
 from devhost.config import DEFAULTS
 from devhost.engine import Engine, Outcome
 from devhost.loading import index
@@ -60,6 +61,18 @@ def test_an_orchestrator_that_raises_fails(host, caplog) -> None:
     host.complete("1")
     assert host.status(id) == ("Failed", "Orchestrator function 'broken' failed: out of wrapping paper")
     assert "out of wrapping paper" in caplog.text
+
+
+def test_an_activity_that_fails_is_not_logged_once_more_at_its_caller(host, caplog) -> None:
+    """The log had its traceback when it failed: the orchestrator's has the reason alone, without .NET's details."""
+    id = host.start("broken")
+    error = ValueError("no paper")
+    (activity,) = host.store.activities()
+    with host.store.transaction():
+        host.engine.complete_activity(activity, Outcome(cause=of_activity("square", error)))
+    host.run()
+    assert '"RemoteMessage":"ValueError: no paper"' in host.store.instance(id).output.replace("\\", "")
+    assert caplog.text.rstrip().endswith("Exception: Activity function 'square' failed:  ValueError: no paper")
 
 
 def test_an_orchestrator_that_is_not_deterministic_fails(host) -> None:

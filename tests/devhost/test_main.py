@@ -37,6 +37,9 @@ APP = """
     @app.route("stuck")
     def stuck(req: func.HttpRequest):
         time.sleep(60)
+    @app.route("blocks")
+    async def blocks(req: func.HttpRequest):
+        time.sleep(60)
     @app.route("where")
     def where(req: func.HttpRequest) -> str:
         names = ("AzureWebJobsScriptRoot", "FUNCTIONS_WORKER_RUNTIME", "PYTHON_THREADPOOL_THREAD_COUNT")
@@ -115,26 +118,29 @@ def test_what_is_being_served_is_answered_before_the_end(folder) -> None:
 
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_data_file_that_goes_away_ends_it(folder, replaced) -> None:
-    """With one line, whatever a function is stuck in: nothing that is written would be found again."""
+    """With one line, within a second, whatever a function is stuck in: nothing of what is written would be found."""
     running = Running(folder)
     with ThreadPoolExecutor() as pool:
         stuck = pool.submit(requests.get, f"{running.url}/api/stuck")
         time.sleep(0.3)
         data = folder / ".devhost" / "taskhub.db"
+        began = time.monotonic()
         data.rename(folder / "kept.db")
         if replaced:
             shutil.copy(folder / "kept.db", data)
         printed = running.process.communicate(timeout=20)[0].splitlines()
+        assert time.monotonic() - began < 1
         assert stuck.exception() is not None
     assert running.process.returncode == 1
     assert printed[-1] == f"devhost: {data} was deleted or replaced"
 
 
-def test_a_second_signal_ends_it_at_once(folder) -> None:
-    """Whatever a function is stuck in."""
+@pytest.mark.parametrize("function", ["stuck", "blocks"])
+def test_a_second_signal_ends_it_at_once(folder, function) -> None:
+    """Whatever a function is stuck in, the event loop included."""
     running = Running(folder)
     with ThreadPoolExecutor() as pool:
-        stuck = pool.submit(requests.get, f"{running.url}/api/stuck")
+        stuck = pool.submit(requests.get, f"{running.url}/api/{function}")
         time.sleep(0.3)
         running.process.send_signal(signal.SIGINT)
         time.sleep(0.3)
@@ -209,7 +215,7 @@ def test_what_it_prints_at_the_start(folder) -> None:
     first, *table, internal, _, ignored, last = "".join(running.printed).splitlines()
     assert re.fullmatch(r"devhost: serving http://127\.0\.0\.1:\d+/api/hello", first)
     assert re.fullmatch(r"devhost: ready on http://127\.0\.0\.1:\d+/api/hello, stop with Ctrl-C", last)
-    assert sorted(line.split()[0] for line in table if line) == ["exit", "hello", "slow", "stuck", "where"]
+    assert sorted(line.split()[0] for line in table if line) == ["blocks", "exit", "hello", "slow", "stuck", "where"]
     assert re.search(r"^  hello  +\S+  +/api/hello$", "\n".join(table), re.MULTILINE)
     assert internal == "  and 1 without a route (--verbose names them)"
     assert ignored == "devhost: these have no effect here: extensions.http.hsts (host.json and its settings)"
@@ -288,6 +294,19 @@ def test_an_app_that_fails_to_import(folder) -> None:
         f"devhost: {folder}/function_app.py failed to import at {folder}/function_app.py:1: "
         f"ZeroDivisionError: division by zero"
     )
+
+
+def test_an_app_that_ends_the_worker_at_import(folder) -> None:
+    """One line, whatever it raises."""
+    (folder / "function_app.py").write_text("raise BaseException('no')")
+    assert fails("--app", folder, "--port", 0).endswith("function_app.py:1: BaseException: no")
+
+
+def test_an_app_that_is_not_there(folder) -> None:
+    """It is said which folder is none."""
+    done = subprocess.run(command("--app", folder / "x"), capture_output=True, text=True, cwd=ROOT, timeout=30)
+    assert done.returncode == 2
+    assert f"there is no folder {folder}/x" in done.stderr
 
 
 def test_a_setting_that_is_not_allowed() -> None:

@@ -57,3 +57,9 @@ def test_where_nobody_is_found_a_command_finds_them(monkeypatch) -> None:
     assert taken(7071) == (
         "port 7071 is taken: `lsof -i :7071` shows by whom; or take another one: `python -m devhost --port 7072`"
     )
+
+
+def test_who_has_ended_meanwhile_is_not_named(port, monkeypatch) -> None:
+    """The commands help all the same."""
+    monkeypatch.setattr("devhost.ports.holder", lambda port: 2**22 + 1)
+    assert f"port {port} is taken by process {2**22 + 1} (which has just ended): " in taken(port)

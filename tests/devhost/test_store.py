@@ -1,4 +1,5 @@
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -30,6 +31,17 @@ def test_what_is_not_there_is_none_or_empty(store) -> None:
     assert store.entity("@e@a") is None
     assert store.next_due() is None
     assert (store.history("a"), store.due(T3, 10), store.activities()) == ([], [], [])
+
+
+def test_the_file_of_a_new_task_hub_is_one_without_its_log(tmp_path) -> None:
+    """Whatever becomes of the -wal beside it, its tables are there."""
+    first = Store(tmp_path / "hub.db")
+    shutil.copy(tmp_path / "hub.db", tmp_path / "copy.db")
+    assert (tmp_path / "copy.db").stat().st_size > 0
+    with sqlite3.connect(tmp_path / "copy.db") as copy:
+        assert copy.execute("SELECT count(*) FROM instances").fetchone() == (0,)
+    copy.close()
+    first.close()
 
 
 def test_an_instance_is_saved_and_replaced(store) -> None:

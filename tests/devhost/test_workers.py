@@ -144,6 +144,31 @@ def test_a_function_that_was_slow_is_not_waited_for_until_it_has_been_quick(monk
     asyncio.run(scenario())
 
 
+def test_functions_that_are_slow_do_not_wait_for_each_other(monkeypatch) -> None:
+    """However many items one of them has."""
+    monkeypatch.setattr("devhost.workers.SLOW_AT_ONCE", 1)
+    go = threading.Event()
+
+    async def scenario() -> None:
+        async with Working() as working:
+            monkeypatch.setattr("devhost.workers.PATIENCE", 0)
+            began = threading.Event()
+            for function in ("slow", "other"):
+                working.it.execute([Step(function, began.wait)])
+            began.set()
+            for _ in range(2):
+                await working.late.get()
+            try:
+                working.it.execute([Step("slow", go.wait), Step("slow", go.wait)])
+                other = Step("other", lambda: "done")
+                working.it.execute([other])
+                assert await asyncio.wait_for(working.late.get(), 10) == Done(other, "done")
+            finally:
+                go.set()
+
+    asyncio.run(scenario())
+
+
 def test_after_the_stop_nobody_hears_of_what_was_slow(monkeypatch) -> None:
     """It will be executed again by the next host."""
     go, over = threading.Event(), threading.Event()

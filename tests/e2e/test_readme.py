@@ -38,8 +38,8 @@ def code(language: str) -> list[str]:
 
 @pytest.fixture
 def receiver(tmp_path) -> Iterator[tuple[str, subprocess.Popen]]:
-    """The receiver of the README on a free port: its URL, and the process."""
-    (program,) = code("python")
+    """The receiver that the README names, on a free port: its URL, and the process."""
+    program = (ROOT / "examples" / "receiver.py").read_text()
     program = program.replace('HTTPServer(("127.0.0.1", 8080)', 'server = HTTPServer(("127.0.0.1", 0)')
     program = program.replace("Receiver).serve_forever()", "Receiver)\nprint(server.server_port, flush=True)")
     (tmp_path / "receiver.py").write_text(program + "server.serve_forever()\n")

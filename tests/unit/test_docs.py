@@ -73,14 +73,15 @@ def test_a_problem_is_explained(kind) -> None:
 
 def test_calls_are_shown_with_their_examples() -> None:
     """In each form that a body has."""
-    (section,) = re.findall(r'<section id="add">(.*?)</section>', DOCS, re.DOTALL)
+    (section,) = re.findall(r'<section id="addToRegistry">(.*?)</section>', DOCS, re.DOTALL)
     assert '<span class="method">POST or GET</span> /api/add/{id}' in section
     assert "<pre>item=Commodore+64</pre>" in section
     assert "<pre>Commodore 64</pre>" in section
     assert "&quot;itemsCount&quot;: 1" in section
     assert 'href="#registry-full"' in section
-    (section,) = re.findall(r'<section id="peek">(.*?)</section>', DOCS, re.DOTALL)
+    (section,) = re.findall(r'<section id="peekAtRegistry">(.*?)</section>', DOCS, re.DOTALL)
     assert "GET or HEAD" in section
+    assert "urlencoded" not in section
 
 
 def test_everything_is_escaped(monkeypatch) -> None:
