@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any, get_args
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import azure.durable_functions as df
 from azure.functions import AuthLevel, Context, HttpMethod, HttpRequest, HttpResponse
@@ -149,7 +149,16 @@ async def documentation(req: HttpRequest) -> HttpResponse:
 
 async def home(req: HttpRequest) -> HttpResponse:
     """The page for people; where calls need a key, it is opened with ?code=, and passes that on."""
-    return _document(req, HttpResponse(page.document(settings.current().open_for), headers=page.HEADERS))
+    headers = page.HEADERS | {"Content-Security-Policy": page.policy(urlsplit(req.url).netloc)}
+    return _document(req, HttpResponse(page.document(settings.current().open_for), headers=headers))
+
+
+@blueprint.function_name("home_module")
+@blueprint.route("api/home/{file}", methods=READ, auth_level=AuthLevel.ANONYMOUS)
+async def home_module(req: HttpRequest) -> HttpResponse:
+    """A module of the page."""
+    module = page.MODULES.get(req.route_params["file"])
+    return _document(req, HttpResponse(module, headers=page.SCRIPT)) if module else HttpResponse(status_code=404)
 
 
 def _document(req: HttpRequest, response: HttpResponse) -> HttpResponse:

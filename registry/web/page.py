@@ -1,12 +1,15 @@
-"""The page for people: one document, put together from the files in `home`, so that it comes with one request."""
+"""The page for people: one document with its style, and the ES modules that it loads from beside it."""
 
 import base64
 import hashlib
+import re
 from datetime import timedelta
 from importlib.resources import files
 
 _HOME = files("registry.web") / "home"
-_FRAME, _STYLE, _SCRIPT = ((_HOME / name).read_text("utf-8") for name in ("index.html", "style.css", "script.js"))
+_FRAME, _STYLE = ((_HOME / name).read_text("utf-8") for name in ("index.html", "style.css"))
+MODULES = {each.name: each.read_text("utf-8") for each in _HOME.iterdir() if each.name.endswith(".js")}
+"""The texts of the ES modules, by the names of their files."""
 
 
 def hash_of(text: str) -> str:
@@ -17,22 +20,30 @@ def hash_of(text: str) -> str:
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
     "Cache-Control": "no-cache",
-    "Content-Security-Policy": f"default-src 'none'; script-src {hash_of(_SCRIPT)}; style-src {hash_of(_STYLE)}; "
-    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-"""The page calls this host only, runs no script but its own, makes no markup of text, and is shown in no frame."""
+SCRIPT = {"Content-Type": "text/javascript; charset=utf-8", "X-Content-Type-Options": "nosniff"}
+
+
+def policy(host: str) -> str:
+    """The Content-Security-Policy of the page on this host.
+
+    The page calls its own host only, runs no script but its own, makes no markup of text, and is shown in no frame.
+    Scripts are those under `/api/home/`: where the host's name cannot stand in a policy they are those of the host,
+    of which there are no others, as `nosniff` keeps answers of the API from being scripts.
+    """
+    scripts = f"{host}/api/home/" if re.fullmatch(r"[\w.-]+(:\d+)?", host, re.ASCII) else "'self'"
+    return (
+        f"default-src 'none'; script-src {scripts}; style-src {hash_of(_STYLE)}; "
+        "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    )
 
 
 def document(lifetime: timedelta) -> str:
     """The page of an app whose registries live for so long."""
-    return (
-        _FRAME.replace("{lifetime}", _in_words(lifetime))
-        .replace("<style></style>", f"<style>{_STYLE}</style>")
-        .replace("<script></script>", f"<script>{_SCRIPT}</script>")
-    )
+    return _FRAME.replace("{lifetime}", _in_words(lifetime)).replace("<style></style>", f"<style>{_STYLE}</style>")
 
 
 def _in_words(span: timedelta) -> str:

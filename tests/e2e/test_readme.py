@@ -114,5 +114,5 @@ def test_only_the_app_is_deployed() -> None:
         for name in deployed
         if re.fullmatch(r"registry/((\w+/)?\w+\.py|web/(docs\.css|home/\w+\.(html|css|js)))", name)
     }
-    assert len([name for name in parts if name.startswith("registry/web/home/")]) == 3
+    assert len([name for name in parts if name.startswith("registry/web/home/")]) == 8
     assert deployed - parts == {"function_app.py", "host.json", "requirements.txt"}

@@ -23,6 +23,7 @@ def test_the_functions_of_the_app() -> None:
         "home",
         "home_at_api",
         "home_at_root",
+        "home_module",
         "open",
         "peek",
         "process",
@@ -55,6 +56,7 @@ def test_routes_and_methods() -> None:
         "home": ("api/home", ["GET", "HEAD"]),
         "home_at_api": ("api", ["GET", "HEAD"]),
         "home_at_root": ("/", ["GET", "HEAD"]),
+        "home_module": ("api/home/{file}", ["GET", "HEAD"]),
     }
 
 
@@ -66,7 +68,8 @@ def test_the_auth_level_of_every_call_is_that_of_the_settings(level) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     bindings = [binding for line in done.stdout.splitlines() for binding in json.loads(line)["bindings"]]
     levels = {binding["route"]: binding["authLevel"] for binding in bindings if binding["type"] == "httpTrigger"}
-    free = {"api/health", "api/openapi.json", "api/docs", "api/home", "api", "/"}  # probes and browsers have no key
+    pages = {"api/docs", "api/home", "api/home/{file}", "api", "/"}
+    free = {"api/health", "api/openapi.json"} | pages  # probes and browsers have no key
     assert {levels.pop(route) for route in free} == {"ANONYMOUS"}
     assert levels == dict.fromkeys(
         [f"api/{call}" for call in ("open", "stats")]

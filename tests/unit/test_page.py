@@ -8,33 +8,79 @@ import pytest
 from azure.functions import HttpRequest
 
 from registry.web import api
-from registry.web.page import HEADERS, document
+from registry.web.page import MODULES, document, policy
 
 PAGE = document(timedelta(minutes=5))
 
 
+def get(function, path: str, headers=None, **params: str):
+    """What a function of the page answers."""
+    request = HttpRequest("GET", f"https://host.example:8443{path}", headers=headers, route_params=params, body=b"")
+    return asyncio.run(function(request))
+
+
+def module(name: str, headers=None):
+    """What is answered for a module."""
+    return get(api.home_module._function.get_user_function(), f"/api/home/{name}", headers, file=name)
+
+
 def test_it_is_served_with_its_policy() -> None:
     """As HTML."""
-    response = asyncio.run(api.home(HttpRequest("GET", "http://x/api/home", body=b"")))
+    response = get(api.home, "/")
     assert response.get_body().decode() == PAGE
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert response.headers["Content-Security-Policy"] == HEADERS["Content-Security-Policy"]
+    assert response.headers["Content-Security-Policy"] == policy("host.example:8443")
 
 
-def test_the_policy_names_the_script_and_the_style() -> None:
-    """By their hashes, and nothing that would let others in."""
-    policy = dict(rule.split(" ", 1) for rule in HEADERS["Content-Security-Policy"].split("; "))
-    for tag, rule in (("script", "script-src"), ("style", "style-src")):
-        (text,) = re.findall(rf"<{tag}>(.*?)</{tag}>", PAGE, re.DOTALL)
-        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        assert policy[rule] == f"'sha256-{digest}'"
-    assert policy["default-src"] == policy["form-action"] == policy["frame-ancestors"] == "'none'"
-    assert policy["connect-src"] == "'self'"
+def test_the_policy_names_the_scripts_and_the_style() -> None:
+    """By their path and by its hash, and nothing that would let others in."""
+    rules = dict(rule.split(" ", 1) for rule in policy("host.example:8443").split("; "))
+    assert rules["script-src"] == "host.example:8443/api/home/"
+    (style,) = re.findall(r"<style>(.*?)</style>", PAGE, re.DOTALL)
+    assert rules["style-src"] == f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
+    assert rules["default-src"] == rules["form-action"] == rules["frame-ancestors"] == "'none'"
+    assert rules["connect-src"] == "'self'"
+    assert "unsafe" not in policy("host.example")
+
+
+@pytest.mark.parametrize("host", ["[::1]:7071", "x; script-src *", "x y", ""])
+def test_what_is_no_plain_host_stays_out_of_the_policy(host) -> None:
+    """Its scripts are those of the host then."""
+    assert "; script-src 'self'; " in policy(host)
+
+
+def test_modules_are_served_with_a_tag() -> None:
+    """As JavaScript, and not again to whoever has them."""
+    response = module("page.js")
+    assert response.get_body().decode() == MODULES["page.js"]
+    assert response.headers["Content-Type"] == "text/javascript; charset=utf-8"
+    assert "no-cache" in response.headers["Cache-Control"]
+    again = module("page.js", {"If-None-Match": response.headers["ETag"]})
+    assert (again.status_code, again.get_body()) == (304, b"")
+    assert again.headers["ETag"] == response.headers["ETag"]
+
+
+@pytest.mark.parametrize("name", ["style.css", "index.html", "..", "none.js"])
+def test_nothing_else_is_served_as_a_module(name) -> None:
+    """There is no path into other folders."""
+    assert module(name).status_code == 404
+
+
+def test_the_page_loads_the_modules_that_there_are() -> None:
+    """Those that it preloads, and those that they import."""
+    named = set(re.findall(r"/api/home/([\w.]+)", PAGE))
+    imported = {
+        name for each in MODULES.values() for name in re.findall(r'^import .* from "\./([\w.]+)";$', each, re.M)
+    }
+    assert named == imported | {"page.js"} == set(MODULES)
 
 
 def test_the_page_names_no_other_host() -> None:
     """It works where only the app can be reached."""
-    addresses = re.findall(r"\b(?:https?:)?//[\w.-]+", re.sub(r"/\*.*?\*/|// .*", "", PAGE, flags=re.DOTALL))
+    addresses = re.findall(
+        r"\b(?:https?:)?//[\w.-]+",
+        re.sub(r"/\*.*?\*/|// .*", "", PAGE + "".join(MODULES.values())),
+    )
     assert set(addresses) <= {"http://www.w3.org"}  # the name of SVG, which is not fetched
 
 
