@@ -305,6 +305,87 @@ def test_what_was_not_opened_is_offered_again(visit, home) -> None:
     expect(page.get_by_role("alert")).to_be_empty()
 
 
+def test_what_was_not_finished_is_said_and_offered_again(visit, home) -> None:
+    """The registry stays open until somebody tries again."""
+    page = opened(visit, home, quiet=False)
+    page.route("**/api/finish/*", lambda route: route.fulfill(status=503), times=1)
+    page.get_by_role("button", name="Finish the registry…").click()
+    page.get_by_role("button", name="Finish it").click()
+    expect(page.get_by_role("alert")).to_contain_text("The registry was not finished.")
+    expect(page.get_by_role("heading", name="The registry is open")).to_be_visible()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", name="The registry is closed")).to_be_visible()
+    expect(page.get_by_role("alert")).to_be_empty()
+
+
+def test_a_slow_line_is_enough(visit, context, home) -> None:
+    """Where each answer takes a second and 20 kB, nothing is lost or doubled, and one sees what is under way."""
+    page = opened(visit, home)
+    slow = {"offline": False, "latency": 1000, "downloadThroughput": 20_000, "uploadThroughput": 20_000}
+    context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
+    add(page, "Bike")
+    add(page, "Sled")
+    expect(lines(page).filter(has_text="sending…")).to_have_count(2)
+    expect(page.locator("#items small:not(.you)")).to_have_count(0)
+    page.reload()
+    expect(items(page)).to_have_count(2)
+    finish(page)
+    expect(items(page)).to_have_text(["Bike", "Sled"])
+    assert requests.get(api(page, "peek")).json()["registry"]["items"] == ["Bike", "Sled"]
+
+
+def test_a_screen_reader_finds_its_way(visit, home) -> None:
+    """In the tree that it reads each part has a name, and comes in the order of its use."""
+    page = visit(home)
+    main = page.get_by_role("main")
+    expect(main).to_match_aria_snapshot("""
+        - main:
+          - alert
+          - status
+          - region "Gifts, at the last minute":
+            - heading "Gifts, at the last minute" [level=2]
+            - list:
+              - listitem: /Open/
+              - listitem: /Share/
+              - listitem: /Add/
+            - button "Open a registry"
+    """)
+    page.get_by_role("button", name="Open a registry").click()
+    add(page, "Bike")
+    expect(main).to_match_aria_snapshot("""
+        - main:
+          - status: Bike is in the registry
+          - region "The registry is open":
+            - heading "The registry is open" [level=2]
+            - timer "Time left"
+            - button "Share"
+            - textbox "Add a gift"
+            - button "Add"
+            - heading "Gifts" [level=3]
+            - list "Gifts":
+              - listitem:
+                - text: Bike You
+                - 'button "Take back: Bike"'
+            - paragraph:
+              - button "Finish the registry…"
+    """)
+    finish(page)
+    expect(main).to_match_aria_snapshot("""
+        - main:
+          - status: /The registry is closed. You finished it/
+          - region "The registry is closed":
+            - heading "The registry is closed" [level=2]
+            - paragraph: /You finished it at/
+            - list "Gifts":
+              - listitem: Bike You
+            - button "Copy"
+            - button "Copy as Markdown"
+            - button "Print"
+            - button "Share the result"
+            - button "Open another one"
+    """)
+
+
 def test_a_worker_that_died_loses_nothing(visit, home) -> None:
     """An empty 500 is repeated: an add under its key, and a finish."""
     page = opened(visit, home, quiet=False)

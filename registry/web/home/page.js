@@ -230,12 +230,12 @@ function recent() {
 
 function tick() {
   if (!current?.shown || current.isClosed) return;
-  const { openedAt, closesAt } = current.shown.registry, end = Date.parse(closesAt);
-  const left = end - clock.now(), seconds = Math.max(0, Math.ceil(left / 1000));
+  const { openedAt, closesAt } = current.shown.registry, end = Date.parse(closesAt), life = end - Date.parse(openedAt);
+  const left = Math.min(life, end - clock.now()), seconds = Math.max(0, Math.ceil(left / 1000));
   const time = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
   set("time", time);
   $("head").className = seconds <= LATE ? "late" : seconds <= STEP ? "minute" : "";
-  const burning = lit(left, end - Date.parse(openedAt), LIGHTS);
+  const burning = lit(left, life, LIGHTS);
   [...$("lights").children].forEach((light, at) => { light.className = at < burning ? "" : "out"; });
   document.title = `${time} · Holiday Registry`;
   if ((seconds === 60 || seconds === 10) && told !== seconds) say(`${seconds} seconds left`);
