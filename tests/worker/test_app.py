@@ -104,7 +104,7 @@ def template(function: Function) -> str:
 
 def path_of(function: Function, id: str) -> str:
     """The path that triggers an HTTP function for a registry."""
-    path = template(function).replace("{id}", id)
+    path = template(function).replace("{id}", id).replace("{file}", "page.js")
     assert "{" not in path, f"the test does not know what to give {function.name} in {path}"
     return path
 
