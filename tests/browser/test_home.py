@@ -66,6 +66,7 @@ def test_the_life_of_a_registry(visit, home, receiver) -> None:
     add(page, "Commodore 64")
     add(page, "Zork Trilogy")
     expect(items(page)).to_have_text(["Zork Trilogy", "Commodore 64"])  # the newest first
+    expect(page.locator("#items small:not(.you)")).to_have_count(0)  # none is under way any more
     assert requests.get(api(page, "peek")).json()["registry"]["items"] == ["Commodore 64", "Zork Trilogy"]
     page.get_by_role("button", name="Finish the registry…").click()
     page.get_by_role("button", name="Keep it open").click()
