@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from devhost.app import App
+from devhost.config import read_host_json
 from devhost.engine import Engine
 from devhost.work import DurableFunctions
 from registry.clock import to_text
@@ -118,7 +119,7 @@ class Listened(App):
 def record(life: Life) -> list[Execution]:
     """Have a life happen; returns the executions of its orchestrations, in order."""
     recorder, receiver = Recorder(), Receiver()
-    with host_with(receiver, app=Listened(recorder)) as host:
+    with host_with(receiver, app=Listened(recorder), config=read_host_json(ROOT)) as host:
         life(host, receiver)
     return list(recorder.executions.values())
 
