@@ -1,4 +1,4 @@
-"""Node.js, and its tools as package-lock.json has them. Where they are missing a test is skipped, but it fails in CI."""
+"""Node.js, and its tools as package-lock.json has them. A test without them is skipped, but it fails in CI."""
 
 import os
 import shutil
