@@ -56,7 +56,7 @@ def describe(settings: Settings) -> Node:
             "title": "Holiday Registry",
             "version": __version__,
             "contact": {"name": "The operator of this host"},
-            "license": {"name": "None: ask the operator of this host", "identifier": "LicenseRef-None"},
+            "license": {"name": "MIT", "identifier": "MIT"},
             "description": "A gift registry that lives "
             f"{settings.open_for.total_seconds():.0f} seconds: open one, add gifts, peek, finish it. If nobody "
             "finishes it, it closes by itself. Then it is sent for processing. "
