@@ -1,5 +1,7 @@
-"""Receives closed registries, and tells what is to be wrapped up."""
+"""Receives closed registries, and tells what is to be wrapped up: examples/receiver.py [PORT], 8080 by default."""
 
+import sys
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from standardwebhooks import Webhook
@@ -22,4 +24,7 @@ class Receiver(BaseHTTPRequestHandler):
         self.end_headers()
 
 
-HTTPServer(("127.0.0.1", 8080), Receiver).serve_forever()
+server = HTTPServer(("127.0.0.1", int(sys.argv[1]) if len(sys.argv) > 1 else 8080), Receiver)
+print(f"Send closed registries to http://127.0.0.1:{server.server_port}/", flush=True)
+with suppress(KeyboardInterrupt):
+    server.serve_forever()

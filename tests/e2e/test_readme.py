@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,14 @@ ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def steps() -> list[tuple[str, str]]:
-    """Each command of the walk-through, and what it prints."""
-    (walk,) = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
-    shown = [step.partition("\n") for step in walk.split("$ ", 1)[1].split("\n$ ")]
+def code(language: str) -> list[str]:
+    """The blocks of code in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def steps(console: str) -> list[tuple[str, str]]:
+    """Each command of a walk through, and what it prints."""
+    shown = [step.partition("\n") for step in console.removeprefix("$ ").split("\n$ ")]
     return [(command, printed.strip()) for command, _, printed in shown]
 
 
@@ -31,33 +36,21 @@ def normalised(printed: str) -> str:
     return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "TIME", printed)
 
 
-def code(language: str) -> list[str]:
-    """The blocks of code in a language."""
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-
-
 @pytest.fixture
-def receiver(tmp_path) -> Iterator[tuple[str, subprocess.Popen]]:
+def receiver() -> Iterator[tuple[str, subprocess.Popen]]:
     """The receiver that the README names, on a free port: its URL, and the process."""
-    program = (ROOT / "examples" / "receiver.py").read_text()
-    program = program.replace('HTTPServer(("127.0.0.1", 8080)', 'server = HTTPServer(("127.0.0.1", 0)')
-    program = program.replace("Receiver).serve_forever()", "Receiver)\nprint(server.server_port, flush=True)")
-    (tmp_path / "receiver.py").write_text(program + "server.serve_forever()\n")
-    command = [sys.executable, str(tmp_path / "receiver.py")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    yield f"http://127.0.0.1:{process.stdout.readline().strip()}/", process
-    process.kill()
-    process.communicate()
+    command = [sys.executable, str(ROOT / "examples" / "receiver.py"), "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    yield process.stdout.readline().split()[-1], process
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
 
 
-@pytest.fixture
-def address(tmp_path, receiver) -> Iterator[str]:
-    """The app, started by `make run` on a free port with an empty task hub, and with the README's settings."""
-    venv = Path(sys.prefix)
-    command = ["make", "--no-print-directory", "run", "PORT=0", f"DATA={tmp_path / 'data'}", f"VENV={venv}"]
-    settings = dict(re.findall(r"^export (\w+)=(.*)$", "".join(code("sh")), re.MULTILINE))
-    assert settings["PROCESSING_WEBHOOK_URL"] == "http://127.0.0.1:8080/"
-    settings["PROCESSING_WEBHOOK_URL"] = receiver[0]
+@contextmanager
+def run(data: Path, **settings: str) -> Iterator[str]:
+    """The app, started by `make run` on a free port with an empty task hub: its address."""
+    command = ["make", "--no-print-directory", "run", "PORT=0", f"DATA={data}", f"VENV={sys.prefix}"]
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -74,17 +67,31 @@ def address(tmp_path, receiver) -> Iterator[str]:
     process.communicate(timeout=20)
 
 
-def test_the_walk_through(address, receiver) -> None:
-    """Command by command, with the output that it shows, and with the delivery."""
-    expected = steps()
-    assert len(expected) == 7
+def check_walk(console: str, address: str) -> None:
+    """Command by command, with the output that it shows."""
+    expected = steps(console)
     script = "".join(f"{command}\necho; echo ==\n" for command, _ in expected)
     done = subprocess.run(
         ["bash", "-e"], input=script.replace("127.0.0.1:7071", address), capture_output=True, text=True, timeout=60
     )
     printed = [part.strip() for part in done.stdout.split("==\n")[:-1]]
     assert list(map(normalised, printed)) == [normalised(shown) for _, shown in expected]
-    wrapped = receiver[1].stdout.readline().strip()
+
+
+def test_the_first_walk(tmp_path) -> None:
+    """It needs nothing but the app, and ends with its own delivery turned off."""
+    with run(tmp_path / "data") as address:
+        check_walk(code("console")[0], address)
+
+
+def test_the_walk_with_a_receiver(tmp_path, receiver) -> None:
+    """With the settings that the README exports, and with the delivery."""
+    settings = dict(re.findall(r"^export (\w+)=(.*)$", "".join(code("sh")), re.MULTILINE))
+    assert settings["PROCESSING_WEBHOOK_URL"] == "http://127.0.0.1:8080/"
+    settings["PROCESSING_WEBHOOK_URL"] = receiver[0]
+    with run(tmp_path / "data", **settings) as address:
+        check_walk(code("console")[1], address)
+        wrapped = receiver[1].stdout.readline().strip()
     assert f"The receiver prints `{wrapped}`." in README
 
 
