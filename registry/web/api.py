@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any, get_args
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import azure.durable_functions as df
 from azure.functions import AuthLevel, Context, HttpMethod, HttpRequest, HttpResponse
@@ -149,8 +149,7 @@ async def documentation(req: HttpRequest) -> HttpResponse:
 
 async def home(req: HttpRequest) -> HttpResponse:
     """The page for people; where calls need a key, it is opened with ?code=, and passes that on."""
-    headers = page.HEADERS | {"Content-Security-Policy": page.policy(urlsplit(req.url).netloc)}
-    return _document(req, HttpResponse(page.document(settings.current().open_for), headers=headers))
+    return _document(req, HttpResponse(page.document(settings.current().open_for), headers=page.HEADERS))
 
 
 @blueprint.function_name("home_module")

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import re
 from datetime import timedelta
 from importlib.resources import files
 
@@ -20,25 +19,17 @@ def hash_of(text: str) -> str:
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
     "Cache-Control": "no-cache",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; "
+    f"style-src {hash_of(_STYLE)}; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+"""The page calls its own host only, runs no script but its own, makes no markup of text, and is shown in no frame.
+
+Its modules are the only scripts of the host, as `nosniff` keeps answers of the API from being any.
+"""
 SCRIPT = {"Content-Type": "text/javascript; charset=utf-8", "X-Content-Type-Options": "nosniff"}
-
-
-def policy(host: str) -> str:
-    """The Content-Security-Policy of the page on this host.
-
-    The page calls its own host only, runs no script but its own, makes no markup of text, and is shown in no frame.
-    Scripts are those under `/api/home/`: where the host's name cannot stand in a policy they are those of the host,
-    of which there are no others, as `nosniff` keeps answers of the API from being scripts.
-    """
-    scripts = f"{host}/api/home/" if re.fullmatch(r"[\w.-]+(:\d+)?", host, re.ASCII) else "'self'"
-    return (
-        f"default-src 'none'; script-src {scripts}; style-src {hash_of(_STYLE)}; "
-        "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-        "require-trusted-types-for 'script'; trusted-types 'none'"
-    )
 
 
 def document(lifetime: timedelta) -> str:
