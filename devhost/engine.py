@@ -150,7 +150,7 @@ class Engine:
         """
         at = timestamp(now)
         self._locked = {target: until for target, until in self._locked.items() if until > at}
-        if self._is_full():
+        if not self._takes_more():
             return []
         inboxes: dict[str, list[Message]] = {}
         for message in self.store.due(at, limit, self._locked):
@@ -199,12 +199,12 @@ class Engine:
 
     def next_due(self) -> str | None:
         """When there is something to take (empty: at once), or None for nothing."""
-        free = None if self._is_full() else self.store.next_due(self._locked)
+        free = self.store.next_due(self._locked) if self._takes_more() else None
         dues = [until for until in self._locked.values() if until < NEVER]
         return min(dues if free is None else [free, *dues], default=None)
 
-    def _is_full(self) -> bool:
-        return len(self._locked) >= MOST_LOCKED
+    def _takes_more(self) -> bool:
+        return bool(self.functions) and len(self._locked) < MOST_LOCKED
 
     def _item(self, target: str, inbox: list[Message], at: str) -> WorkItem | None:
         """The work item of an inbox; None where nothing of it is for anybody, and it is dropped."""

@@ -59,7 +59,8 @@ class Host:
 
     def _go_on(self) -> None:
         """Go on from what the task hub holds."""
-        self._run_activities(self._store.activities())
+        if self.app.durable:
+            self._run_activities(self._store.activities())
         self._dispatcher.start()
         for function in self.app.timers:
             self._spawn(self._keep_schedule(function))

@@ -29,6 +29,10 @@ class DurableFunctions:
     names: Mapping[str, Collection[str]] = field(default_factory=dict)
     """As the app spells them, by kind: orchestrator, entity, activity."""
 
+    def __bool__(self) -> bool:
+        """Whether there are any; without one the real host leaves the task hub alone."""
+        return bool(self.orchestrators or self.entities or self.activities)
+
     def unknown(self, name: str, kind: str) -> OrchestrationError:
         """What is raised for a function that the app does not have, in the words of the real host."""
         known = ", ".join(f"'{each}'" for each in sorted(self.names.get(kind, ())))

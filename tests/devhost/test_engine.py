@@ -87,7 +87,7 @@ def test_an_orchestrator_that_is_not_deterministic_fails(host) -> None:
 def test_an_orchestrator_that_is_gone_fails_its_instances(host) -> None:
     """When the app has changed since they were started."""
     id = host.start("two_events")
-    host.engine.functions = App([]).durable
+    host.engine.functions = replace(host.engine.functions, orchestrators={})
     host.raise_event(id, "go")
     assert host.status(id)[0] == "Failed"
 

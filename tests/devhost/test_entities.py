@@ -1,10 +1,10 @@
 """What becomes of entities, as on the real host."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from devhost.app import App
 from devhost.server.management import Call
 from tests.devhost.sample_host import ORIGIN
 
@@ -29,7 +29,7 @@ def test_an_entity_without_a_state_exists(host, before, operation) -> None:
 def test_an_entity_that_the_app_no_longer_has_stays_as_it_was(host) -> None:
     """And its messages are gone."""
     signal(host, "add", 2)
-    host.engine.functions = App([]).durable
+    host.engine.functions = replace(host.engine.functions, entities={})
     with host.store.transaction():
         host.engine.signal("@counter@a", "add", json.dumps(json.dumps(3)))
     host.run()

@@ -8,6 +8,7 @@ from unittest.mock import Mock
 import azure.functions as func
 import pytest
 
+from devhost.app import App
 from devhost.config import DEFAULTS
 from devhost.engine import Outcome
 from devhost.host import Host
@@ -53,6 +54,24 @@ def test_activities_that_had_not_completed_run_again_at_the_start(tmp_path) -> N
     asyncio.run(again())
     assert sorted(runs) == ["square 3", "square 4"]
     assert outputs[-1] == "25"
+
+
+def test_an_app_without_durable_functions_leaves_the_task_hub_alone(tmp_path) -> None:
+    """As the real host does, which starts no worker for it then: what waits there goes on with the next app."""
+    path = tmp_path / "hub.db"
+
+    async def serve(app: App, *amounts: str) -> None:
+        host = Host(app, Store(path), clock=lambda: datetime.now(UTC))
+        host.start("")
+        for amount in map(json.dumps, amounts):
+            await host.submit(lambda engine, now, amount=amount: engine.signal("@counter@a", "add", amount))
+        await host.submit(lambda engine, now: None)  # a batch later
+        await host.stop()
+
+    asyncio.run(serve(index(func.FunctionApp()), "1", "1"))
+    assert Store(path).entity("@counter@a") is None
+    asyncio.run(serve(index(make_app([]))))
+    assert Store(path).entity("@counter@a") == "2"
 
 
 def test_an_activity_that_is_gone_fails() -> None:
