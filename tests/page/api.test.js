@@ -1,0 +1,25 @@
+/* What a refusal of the API means to the page. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Refusal } from "../../registry/web/home/api.js";
+
+/** @param {number} status @param {string} [kind] */
+const refusal = (status, kind) => new Refusal(status, kind ? { type: `/api/docs#${kind}` } : {});
+
+test("what an operator or a restart mends may be sent again", () => {
+  for (const each of [refusal(503, "hub-unavailable"), refusal(503, "misconfigured"), refusal(500), refusal(503)]) {
+    assert.equal(each.again, true);
+  }
+});
+
+test("what is refused for good, or for want of a key, may not", () => {
+  for (const each of [refusal(409, "registry-closed"), refusal(429, "sent-just-now"), refusal(401), refusal(403)]) {
+    assert.equal(each.again, false);
+  }
+});
+
+test("a host that is set up wrongly is told in a visitor's words", () => {
+  assert.match(refusal(503, "misconfigured").message, /not set up rightly/);
+});
