@@ -27,10 +27,9 @@ registry/web/node_modules/.bin/tsc registry/.mypy_cache/3.13/model.meta.json
 
 
 def tracked() -> set[str]:
-    """The files under version control, and those that are about to be."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    return {name for name in listed if (ROOT / name).is_file()}
+    """The files under version control."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return {name for name in listed.splitlines() if (ROOT / name).is_file()}
 
 
 def app() -> set[str]:
