@@ -20,6 +20,8 @@ test("what is refused for good, or for want of a key, may not", () => {
   }
 });
 
-test("a host that is set up wrongly is told in a visitor's words", () => {
-  assert.match(refusal(503, "misconfigured").message, /not set up rightly/);
+test("why the registry cannot be reached is nothing to a visitor", () => {
+  for (const kind of ["hub-unavailable", "misconfigured"]) {
+    assert.match(refusal(503, kind).message, /cannot be reached just now/);
+  }
 });
