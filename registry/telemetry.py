@@ -6,6 +6,7 @@ its first 8 digits are shown; items and settings never are.
 
 import logging
 import re
+import sys
 
 from azure.functions import Context
 
@@ -18,6 +19,16 @@ def record(event: str, id: str, trace: str = "", **values: object) -> None:
     """Log that something happened to the registry `id`, and in the trace of which caller."""
     fields = {"event": event, "registry": id[:8], **values, "trace": trace or "-"}
     log.info(" ".join(f"{name}={value}" for name, value in fields.items()))
+
+
+def tell_at_start(level: str, lines: str) -> None:
+    """Say something while the app loads: the host drops what is logged then, but takes lines from stderr.
+
+    It knows their level by the words in them:
+    https://github.com/Azure/azure-functions-host/blob/dev/src/WebJobs.Script/Workers/ProcessManagement/WorkerProcess.cs
+    """
+    for line in lines.splitlines():
+        sys.stderr.write(f"{level}: {line}\n")
 
 
 def trace_of(context: Context) -> str:

@@ -101,6 +101,7 @@ def _details(settings: Settings) -> dict[str, str]:
         "key-reused": "The Idempotency-Key stands for another item in this registry.",
         "sent-just-now": "The registry was sent again just now.",
         "hub-unavailable": "The task hub does not answer.",
+        "misconfigured": "Settings are not allowed: REGISTRY_MAX_ITEMS must be a whole number from 1 to 1000.",
     }
 
 
@@ -179,6 +180,8 @@ def _paths(settings: Settings) -> Node:
                 operation["security"] = []
             elif settings.auth_level == "function":
                 operation["responses"]["401"] = {"description": "The function key is missing or wrong."}
+            unready = [errors.UNAVAILABLE] if "503" in operation["responses"] else []
+            operation["responses"] |= _refused(*unready, errors.MISCONFIGURED)
             operation["description"] = CALLS[path]
             operation["tags"] = ["registries" if "Registry" in operation["operationId"] else "host"]
             if not any(status.startswith("4") for status in operation["responses"]):
@@ -241,7 +244,7 @@ def _refused(*kinds: Kind) -> Node:
     for kind in kinds:
         same = [each for each in kinds if each.status == kind.status]
         headers = {"Cache-Control": _ref("headers/Cache-Control")}
-        if kind in (errors.UNAVAILABLE, errors.SENT_JUST_NOW):
+        if kind in (errors.UNAVAILABLE, errors.MISCONFIGURED, errors.SENT_JUST_NOW):
             headers["Retry-After"] = _ref("headers/Retry-After")
         answers[str(kind.status)] = {
             "description": " or ".join(each.title for each in same) + ".",
@@ -385,7 +388,7 @@ def _schemas(settings: Settings) -> Node:
         "Problem": {
             "type": "object",
             "description": "RFC 9457. The detail ends with what to do next. Where the task hub is unavailable there is "
-            "also what the retry of an add needs, or the version of the app.",
+            "also what the retry of an add needs, or the version of the app; so it is where settings are not allowed.",
             "required": ["type", "title", "status", "detail"],
             "properties": {
                 "type": {"enum": [kind.uri for kind in _problems(settings)]},

@@ -103,23 +103,3 @@ def test_the_settings() -> None:
     assert len(rows) == 12
     assert {name: value.strip("`") for name, value in rows.items()} == defaults
     assert read(defaults) == Settings()
-
-
-def test_only_the_app_is_deployed() -> None:
-    """What .funcignore leaves of the files under version control."""
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    ignored = subprocess.run(
-        ["git", "-c", f"core.excludesFile={ROOT / '.funcignore'}", "check-ignore", "--no-index", "--stdin"],
-        cwd=ROOT,
-        input=tracked,
-        capture_output=True,
-        text=True,
-    ).stdout
-    deployed = set(tracked.split()) - set(ignored.split())
-    parts = {
-        name
-        for name in deployed
-        if re.fullmatch(r"registry/((\w+/)?\w+\.py|web/(docs\.css|home/\w+\.(html|css|js)))", name)
-    }
-    assert len([name for name in parts if name.startswith("registry/web/home/")]) == 8
-    assert deployed - parts == {"function_app.py", "host.json", "requirements.txt"}

@@ -1,11 +1,48 @@
-"""What one call costs the task hub: on the real one every message and every read is money."""
+"""What one call costs the task hub: on the real one every message and every read is money (docs/costs.md)."""
 
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
 from unittest.mock import patch
 
 import pytest
 
 from devhost.unkind import Rates
 from tests.scenarios.world import Receiver, host_with, told
+from tests.support.virtual import Costs, VirtualHost
+
+ROOT = Path(__file__).parent.parent.parent
+PAGE = (ROOT / "docs" / "costs.md").read_text()
+
+
+class Bound(NamedTuple):
+    """The most that is asked of the task hub."""
+
+    messages: int
+    reads: int
+
+
+BOUNDS = {
+    "open": Bound(3, 0),
+    "add": Bound(2, 3),
+    "peek": Bound(0, 1),
+    "stats": Bound(0, 16),
+    "finish": Bound(4, 6),
+    "time-out": Bound(2, 3),
+    "heal": Bound(0, 16),
+}
+
+
+@contextmanager
+def bounded(host: VirtualHost, call: str) -> Iterator[Costs]:
+    """Count what is asked of the task hub in the block, which is as much as the bound allows at most."""
+    with host.counting() as costs:
+        yield costs
+    assert costs.messages <= BOUNDS[call].messages, costs
+    assert costs.reads <= BOUNDS[call].reads, costs
 
 
 @pytest.fixture(params=["at once", "as on storage"])
@@ -22,7 +59,7 @@ def host(request):
 
 def test_an_open(host) -> None:
     """Three messages and no read."""
-    with host.counting() as costs:
+    with bounded(host, "open") as costs:
         host.open()
         host.advance(seconds=2)
     assert costs == {"signal RegistryStats.observe": 1, "start RegistryOrchestration": 1, "signal RegistryList.open": 1}
@@ -32,7 +69,7 @@ def test_a_lone_add(host) -> None:
     """One message and one observation; at most three reads, the first included."""
     id = host.open()
     host.advance(seconds=2)
-    with host.counting() as costs:
+    with bounded(host, "add") as costs:
         assert host.add(id, "Bike").status == 200
         host.advance(seconds=2)
     assert costs.pop("read RegistryList") <= 3
@@ -93,7 +130,7 @@ def test_a_finish(host) -> None:
     """Two messages and three reads; and its life settles it, which takes as much again at most."""
     id = host.open()
     host.advance(seconds=2)
-    with host.counting() as costs:
+    with bounded(host, "finish") as costs:
         assert host.post(f"/api/finish/{id}").status == 200
         host.advance(seconds=3)
     assert costs.pop("read RegistryList") <= 3 + 3
@@ -105,7 +142,7 @@ def test_a_registry_whose_time_runs_out(host) -> None:
     """To settle it takes at most two messages and three reads."""
     host.open()
     host.advance(minutes=4)
-    with host.counting() as costs:
+    with bounded(host, "time-out") as costs:
         host.advance(minutes=2)
     assert costs.pop("read RegistryList") <= 3
     assert costs == {"signal RegistryList.close": 1, "signal RegistryStats.observe": 1}
@@ -116,12 +153,12 @@ def test_a_look(host) -> None:
     id = host.open()
     host.advance(seconds=2)
     for _ in ("open", "closed"):
-        with host.counting() as costs:
+        with bounded(host, "peek") as costs:
             host.get(f"/api/peek/{id}")
         assert costs == {"read RegistryList": 1}
         host.post(f"/api/finish/{id}")
         host.advance(seconds=2)
-    with host.counting() as costs:
+    with bounded(host, "stats") as costs:
         host.get("/api/stats")
     assert costs == {"read RegistryStats": 16}
 
@@ -132,7 +169,7 @@ def test_healing_where_nothing_is_to_be_healed() -> None:
     with host_with(receiver, timers=False) as host:
         host.post(f"/api/finish/{host.open()}")
         host.open()
-        with host.counting() as costs:
+        with bounded(host, "heal") as costs:
             host.fire("heal")
         assert costs == {"read RegistryStats": 16}
 
@@ -147,3 +184,26 @@ def test_what_is_refused_before_it_is_sent_costs_nothing() -> None:
             assert host.post(f"/api/add/{id}").status == 400
             assert told(host.post(f"/api/add/{id}?item=%20"))["type"].endswith("invalid-item")
         assert costs == {}
+
+
+def test_the_page_has_these_bounds() -> None:
+    """In its table, and no others."""
+    rows = re.findall(r"^\| `?([\w-]+)`?[^|]*\| *\d* *\| (\d+) \| (\d+) \|$", PAGE, re.MULTILINE)
+    assert {name: Bound(int(messages), int(reads)) for name, messages, reads in rows} == BOUNDS
+
+
+def test_the_page_adds_up() -> None:
+    """The life of a registry by the recorded transactions, and the reads of idle queues by host.json."""
+    recorded = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", PAGE, re.MULTILINE))
+    opened, added, peeked, finished = (int(recorded[call]) for call in ("open", "add", "peek", "finish"))
+    life = opened + 10 * added + 50 * peeked + finished
+    words = " ".join(PAGE.split()).replace("\u00d7", "*")
+    assert f"{opened} + 10 * {added} + 50 * {peeked} + {finished} = {life} transactions" in words
+    provider = json.loads((ROOT / "host.json").read_text())["extensions"]["durableTask"]["storageProvider"]
+    assert provider["maxQueuePollingInterval"] == "00:00:01"
+    assert f"| {provider['partitionCount']} partitions, 1 second (host.json) |" in PAGE
+    idle = re.findall(r"^\| (\d+) partitions, (\d+) seconds?[^|]*\| (\d+) \| ([\d.]+) \|$", PAGE, re.MULTILINE)
+    assert len(idle) == 4
+    for partitions, seconds, a_minute, millions in idle:
+        assert int(a_minute) == (int(partitions) + 1) * 60 / int(seconds)
+        assert float(millions) == round(int(a_minute) * 43_200 / 1e6, 1)

@@ -10,6 +10,7 @@ def test_kinds_do_not_change() -> None:
         ("invalid-key", 400),
         ("item-too-long", 413),
         ("key-reused", 422),
+        ("misconfigured", 503),
         ("processing-off", 409),
         ("registry-closed", 409),
         ("registry-full", 409),

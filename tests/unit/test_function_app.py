@@ -93,15 +93,42 @@ def test_the_app_needs_one_http_client() -> None:
     assert done.stdout.split() == ["False", "True"]
 
 
-def test_settings_that_are_not_allowed_stop_the_start() -> None:
+def loaded(**environment: str) -> subprocess.CompletedProcess:
+    """The app, loaded in a process of its own with these settings, which prints the names of its functions."""
+    code = "from function_app import app\nfor each in app.get_functions(): print(each.get_function_name())"
+    usual = {name: value for name, value in os.environ.items() if name != "AZURE_FUNCTIONS_ENVIRONMENT"}
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=usual | environment)
+
+
+NOT_ALLOWED = {"REGISTRY_MAX_ITEMS": "1001", "REGISTRY_MAX_ITEM_LENGTH": "0"}
+
+
+def test_settings_that_are_not_allowed_stop_the_start_in_development() -> None:
     """With a line for each, which names the setting and what is allowed."""
-    environment = os.environ | {"REGISTRY_MAX_ITEMS": "1001", "REGISTRY_MAX_ITEM_LENGTH": "0"}
-    done = subprocess.run(
-        [sys.executable, "-c", "import function_app"], capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == 1
+    done = loaded(**NOT_ALLOWED, AZURE_FUNCTIONS_ENVIRONMENT="Development")
+    assert (done.returncode, done.stdout) == (1, "")
     assert "REGISTRY_MAX_ITEMS is '1001', but must be a whole number from 1 to 1000\n" in done.stderr
     assert "REGISTRY_MAX_ITEM_LENGTH is '0', but must be a whole number from 1 to 4096\n" in done.stderr
+
+
+@pytest.mark.parametrize("environment", [{}, {"AZURE_FUNCTIONS_ENVIRONMENT": "Production"}])
+def test_elsewhere_they_leave_an_app_that_says_so(environment) -> None:
+    """Nobody sees the console there: the lines are errors in the host's log, which has what is written to stderr."""
+    done = loaded(**NOT_ALLOWED, **environment)
+    assert (done.returncode, done.stdout) == (0, "misconfigured\n")
+    assert done.stderr.splitlines() == [
+        "error: REGISTRY_MAX_ITEMS is '1001', but must be a whole number from 1 to 1000",
+        "error: REGISTRY_MAX_ITEM_LENGTH is '0', but must be a whole number from 1 to 4096",
+    ]
+
+
+@pytest.mark.parametrize("environment", ["Development", "Production"])
+def test_a_name_that_is_no_setting_is_a_warning(environment) -> None:
+    """It may be another program's, and takes no app down."""
+    done = loaded(REGISTRY_MAX_ITEM="5", AZURE_FUNCTIONS_ENVIRONMENT=environment)
+    assert done.returncode == 0
+    assert "open\n" in done.stdout
+    assert done.stderr == "warning: REGISTRY_MAX_ITEM is not a setting; did you mean REGISTRY_MAX_ITEMS?\n"
 
 
 def test_host_json_suits_the_real_host() -> None:

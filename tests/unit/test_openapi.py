@@ -58,6 +58,19 @@ def test_every_problem_is_explained() -> None:
         assert kind.advice in at["description"]
 
 
+def test_every_call_may_find_the_app_misconfigured() -> None:
+    """Those that need the task hub may not find that either."""
+    examples = {
+        path: {name for each in nodes(methods, "503") for name in nodes(each, "examples") for name in name}
+        for path, methods in describe(Settings())["paths"].items()
+    }
+    assert {path for path, each in examples.items() if each == {"misconfigured"}} == {"/openapi.json", "/docs", "/home"}
+    assert {frozenset(each) for each in examples.values()} == {
+        frozenset({"misconfigured"}),
+        frozenset({"misconfigured", "hub-unavailable"}),
+    }
+
+
 def test_limits_are_those_of_the_settings() -> None:
     """Not those of the defaults."""
     components = describe(Settings(max_item_length=7, max_items=9))["components"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from registry.model import Backoff
-from registry.settings import Settings, SettingsError, current, read
+from registry.settings import Settings, SettingsError, current, read, unknown_names
 from registry.webhook import Webhook
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(24))).decode()
@@ -93,6 +93,66 @@ def test_one_line_for_each_mistake() -> None:
         "REGISTRY_MAX_ITEM_LENGTH is '0', but must be a whole number from 1 to 4096",
         "REGISTRY_AUTH_LEVEL is 'admin', but must be one of: anonymous, function",
     ]
+
+
+def test_the_rules_show_no_value() -> None:
+    """They are for those who must not see what an operator has set: a secret may stand in the wrong setting."""
+    with pytest.raises(SettingsError) as error:
+        read(
+            {
+                "REGISTRY_MAX_ITEMS": SECRET,
+                "REGISTRY_AUTH_LEVEL": SECRET,
+                "REGISTRY_FORGET_SCHEDULE": SECRET,
+                "PROCESSING_WEBHOOK_URL": SECRET,
+                "PROCESSING_WEBHOOK_SECRET": f"{SECRET}!",
+            }
+        )
+    assert sorted(error.value.rules) == [
+        "PROCESSING_WEBHOOK_SECRET must be whsec_ and 24 to 64 random bytes in base64",
+        "PROCESSING_WEBHOOK_URL must be a URL that begins with https:// or http://",
+        "REGISTRY_AUTH_LEVEL must be one of: anonymous, function",
+        "REGISTRY_FORGET_SCHEDULE must be an NCRONTAB expression of six fields",
+        "REGISTRY_MAX_ITEMS must be a whole number from 1 to 1000",
+    ]
+
+
+def test_a_reference_that_is_not_resolved_is_no_secret() -> None:
+    """Azure leaves the reference in place of the value: it would sign nothing that the receiver believes."""
+    with pytest.raises(SettingsError) as error:
+        read({"PROCESSING_WEBHOOK_SECRET": "@Microsoft.KeyVault(VaultName=v;SecretName=s)"})
+    assert error.value.rules == ("PROCESSING_WEBHOOK_SECRET must be whsec_ and 24 to 64 random bytes in base64",)
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("REGISTRY_MAX_ITEM", "REGISTRY_MAX_ITEM is not a setting; did you mean REGISTRY_MAX_ITEMS?"),
+        ("registry_max_items", "registry_max_items is not a setting; did you mean REGISTRY_MAX_ITEMS?"),
+        ("REGISTRY_OPEN_SECS", "REGISTRY_OPEN_SECS is not a setting; did you mean REGISTRY_OPEN_SECONDS?"),
+        ("PROCESSING_RETRY_HOUR", "PROCESSING_RETRY_HOUR is not a setting; did you mean PROCESSING_RETRY_HOURS?"),
+        ("REGISTRY_STORAGE", "REGISTRY_STORAGE is not a setting"),
+    ],
+)
+def test_an_unknown_name_is_told(name, line) -> None:
+    """With the setting that it is like; it may be another program's, and stops nothing."""
+    assert unknown_names({name: "5"}) == [line]
+    assert read({name: "5"}) == Settings()
+
+
+def test_known_and_foreign_names_are_not_told() -> None:
+    """What begins otherwise is no business of the app's."""
+    assert unknown_names({"REGISTRY_MAX_ITEMS": "5", "PROCESSOR_LEVEL": "6", "PATH": "/bin"}) == []
+
+
+def test_an_unknown_name_is_told_beside_mistakes() -> None:
+    """A setting may be missing because its name is misspelt."""
+    with pytest.raises(SettingsError) as error:
+        read({"PROCESSING_WEBHOOK_URL": "https://example.org", "PROCESSING_WEBHOOK_SECRT": SECRET})
+    assert str(error.value).splitlines() == list(error.value.rules)
+    assert error.value.rules[0].startswith("PROCESSING_WEBHOOK_SECRET is missing")
+    assert error.value.rules[1:] == (
+        "PROCESSING_WEBHOOK_SECRT is not a setting; did you mean PROCESSING_WEBHOOK_SECRET?",
+    )
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ export const clock = {
 
 /** @type {Record<string, string>} For visitors, where the API's own words are for those who write programs. */
 const WORDS = {
-  "hub-unavailable": "The registry cannot be reached just now. Try again in a moment.",
+  503: "The registry cannot be reached just now. Try again in a moment.",
   "registry-closed": "The registry has closed, and takes no more gifts.",
   "processing-off": "This host sends registries nowhere.",
 };
@@ -41,11 +41,11 @@ export class Refusal extends Error {
   /** @param {number} status @param {{type?: string, detail?: string}} problem */
   constructor(status, problem) {
     const kind = String(problem.type || "").split(/[/#]/).at(-1) || "";
-    super(WORDS[kind] || (kind && problem.detail) || words(status));
+    super(WORDS[kind] || (kind && (WORDS[status] || problem.detail)) || words(status));
     this.status = status;
     this.kind = kind;
     /** Whether the same may be sent again: a host that died, restarts or does not reach its storage. */
-    this.again = kind ? kind === "hub-unavailable" : status !== 401 && status !== 403;
+    this.again = kind ? status === 503 : status !== 401 && status !== 403;
   }
 }
 

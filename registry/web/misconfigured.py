@@ -1,0 +1,27 @@
+"""The app in place of the app where settings are not allowed: on Azure no line would say why there is none.
+
+It has no durable functions, so that the host leaves the messages of the task hub alone until the settings are mended.
+"""
+
+from azure.functions import AuthLevel, FunctionApp, HttpRequest, HttpResponse
+
+from registry import __version__
+from registry.errors import MISCONFIGURED, Refusal
+from registry.settings import SettingsError
+from registry.web.responses import problem
+
+RETRY_AFTER = 60
+"""Seconds; somebody has to mend the settings first."""
+
+
+def app_that_says(error: SettingsError) -> FunctionApp:
+    """An app that answers whatever is asked with what the settings must be; a probe needs no key to read it."""
+    refusal = Refusal(MISCONFIGURED, f"Settings are not allowed: {'; '.join(error.rules)}.", RETRY_AFTER)
+    app = FunctionApp(http_auth_level=AuthLevel.ANONYMOUS)
+
+    @app.function_name("misconfigured")
+    @app.route("{*path}")
+    async def misconfigured(req: HttpRequest) -> HttpResponse:
+        return problem(refusal, {"version": __version__})
+
+    return app
