@@ -1,4 +1,4 @@
-"""The contract is tested on a devhost that the tests start, or on the host that BASE_URL names."""
+"""The contract is tested on a devhost that the tests start, or on the host that REGISTRY_BASE_URL names."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.process import Devhost
 from tests.receiver import SECRET, Receiver
 
-BASE_URL = os.environ.get("BASE_URL", "").rstrip("/")
+BASE_URL = os.environ.get("REGISTRY_BASE_URL", "").rstrip("/")
 MAX_ITEMS = int(os.environ.get("REGISTRY_MAX_ITEMS") or (500 if BASE_URL else 20))
 MAX_ITEM_LENGTH = int(os.environ.get("REGISTRY_MAX_ITEM_LENGTH") or 1024)
 

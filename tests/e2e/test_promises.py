@@ -1,4 +1,4 @@
-"""The three promises on any host, over sockets: on the one that BASE_URL names, or on a devhost."""
+"""The three promises on any host, over sockets: on the one that REGISTRY_BASE_URL names, or on a devhost."""
 
 import asyncio
 
