@@ -55,6 +55,7 @@ def address(tmp_path, receiver) -> Iterator[str]:
     """The app, started by `make run` on a free port with an empty task hub, and with the README's settings."""
     venv = Path(sys.prefix)
     command = ["make", "--no-print-directory", "run", "PORT=0", f"DATA={tmp_path / 'data'}", f"VENV={venv}"]
+    command.append("PYTHON=true")  # sets nothing up: the environment is the one that runs the tests
     settings = dict(re.findall(r"^export (\w+)=(.*)$", "".join(code("sh")), re.MULTILINE))
     assert settings["PROCESSING_WEBHOOK_URL"] == "http://127.0.0.1:8080/"
     settings["PROCESSING_WEBHOOK_URL"] = receiver[0]
