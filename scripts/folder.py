@@ -9,6 +9,8 @@ from pathlib import Path
 from scripts.work import say
 
 Lines = frozenset[str]
+STAMP = ".made-from"
+"""The file in it that has the lines it was made from: none while it is made, so that what is half made is known."""
 
 
 def ensure(folder: Path, wanted: Lines, sign: str, make: Callable[[Lines, int], None]) -> None:
@@ -21,36 +23,36 @@ def ensure(folder: Path, wanted: Lines, sign: str, make: Callable[[Lines, int], 
         return
     with turn(folder) as descriptor:
         there = made_from(folder, sign)
-        if wanted <= there:
-            return
-        _stamp(folder).unlink(missing_ok=True)
-        make(there, descriptor)
-        new = _stamp(folder).with_suffix(".new")
-        new.write_text("\n".join(sorted(wanted)))
-        new.replace(_stamp(folder))
+        if not wanted <= there:
+            stamp(folder, Lines())
+            make(there, descriptor)
+            stamp(folder, wanted)
 
 
 def made_from(folder: Path, sign: str) -> Lines:
     """The lines that the folder was made from: none where it is not there, or not whole."""
     try:
-        return frozenset(_stamp(folder).read_text().splitlines() if (folder / sign).exists() else ())
+        return Lines((folder / STAMP).read_text().splitlines() if (folder / sign).exists() else ())
     except FileNotFoundError:
-        return frozenset()
+        return Lines()
 
 
-def _stamp(folder: Path) -> Path:
-    return folder / ".made-from"
+def stamp(folder: Path, lines: Lines) -> None:
+    """Note what the folder was made from."""
+    new = folder / f"{STAMP}.new"
+    new.write_text("\n".join(sorted(lines)))
+    new.replace(folder / STAMP)
 
 
 @contextmanager
 def turn(folder: Path) -> Iterator[int]:
-    """Wait until nobody else makes the folder. The folder itself is what is locked: it stays when it is emptied."""
+    """Wait until nobody else makes the folder. The folder itself is locked: who empties it must not delete it."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             _lock(descriptor, folder)
-            if os.path.exists(folder) and os.path.samestat(os.fstat(descriptor), os.stat(folder)):
+            if folder.exists() and os.path.samestat(os.fstat(descriptor), folder.stat()):
                 yield descriptor
                 return
         finally:

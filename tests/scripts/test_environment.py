@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from scripts import environment
-from scripts.folder import turn
+from scripts.folder import STAMP, turn
 from scripts.work import WorkError, why
 from tests.scripts.wheels import Index, wheel
 
@@ -97,10 +97,10 @@ def there(tmp_path, whole, prepare) -> Path:
     if not kept.exists():
         prepare()
         shutil.copytree(folder, kept, symlinks=True)
-        (kept / ".made-from").write_text((folder / ".made-from").read_text().replace(str(folder), "FOLDER"))
+        (kept / STAMP).write_text((folder / STAMP).read_text().replace(str(folder), "FOLDER"))
         return folder
     shutil.copytree(kept, folder, symlinks=True)
-    (folder / ".made-from").write_text((kept / ".made-from").read_text().replace("FOLDER", str(folder)))
+    (folder / STAMP).write_text((kept / STAMP).read_text().replace("FOLDER", str(folder)))
     return folder
 
 
@@ -180,7 +180,7 @@ def test_ended_in_the_middle(outdated, start, index, sign, line) -> None:
     process.send_signal(sign)
     assert process.communicate(timeout=20)[1].endswith(f"\n{line}: the next make goes on\n")
     assert process.returncode == 1
-    assert not (outdated / ".made-from").exists()
+    assert (outdated / STAMP).read_text() == ""
     with turn(outdated):  # nobody has it
         assert not index.go.is_set()
 
@@ -204,28 +204,58 @@ def without_python(folder: Path) -> None:
 
 
 def of_another_python(folder: Path) -> None:
-    (folder / ".made-from").write_text((folder / ".made-from").read_text().replace("# Python 3.", "# Python 2."))
+    (folder / STAMP).write_text((folder / STAMP).read_text().replace("# Python 3.", "# Python 2."))
 
 
 def moved(folder: Path) -> None:
     """Its programs name the folder that they were installed in."""
-    (folder / ".made-from").write_text((folder / ".made-from").read_text().replace(str(folder), "/elsewhere"))
+    (folder / STAMP).write_text((folder / STAMP).read_text().replace(str(folder), "/elsewhere"))
 
 
 def half_made(folder: Path) -> None:
-    (folder / ".made-from").unlink()
+    (folder / STAMP).write_text("")
 
 
-@pytest.mark.parametrize("broken", [without_python, of_another_python, moved, half_made, shutil.rmtree, None])
-def test_a_broken_one_is_made_anew(there, lock, monkeypatch, broken) -> None:
-    """And only a broken one: with nothing of the old one left in it."""
-    commands: list[list[str | Path]] = []
-    monkeypatch.setattr(environment, "run", lambda command, *_: commands.append(command))
+@pytest.fixture
+def commands(monkeypatch) -> list[str]:
+    """The modules of Python that were run, or rather would have been."""
+    modules: list[str] = []
+    monkeypatch.setattr(environment, "run", lambda command, *_: modules.append(command[2]))
+    return modules
+
+
+@pytest.mark.parametrize("broken", [without_python, of_another_python, moved, half_made, shutil.rmtree])
+def test_a_broken_one_is_made_anew(there, lock, commands, broken) -> None:
+    """With nothing of the old one left in it."""
+    environment.prepare(there, lock)
+    assert commands == []
+    broken(there)
+    environment.prepare(there, lock)
+    assert commands == ["venv", "pip"]
+    assert [each.name for each in there.iterdir()] == [STAMP]
+
+
+def test_one_that_was_made_in_another_way_is_used(there, lock, commands) -> None:
+    """As it is: what is in it stays."""
+    (there / STAMP).unlink()
+    environment.prepare(there, lock)
+    assert commands == ["pip"]
+
+
+@pytest.mark.parametrize("broken", [without_python, lambda folder: shutil.rmtree(folder / "lib"), None])
+def test_what_make_did_not_make_is_not_deleted(there, lock, commands, broken) -> None:
+    """Neither an environment that cannot be used, nor what is none at all."""
+    (there / STAMP).unlink()
     if broken:
         broken(there)
-    environment.prepare(there, lock)
-    assert [command[2] for command in commands] == (["venv", "pip"] if broken else [])
-    assert all("--clear" in command for command in commands[:1])
+    else:
+        shutil.rmtree(there / "bin")
+    before = sorted(there.rglob("*"))
+    with pytest.raises(
+        WorkError, match=rf"^{re.escape(str(there))} is no environment of Python .*: delete it, or set VENV="
+    ):
+        environment.prepare(there, lock)
+    assert (commands, sorted(there.rglob("*"))) == ([], before)
 
 
 def test_a_hash_that_does_not_match(outdated, lock, prepare) -> None:
@@ -234,7 +264,7 @@ def test_a_hash_that_does_not_match(outdated, lock, prepare) -> None:
     said = prepare(1)
     assert "Expected sha256 0000" in said
     assert said.endswith("\nWhat was downloaded is not what the lock says: do not use it.\n")
-    assert not (outdated / ".made-from").exists()
+    assert (outdated / STAMP).read_text() == ""
 
 
 def test_without_a_network(outdated, prepare) -> None:
@@ -258,7 +288,7 @@ def test_what_a_failure_means(printed, meant) -> None:
 def test_where_no_folder_can_be_made(tmp_path, prepare) -> None:
     """A line."""
     (tmp_path / ".venv").write_text("not a folder")
-    assert prepare(1) == f"[Errno 17] File exists: '{tmp_path}/.venv'\n"
+    assert prepare(1) == f"[Errno 20] Not a directory: '{tmp_path}/.venv'\n"
 
 
 def test_without_the_module_that_makes_environments(tmp_path, lock, monkeypatch) -> None:
