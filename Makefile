@@ -63,7 +63,7 @@ lock: setup-dev ## Pin what each requirements.in allows, in the requirements.txt
 	$(LOCK) requirements.in --output-file requirements.txt --constraint requirements-dev.txt
 	$(LOCK) infra/requirements.in --output-file infra/requirements.txt
 
-AUDIT = $(BIN)/pip-audit --disable-pip --require-hashes --progress-spinner off
+AUDIT = $(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off
 audit: setup-dev ## Ask PyPI which pins have known vulnerabilities
 	$(AUDIT) --requirement requirements-dev.txt
 	$(AUDIT) --requirement infra/requirements.txt
