@@ -30,8 +30,9 @@ func: setup-app local.settings.json ## Start the app on the real host (Core Tool
 	PATH="$(CURDIR)/$(BIN):$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)" \
 		npx --yes --package azure-functions-core-tools@4 -- func start --port $(PORT)
 
-quick: setup-dev ## Run the unit and e2e tests (no SIGKILL minute), and the app on Azure's worker (Python 3.13)
-	$(BIN)/python -m pytest tests/unit tests/e2e tests/worker --ignore tests/e2e/test_sigkill.py
+MINUTES = tests/e2e/test_sigkill.py tests/e2e/test_openapi.py
+quick: setup-dev ## Run the unit and e2e tests that take no minute, and the app on Azure's worker (Python 3.13)
+	$(BIN)/python -m pytest tests/unit tests/e2e tests/worker $(MINUTES:%=--ignore %)
 
 check: setup-dev setup-node ## Check style and types, of Python, JavaScript, CSS, Markdown, Bicep and workflows
 	@$(BIN)/python -m scripts.check
