@@ -8,7 +8,7 @@ SECONDS ?= 600
 SEED ?= 1
 BIN := $(VENV)/bin
 
-.PHONY: help run receiver test quick check format torture bench screenshots func lock audit setup clean
+.PHONY: help run receiver test quick check format torture bench screenshots func infra lock audit setup clean
 .PHONY: setup-app setup-dev setup-infra setup-node setup-browser
 
 help: ## Show this
@@ -54,6 +54,9 @@ bench: setup-dev ## Measure the speed beside its baselines
 
 screenshots: setup-dev setup-browser ## Take the pictures of the README again
 	$(BIN)/python -m tests.browser.screenshots
+
+infra: ## Compile what is deployed (needs Bicep: on the path, or named in BICEP)
+	$(or $(BICEP),bicep) build infra/main.bicep --outfile infra/main.json
 
 # The others are a part of the lock for development, so that what is deployed is what is tested.
 LOCK = $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
