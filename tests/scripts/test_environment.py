@@ -154,6 +154,9 @@ def test_killed_with_pip_in_the_middle(outdated, start, prepare, index, installe
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
     (half,) = outdated.glob("lib/*/site-packages/tiny-1.0.dist-info")
+    (half / "METADATA").write_text(
+        (half / "METADATA").read_text().replace("1.0", "2.0")
+    )  # pip takes it for the new one
     half.rename(half.with_name("tiny-2.0.dist-info"))
     assert "done in" in prepare()
     assert installed() == "2.0"
@@ -265,6 +268,12 @@ def test_a_hash_that_does_not_match(outdated, lock, prepare) -> None:
     assert "Expected sha256 0000" in said
     assert said.endswith("\nWhat was downloaded is not what the lock says: do not use it.\n")
     assert (outdated / STAMP).read_text() == ""
+
+
+def test_a_lock_without_hashes(outdated, lock, prepare) -> None:
+    """Is none: nothing is installed."""
+    lock.write_text("tiny==2.0\n")
+    assert "Hashes are required" in prepare(1)
 
 
 def test_without_a_network(outdated, prepare) -> None:
