@@ -1,4 +1,5 @@
-# `make run` and `make test` do all the set-up; nothing but Python 3.11 or later is needed.
+# What a target needs it sets up itself, once: nothing but Python 3.11 or later is needed. Tests of the page and of what
+# is deployed want Node.js and Bicep too, and say so.
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 7071
@@ -7,43 +8,20 @@ SECONDS ?= 600
 SEED ?= 1
 BIN := $(VENV)/bin
 
-.PHONY: help run test quick check format torture bench screenshots func clean
-.DELETE_ON_ERROR:
+.PHONY: help run receiver test quick check format torture bench screenshots func infra lock audit setup clean
+.PHONY: setup-app setup-dev setup-infra setup-node setup-browser
 
 help: ## Show this
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
-run: $(VENV)/app ## Start the app on http://127.0.0.1:7071 (PORT=..., DATA=... for the folder of its data)
+run: setup-app ## Start the app on http://127.0.0.1:7071 (PORT=..., DATA=... for the folder of its data)
 	@exec $(BIN)/python -m devhost --port $(PORT) --data $(DATA) --page /
 
-test: check ## Run every check and test
-	$(BIN)/python -m pytest --cov --cov-report=
-	$(BIN)/coverage report --include='registry/*' --fail-under=100
-	$(BIN)/coverage report --include='devhost/*' --fail-under=95
+receiver: setup-app ## Start a receiver of closed registries on http://127.0.0.1:8080
+	@exec $(BIN)/python examples/receiver.py
 
-quick: $(VENV)/dev ## Run the unit and e2e tests (no SIGKILL minute), and the app on Azure's worker (Python 3.13)
-	$(BIN)/python -m pytest tests/unit tests/e2e tests/worker --ignore tests/e2e/test_sigkill.py
-
-check: $(VENV)/dev ## Check style and types
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-
-format: $(VENV)/dev ## Format the code
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
-
-torture: $(VENV)/dev ## Check the promises on an unkind host in virtual time (SECONDS=600, SEED=1, OPTIONS=...)
-	@exec $(BIN)/python -m tests.support.torture --seconds $(SECONDS) --seed $(SEED) $(OPTIONS)
-
-bench: $(VENV)/dev ## Measure the speed beside its baselines
-	$(BIN)/python -m bench
-
-screenshots: $(VENV)/dev ## Take the pictures of the README again (needs a Chromium)
-	$(BIN)/python -m tests.browser.screenshots
-
-# Azure Functions Core Tools run the Python that is first in the path, and need a storage account: Azurite stands in.
-func: $(VENV)/app local.settings.json ## Start the app on the real host (Core Tools and Azurite, from npm)
+# Core Tools run the Python that is first in the path, and need a storage account: Azurite stands in.
+func: setup-app local.settings.json ## Start the app on the real host (Core Tools and Azurite, from npm)
 	@npx --yes azurite --silent --disableTelemetry --skipApiVersionCheck --location .azurite & azurite=$$!; \
 	trap 'kill $$azurite' EXIT; \
 	until $(BIN)/python -c 'import socket; socket.create_connection(("127.0.0.1", 10002))' 2>/dev/null; do \
@@ -52,22 +30,69 @@ func: $(VENV)/app local.settings.json ## Start the app on the real host (Core To
 	PATH="$(CURDIR)/$(BIN):$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)" \
 		npx --yes --package azure-functions-core-tools@4 -- func start --port $(PORT)
 
+MINUTES = tests/e2e/test_sigkill.py tests/e2e/test_openapi.py
+quick: setup-dev ## Run the unit and e2e tests that take no minute, and the app on Azure's worker (Python 3.13)
+	$(BIN)/python -m pytest tests/unit tests/e2e tests/worker $(MINUTES:%=--ignore %)
+
+check: setup-dev setup-node ## Check style and types, of Python, JavaScript, CSS, Markdown, Bicep and workflows
+	@$(BIN)/python -m scripts.check
+
+format: setup-dev ## Format the Python
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: check setup-infra setup-browser ## Run every check and test
+	$(BIN)/python -m pytest --cov --cov-report=
+	$(BIN)/coverage report --include='registry/*' --fail-under=100
+	$(BIN)/coverage report --include='devhost/*' --fail-under=95
+
+torture: setup-dev ## Check the promises on an unkind host in virtual time (SECONDS=600, SEED=1, OPTIONS=...)
+	@exec $(BIN)/python -m tests.support.torture --seconds $(SECONDS) --seed $(SEED) $(OPTIONS)
+
+bench: setup-dev ## Measure the speed beside its baselines
+	$(BIN)/python -m bench
+
+screenshots: setup-dev setup-browser ## Take the pictures of the README again
+	$(BIN)/python -m tests.browser.screenshots
+
+infra: ## Compile what is deployed (needs Bicep: on the path, or named in BICEP)
+	$(or $(BICEP),bicep) build infra/main.bicep --outfile infra/main.json
+
+# The others are a part of the lock for development, so that what is deployed is what is tested.
+LOCK = $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+	--annotation-style line --custom-compile-command 'make lock' $(OPTIONS)
+lock: setup-dev ## Pin what each requirements.in allows, in the requirements.txt beside it (OPTIONS=--upgrade: the newest)
+	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
+	$(LOCK) devhost/requirements.in --output-file devhost/requirements.txt --constraint requirements-dev.txt
+	$(LOCK) requirements.in --output-file requirements.txt --constraint requirements-dev.txt
+	$(LOCK) infra/requirements.in --output-file infra/requirements.txt
+
+AUDIT = $(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off
+audit: setup-dev ## Ask PyPI which pins have known vulnerabilities
+	$(AUDIT) --requirement requirements-dev.txt
+	$(AUDIT) --requirement infra/requirements.txt
+
+setup: setup-dev setup-infra setup-node setup-browser ## Set up all that tests need (-j: side by side)
+
+clean: ## Delete what the other targets made, the data included
+	rm -rf $(VENV) .venv-* $(DATA) .azurite node_modules
+	rm -rf .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
 local.settings.json:
 	cp local.settings.json.example $@
 
-clean: ## Delete what the other targets made, the data included
-	rm -rf $(VENV) .venv-* $(DATA) .azurite node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find . -name __pycache__ -prune -exec rm -rf {} +
+setup-app:
+	@$(PYTHON) -m scripts.environment $(VENV) devhost/requirements.txt
 
-$(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or later is needed; set PYTHON=... to use another one than $(PYTHON)" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+setup-dev:
+	@$(PYTHON) -m scripts.environment $(VENV) requirements-dev.txt
 
-$(VENV)/app: requirements.txt devhost/requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r devhost/requirements.txt
-	@touch $@
+setup-infra:
+	@$(PYTHON) -m scripts.environment $(VENV)-infra infra/requirements.txt
 
-$(VENV)/dev: requirements.txt devhost/requirements.txt requirements-dev.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@touch $@ $(VENV)/app
+setup-node:
+	@$(PYTHON) -m scripts.node
+
+setup-browser: setup-dev
+	@$(BIN)/python -m tests.browser.fetch

@@ -24,9 +24,14 @@ def executable() -> str | None:
     """Where it is, if there is one on this machine."""
     if found := next(filter(None, map(shutil.which, NAMES)), None):
         return found
+    path = of_playwright()
+    return str(path) if path.exists() else None
+
+
+def of_playwright() -> Path:
+    """Where Playwright would have installed it."""
     with sync_playwright() as playwright:
-        path = playwright.chromium.executable_path
-    return path if Path(path).exists() else None
+        return Path(playwright.chromium.executable_path)
 
 
 @contextmanager

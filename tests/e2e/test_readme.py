@@ -51,6 +51,7 @@ def receiver() -> Iterator[tuple[str, subprocess.Popen]]:
 def run(data: Path, **settings: str) -> Iterator[str]:
     """The app, started by `make run` on a free port with an empty task hub: its address."""
     command = ["make", "--no-print-directory", "run", "PORT=0", f"DATA={data}", f"VENV={sys.prefix}"]
+    command.append("PYTHON=true")  # sets nothing up: the environment is the one that runs the tests
     process = subprocess.Popen(
         command,
         cwd=ROOT,

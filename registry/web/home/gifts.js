@@ -80,7 +80,7 @@ export class Registry {
   show(shown) {
     const isFirst = !this.shown, old = this.items, items = shown.registry.items;
     let left = 0;
-    const survivors = old.map((text) => (text === items[left] ? (left += 1) : left));
+    const survivors = old.map((text) => (text === items[left] ? ++left : left));
     for (const gift of this.mine) gift.from = survivors[gift.from - 1] ?? 0;
     this.shown = shown;
     this.keep();
@@ -191,7 +191,7 @@ export const lit = (left, whole, lights) => Math.max(0, Math.min(lights, Math.ce
 /** The list as text, or as Markdown. @param {Shown} shown @param {boolean} isMarkdown @param {string} when */
 export function written(shown, isMarkdown, when) {
   /** @param {string} text */
-  const escape = (text) => text.replace(/[\\`*_[\]<>#|]/g, "\\$&").replace(/\r?\n/g, "  \n   ");
-  const lines = shown.registry.items.map((text, at) => `${at + 1}. ${isMarkdown ? escape(text) : text}`);
+  const marked = (text) => text.replace(/[\\`*_[\]<>#|]/g, "\\$&").replace(/\r?\n/g, "  \n   ");
+  const lines = shown.registry.items.map((text, at) => `${at + 1}. ${isMarkdown ? marked(text) : text}`);
   return [`${isMarkdown ? "## " : ""}Holiday Registry, ${when}`, "", ...(lines.length ? lines : ["No gifts."]), ""].join("\n");
 }

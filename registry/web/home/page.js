@@ -190,7 +190,7 @@ function render() {
   $("registry").hidden = !current;
   document.title = "Holiday Registry";
   if (!current) return recent();
-  const { shown, isClosed } = current, registry = shown && shown.registry;
+  const { shown, isClosed } = current, registry = shown?.registry;
   set("registry-title", !shown ? "Loading…" : isClosed ? "The registry is closed" : "The registry is open");
   $("ending").hidden = $("processing").hidden = $("result").hidden = $("bow").hidden = !isClosed;
   $("add").hidden = $("share").hidden = $("finish").hidden = $("time").hidden = isClosed || !shown;
