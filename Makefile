@@ -7,7 +7,7 @@ SECONDS ?= 600
 SEED ?= 1
 BIN := $(VENV)/bin
 
-.PHONY: help run test quick check format torture bench screenshots func clean
+.PHONY: help run test quick check format torture bench screenshots func infra clean
 .DELETE_ON_ERROR:
 
 help: ## Show this
@@ -51,6 +51,9 @@ func: $(VENV)/app local.settings.json ## Start the app on the real host (Core To
 	done; \
 	PATH="$(CURDIR)/$(BIN):$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)" \
 		npx --yes --package azure-functions-core-tools@4 -- func start --port $(PORT)
+
+infra: ## Compile what is deployed (needs Bicep: on the path, or named in BICEP)
+	$(or $(BICEP),bicep) build infra/main.bicep --outfile infra/main.json
 
 local.settings.json:
 	cp local.settings.json.example $@
