@@ -1,0 +1,84 @@
+"""The virtual network that a parameter asks for."""
+
+from ipaddress import ip_network
+
+import pytest
+
+from tests.infra.deployment import EVERYTHING, Resource, deployed
+
+ENDPOINT = "Microsoft.Network/privateEndpoints"
+ZONE = "Microsoft.Network/privateDnsZones"
+
+
+def subnets() -> dict[str, Resource]:
+    network = deployed(networkEnabled=True).one("Microsoft.Network/virtualNetworks")
+    return {subnet["name"]: subnet["properties"] for subnet in network["properties"]["subnets"]}
+
+
+def test_there_is_none_by_default() -> None:
+    """It costs: https://azure.microsoft.com/pricing/details/private-link."""
+    assert not any(resource["type"].startswith("Microsoft.Network/") for resource in deployed().resources)
+    assert deployed().one("Microsoft.Web/sites")["properties"]["virtualNetworkSubnetId"] is None
+
+
+def test_the_app_sends_all_through_a_subnet_of_its_own() -> None:
+    """Delegated as Flex Consumption wants it, with room for the 40 addresses that an app takes."""
+    network = deployed(networkEnabled=True).one("Microsoft.Network/virtualNetworks")
+    site = deployed(networkEnabled=True).one("Microsoft.Web/sites")
+    assert site["properties"]["virtualNetworkSubnetId"] == f"{network['id']}/subnets/app"
+    (delegation,) = subnets()["app"]["delegations"]
+    assert delegation["properties"] == {"serviceName": "Microsoft.App/environments"}
+    assert ip_network(subnets()["app"]["addressPrefix"]).num_addresses - 5 >= 40  # Azure keeps five
+    assert not any("_" in name for name in subnets())  # which Flex Consumption does not take
+
+
+def test_subnets_are_parts_of_the_network() -> None:
+    """Which do not overlap."""
+    network = deployed(networkEnabled=True).one("Microsoft.Network/virtualNetworks")
+    (space,) = network["properties"]["addressSpace"]["addressPrefixes"]
+    app, endpoints = (ip_network(subnets()[name]["addressPrefix"]) for name in ("app", "endpoints"))
+    assert app.subnet_of(ip_network(space))
+    assert endpoints.subnet_of(ip_network(space))
+    assert not app.overlaps(endpoints)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "services"),
+    [({"networkEnabled": True}, ["blob", "queue", "table"]), (EVERYTHING, ["blob", "queue", "table", "vault"])],
+    ids=["without a vault", "with a vault"],
+)
+def test_each_service_has_an_endpoint_and_its_name(parameters, services) -> None:
+    """A zone in the network answers for the usual name of the service with the address of the endpoint."""
+    deployment = deployed(**parameters)
+    network = deployment.one("Microsoft.Network/virtualNetworks")
+    links = deployment.all(f"{ZONE}/virtualNetworkLinks")
+    zones = deployment.all(ZONE)
+    groups = deployment.all(f"{ENDPOINT}/privateDnsZoneGroups")
+    endpoints = deployment.all(ENDPOINT)
+    assert len(endpoints) == len(groups) == len(zones) == len(links) == len(services)
+    for service, endpoint, group, zone, link in zip(services, endpoints, groups, zones, links, strict=True):
+        assert endpoint["properties"]["subnet"] == {"id": f"{network['id']}/subnets/endpoints"}
+        (connection,) = endpoint["properties"]["privateLinkServiceConnections"]
+        assert connection["properties"]["groupIds"] == [service]
+        target = deployment.one(
+            "Microsoft.KeyVault/vaults" if service == "vault" else "Microsoft.Storage/storageAccounts"
+        )
+        assert connection["properties"]["privateLinkServiceId"] == target["id"]
+        (config,) = group["properties"]["privateDnsZoneConfigs"]
+        assert config["properties"] == {"privateDnsZoneId": zone["id"]}
+        assert group["id"].startswith(endpoint["id"])
+        assert link["properties"] == {"registrationEnabled": False, "virtualNetwork": {"id": network["id"]}}
+        known = (
+            f"'{service}', environment().suffixes.storage" if service != "vault" else "privatelink.vaultcore.azure.net"
+        )
+        assert known in zone["name"]
+        assert known in link["name"]
+
+
+def test_nobody_else_gets_in() -> None:
+    """Storage and vault are closed to the public then; the app itself is not."""
+    for type in ("Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults"):
+        properties = deployed(**EVERYTHING).one(type)["properties"]
+        assert properties["publicNetworkAccess"] == "Disabled"
+        assert properties["networkAcls"] == {"defaultAction": "Deny", "bypass": "None"}
+    assert "publicNetworkAccess" not in deployed(**EVERYTHING).one("Microsoft.Web/sites")["properties"]
