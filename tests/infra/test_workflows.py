@@ -1,0 +1,76 @@
+"""GitHub's workflows: what is tested there, and how main is deployed. Their form is what `make check` looks at."""
+
+import json
+import re
+
+import pytest
+import yaml
+
+from tests.infra.deployment import INFRA, template
+from tests.support.bicep import ROOT
+
+FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+WORKFLOWS = {path.name: yaml.load(path.read_text(), yaml.BaseLoader) for path in FILES}
+TEST, DEPLOY = WORKFLOWS["test.yml"], WORKFLOWS["azure-dev.yml"]  # the name that `azd pipeline config` looks for
+SIGNS_IN = DEPLOY["jobs"]["deploy"]
+
+
+def commands(job: dict) -> str:
+    """All that a job runs."""
+    return "\n".join(step.get("run", "") for step in job["steps"])
+
+
+def test_each_python_is_tested() -> None:
+    """All that README and the locks support, by the target that a person uses; and Azure's default is among them."""
+    job = TEST["jobs"]["test"]
+    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+    assert template()["parameters"]["pythonVersion"]["allowedValues"] == job["strategy"]["matrix"]["python"]
+    assert "make test" in commands(job)
+    assert "BICEP=" in commands(job)
+    assert "make audit" in commands(TEST["jobs"]["audit"])
+
+
+def test_bicep_is_built_and_linted_by_the_version_that_has_built_it() -> None:
+    """Another one would compile another template."""
+    told = commands(TEST["jobs"]["bicep"])
+    assert "az bicep build --file infra/main.bicep" in told
+    assert "az bicep lint --file infra/main.bicep" in told
+    assert "git diff --exit-code infra/main.json" in told
+    version = template()["metadata"]["_generator"]["version"]
+    assert version.startswith(TEST["env"]["BICEP_VERSION"].removeprefix("v") + ".")
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_what_others_wrote_is_pinned(name) -> None:
+    """By the commit, with its version beside it."""
+    used = re.findall(r"uses: (.*)$", (ROOT / ".github" / "workflows" / name).read_text(), re.MULTILINE)
+    assert used
+    for each in used:
+        assert each.startswith("./") or re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", each)
+
+
+def test_only_what_signs_in_may_do_more_than_read() -> None:
+    """By a token of GitHub that is exchanged for one of Azure, from main alone, after the tests."""
+    jobs = [(job, workflow) for workflow in WORKFLOWS.values() for job in workflow["jobs"].values()]
+    for job, workflow in jobs:
+        assert workflow["permissions"] == {"contents": "read"}
+        more = {"contents": "read", "id-token": "write"} if job is SIGNS_IN else None
+        assert job.get("permissions") == more
+    assert "--federated-credential-provider github" in " ".join(commands(SIGNS_IN).split())
+    assert "client-secret" not in commands(SIGNS_IN)
+    assert (SIGNS_IN["if"], SIGNS_IN["needs"]) == ("github.ref == 'refs/heads/main'", "test")
+    assert DEPLOY["jobs"]["test"]["uses"] == "./.github/workflows/test.yml"
+    assert re.search(r"azd provision --no-prompt\nazd deploy --no-prompt", commands(SIGNS_IN))
+
+
+def test_a_deployment_has_every_parameter() -> None:
+    """Else one that is set elsewhere would have its default again; what is secure is a secret."""
+    given = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
+    variables = {name: re.fullmatch(r"\$\{(\w+)\}", each["value"])[1] for name, each in given.items()}
+    is_secure = {name: each["type"].startswith("secure") for name, each in template()["parameters"].items()}
+    expected = {
+        variable: f"${{{{ {'secrets' if is_secure[name] else 'vars'}.{variable} }}}}"
+        for name, variable in variables.items()
+    }
+    login = {f"AZURE_{name}_ID": f"${{{{ vars.AZURE_{name}_ID }}}}" for name in ("CLIENT", "TENANT", "SUBSCRIPTION")}
+    assert SIGNS_IN["env"] == expected | login
