@@ -70,12 +70,12 @@ def test_the_changelog_knows_the_version() -> None:
 
 
 def test_text_is_as_editorconfig_says() -> None:
-    """In UTF-8, with LF, with a newline at the end, and without white space at the end of a line."""
+    """In UTF-8, with LF, with a newline at the end (but where Bicep writes none), and none ends with white space."""
     for path in TRACKED:
         if path.suffix != ".png":
             text = path.read_bytes().decode()
             assert "\r" not in text, path
-            assert text == "" or text.endswith("\n"), path
+            assert text == "" or text.endswith("\n") or path == ROOT / "infra" / "main.json", path
             assert not re.search(r"[ \t]$", text, re.MULTILINE), path
 
 
