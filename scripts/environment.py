@@ -18,14 +18,16 @@ def prepare(folder: Path, lock: Path) -> None:
     """Make it, mend it, or bring it up to date; where all of the lock is there, do nothing. Raises WorkError."""
     home = f"# Python {PYTHON} in {folder.resolve()}"  # its programs name their folder, and cannot be moved
     pins = (line.strip() for line in lock.read_text().splitlines() if not line.strip().startswith("#"))
+    python = folder / "bin" / "python"
 
     def make(there: Lines, turn: int) -> None:
         with told(f"setting up {folder} from {lock}") as show:
             if home not in there:
                 _need_venv()
                 _empty(folder)
-                run([sys.executable, "-m", "venv", folder], show, turn)
-            run([folder / "bin" / "python", *PIP, lock], show, turn)
+                run([sys.executable, "-m", "venv", "--without-pip", folder], show, turn)
+                run([python, "-Im", "ensurepip", "--default-pip"], show, turn)  # venv would not show why it fails
+            run([python, *PIP, lock], show, turn)
 
     _adopt(folder, home)
     ensure(folder, Lines([home, *filter(None, pins)]), "bin/python", make)

@@ -234,7 +234,7 @@ def test_a_broken_one_is_made_anew(there, lock, commands, broken) -> None:
     assert commands == []
     broken(there)
     environment.prepare(there, lock)
-    assert commands == ["venv", "pip"]
+    assert commands == ["venv", "ensurepip", "pip"]
     assert [each.name for each in there.iterdir()] == [STAMP]
 
 
