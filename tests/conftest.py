@@ -1,4 +1,5 @@
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,7 @@ from tests.clock import FakeClock
 from tests.devhost import conformance
 
 os.environ["AZURE_FUNCTIONS_DURABLE_STRICT_TYPING"] = "1"  # payloads are read as function_app.py has them read
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background, what tests start would ignore it
 
 
 @pytest.fixture
