@@ -46,13 +46,16 @@ def test_links_lead_somewhere(document) -> None:
 
 
 def test_every_module_of_the_app_is_on_the_map() -> None:
-    """And each path on it is there: so a reader finds the room for a change."""
-    table = README.partition("## Where things are")[2].partition("\n## ")[0]
-    named = set(re.findall(r"(?:^|[`(/])(\w+\.py)\b", table))
+    """And each path on it is there, devhost's too: so a reader finds the room for a change."""
+    section = README.partition("## Where things are")[2].partition("\n## ")[0]
+    of_app, of_devhost = section.split("In `devhost/`")
+    named = set(re.findall(r"(?:^|[`(/])(\w+\.py)\b", of_app))
     modules = {path.name for path in TRACKED if path.is_relative_to(ROOT / "registry") and path.suffix == ".py"}
     assert named == modules - {"__init__.py"} | {"function_app.py"}
-    for path in re.findall(r"`([\w.*/-]+/[\w.*/-]*)`", table):
+    for path in re.findall(r"`([\w.*/-]+/[\w.*/-]*)`", of_app):
         assert any(ROOT.glob(path)), path
+    for path in re.findall(r"^\| .* \| `(.*)` \|$", of_devhost, re.MULTILINE):
+        assert all((ROOT / "devhost" / name).exists() for name in path.split("`, `")), path
 
 
 def test_every_folder_of_tests_is_explained() -> None:
@@ -64,7 +67,7 @@ def test_every_folder_of_tests_is_explained() -> None:
 
 def test_the_changelog_knows_the_version() -> None:
     """The newest version in it is the one of the app, and package.json has no other."""
-    versions = re.findall(r"^## (\d\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    versions = re.findall(r"^## (\d\S+) - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert versions[0] == registry.__version__
     assert "version" not in json.loads((ROOT / "package.json").read_text())
 
@@ -87,6 +90,8 @@ def test_what_editors_start_is_there() -> None:
     assert {each["preLaunchTask"] for each in launched} <= {
         task.get("label", f"func: {task['command']}") for task in tasks
     }
+    recommended = json.loads((ROOT / ".vscode" / "extensions.json").read_text())["recommendations"]
+    assert container["customizations"]["vscode"]["extensions"] == recommended
     makefile = (ROOT / "Makefile").read_text()
     commands = [task["command"] for task in tasks if task["command"].startswith("make ")]
     targets = [target for command in [*commands, container["postCreateCommand"]] for target in command.split()[1:]]
