@@ -24,7 +24,8 @@ case "$*" in
     *"[0].name"*) echo func-gifts ;;
     "functionapp keys list"*) echo secret ;;
     "deployment sub create"* | login | "group delete"* | "deployment sub delete"*) ;;
-    "keyvault list-deleted"* | "functionapp deployment source config-zip"* | "azure functionapp publish"*) ;;
+    "functionapp deployment source config-zip"*"--src app.zip") cp app.zip ../sent.zip ;;
+    "keyvault list-deleted"* | "azure functionapp publish"*) ;;
     *) echo "unknown: $*" >&2; exit 2 ;;
 esac
 """
@@ -72,8 +73,10 @@ def test_the_commands_by_hand(clone, tmp_path) -> None:
     assert '"item": "Commodore 64"' in done.stdout
     assert '"closedBy": "user"' in done.stdout
     assert f"The page: {host.url}/?code=secret" in done.stdout
-    with zipfile.ZipFile(clone / "app.zip") as package:
+    with zipfile.ZipFile(clone.parent / "sent.zip") as package:
         assert {"function_app.py", "host.json", "requirements.txt", "registry/model.py"} <= set(package.namelist())
+    left = subprocess.run(["git", "status", "--short"], cwd=clone, capture_output=True, text=True, check=True).stdout
+    assert left == "?? calls\n"
     calls = (clone / "calls").read_text()
     assert "func azure functionapp publish func-gifts --python" in calls
     assert calls.index("deployment sub create") < calls.index("publish") < calls.index("group delete")
