@@ -33,7 +33,7 @@ KINDS = (
     KEY_REUSED := Kind("key-reused", 422, "Idempotency key reused", "Use a new key for a new item."),
     SENT_JUST_NOW := Kind("sent-just-now", 429, "Sent just now", "Wait for as long as Retry-After says."),
     UNAVAILABLE := Kind("hub-unavailable", 503, "Task hub unavailable", _AGAIN),
-    MISCONFIGURED := Kind("misconfigured", 503, "Misconfigured", "Ask the operator to mend the settings."),
+    MISCONFIGURED := Kind("misconfigured", 503, "Misconfigured", "Ask the operator to correct the settings."),
 )
 
 

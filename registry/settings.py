@@ -96,7 +96,7 @@ class _Given:
 
     def unknown_names(self) -> list[str]:
         return [
-            f"{name} is not a setting" + "".join(f"; did you mean {known}?" for known in self._alike(name))
+            f"{name} is not a setting" + "".join(f"; {known} may be meant" for known in self._alike(name))
             for name in sorted(set(self._environment) - self.names)
             if name.upper().startswith(PREFIXES)
         ]

@@ -128,7 +128,7 @@ def test_a_name_that_is_no_setting_is_a_warning(environment) -> None:
     done = loaded(REGISTRY_MAX_ITEM="5", AZURE_FUNCTIONS_ENVIRONMENT=environment)
     assert done.returncode == 0
     assert "open\n" in done.stdout
-    assert done.stderr == "warning: REGISTRY_MAX_ITEM is not a setting; did you mean REGISTRY_MAX_ITEMS?\n"
+    assert done.stderr == "warning: REGISTRY_MAX_ITEM is not a setting; REGISTRY_MAX_ITEMS may be meant\n"
 
 
 def test_host_json_suits_the_real_host() -> None:

@@ -40,7 +40,7 @@ def test_it_says_what_is_wrong_and_shows_no_value() -> None:
         "status": 503,
         "detail": "Settings are not allowed: REGISTRY_MAX_ITEMS must be a whole number from 1 to 1000; "
         "PROCESSING_WEBHOOK_SECRET must be whsec_ and 24 to 64 random bytes in base64. "
-        "Ask the operator to mend the settings.",
+        "Ask the operator to correct the settings.",
         "version": __version__,
     }
     assert not any(value in response.get_body().decode() for value in WRONG.values())
