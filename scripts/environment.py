@@ -7,9 +7,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from scripts.folder import STAMP, Lines, ensure
-from scripts.work import WorkError, main, run, told
+from scripts.work import WorkError, main, run, say, told
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+TESTED = ("3.11", "3.12", "3.13")
+"""What the locks are for, and CI tests with."""
 QUIET = ("--disable-pip-version-check", "--no-input", "--progress-bar", "off")
 PIP = ("-m", "pip", "install", *QUIET, "--require-hashes", "--requirement")
 
@@ -21,6 +23,8 @@ def prepare(folder: Path, lock: Path) -> None:
     python = folder / "bin" / "python"
 
     def make(there: Lines, turn: int) -> None:
+        if PYTHON not in TESTED:
+            say(f"Python {PYTHON} is not tested, but {', '.join(TESTED)} are: set PYTHON=... if this fails")
         with told(f"setting up {folder} from {lock}") as show:
             if home not in there:
                 _need_venv()

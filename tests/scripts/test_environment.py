@@ -329,6 +329,23 @@ def test_without_the_module_that_makes_environments(tmp_path, lock, monkeypatch)
         environment.prepare(tmp_path / ".venv", lock)
 
 
+@pytest.mark.parametrize(
+    ("python", "line"),
+    [("3.13", ""), ("3.14", "Python 3.14 is not tested, but 3.11, 3.12, 3.13 are: set PYTHON=... if this fails\n")],
+)
+def test_a_newer_python_is_told_so(tmp_path, lock, commands, monkeypatch, capsys, python, line) -> None:
+    """It goes on, and says no more when all is there."""
+    monkeypatch.setattr(environment, "PYTHON", python)
+    folder = tmp_path / ".venv"
+    environment.prepare(folder, lock)
+    assert commands == ["venv", "ensurepip", "pip"]
+    assert capsys.readouterr().err.startswith(f"{line}setting up ")
+    (folder / "bin").mkdir()
+    (folder / "bin" / "python").touch()
+    environment.prepare(folder, lock)
+    assert capsys.readouterr().err == ""
+
+
 def test_an_older_python_is_told_so() -> None:
     """In one line, as the file that says it can be read by each."""
     text = (ROOT / "scripts" / "__init__.py").read_text()
@@ -336,5 +353,5 @@ def test_an_older_python_is_told_so() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 1
     assert (
-        done.stderr == f"{sys.executable} is Python 3.10, but 3.11 or later is needed: set PYTHON=... to another one\n"
+        done.stderr == f"{sys.executable} is Python 3.10, but 3.11, 3.12 or 3.13 is needed: set PYTHON=... to another\n"
     )
