@@ -1,5 +1,5 @@
-# What a target needs it sets up itself, once: nothing but Python 3.11 or later is needed. Tests of the page and of what
-# is deployed want Node.js and Bicep too, and say so.
+# What a target needs it sets up itself, once: nothing but Python 3.11, 3.12 or 3.13 is needed. Tests of the page and of
+# what is deployed want Node.js and Bicep too, and say so.
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 7071

@@ -21,11 +21,11 @@ NODE = Path("node_modules/.bin")
 def main() -> None:
     """Run those whose tools are there, and show what they found. What is missing is named; in CI that is a failure."""
     checks, missing = [*python_checks()], []
-    for more, needs in ((node_checks, "Node.js"), (bicep_checks, "Bicep")):
+    for more in (node_checks, bicep_checks):
         try:
             checks += more()
         except FileNotFoundError as error:
-            missing.append(f"{error} did not run: install {needs}")
+            missing.append(str(error))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = [each for each in pool.map(lambda check: check(), checks) if each]
     for each in found + missing:
@@ -46,7 +46,8 @@ def node_checks() -> Iterator[Check]:
     """The page's scripts and styles, JSON, and Markdown. Raises FileNotFoundError."""
     biome, tsc, markdownlint = (NODE / name for name in ("biome", "tsc", "markdownlint-cli2"))
     if not (shutil.which("node") and biome.exists() and tsc.exists() and markdownlint.exists()):
-        raise FileNotFoundError("biome, tsc and markdownlint")
+        remedy = "run `make setup-node`" if shutil.which("node") and shutil.which("npm") else "install Node.js and npm"
+        raise FileNotFoundError(f"biome, tsc and markdownlint did not run: {remedy}")
     yield tool(biome, "lint", "--error-on-warnings")
     yield tool(tsc, "--project", "tsconfig.json")
     yield tool(markdownlint)
@@ -57,7 +58,7 @@ def bicep_checks() -> Iterator[Check]:
     bicep = shutil.which(os.environ.get("BICEP", "bicep"))
     if any(Path("infra").rglob("*.bicep")):
         if not bicep:
-            raise FileNotFoundError("bicep lint and format")
+            raise FileNotFoundError("bicep lint and format did not run: install Bicep")
         yield tool(bicep, "lint", "--pattern", "infra/**/*.bicep", is_quiet=True)
         yield lambda: bicep_format(bicep)
 

@@ -6,10 +6,12 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from scripts.folder import STAMP, Lines, ensure, stamp
-from scripts.work import WorkError, main, run, told
+from scripts.folder import STAMP, Lines, ensure
+from scripts.work import WorkError, main, run, say, told
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+TESTED = ("3.11", "3.12", "3.13")
+"""What the locks are for, and CI tests with."""
 QUIET = ("--disable-pip-version-check", "--no-input", "--progress-bar", "off")
 PIP = ("-m", "pip", "install", *QUIET, "--require-hashes", "--requirement")
 
@@ -21,6 +23,8 @@ def prepare(folder: Path, lock: Path) -> None:
     python = folder / "bin" / "python"
 
     def make(there: Lines, turn: int) -> None:
+        if PYTHON not in TESTED:
+            say(f"Python {PYTHON} is not tested, but {', '.join(TESTED)} are: set PYTHON=... if this fails")
         with told(f"setting up {folder} from {lock}") as show:
             if home not in there:
                 _need_venv()
@@ -29,14 +33,13 @@ def prepare(folder: Path, lock: Path) -> None:
                 run([python, "-Im", "ensurepip", "--default-pip"], show, turn)  # venv would not show why it fails
             run([python, *PIP, lock], show, turn)
 
-    _adopt(folder, home)
-    ensure(folder, Lines([home, *filter(None, pins)]), "bin/python", make)
+    ensure(folder, Lines([home, *filter(None, pins)]), "bin/python", make, lambda: _adopt(folder, home))
 
 
-def _adopt(folder: Path, home: str) -> None:
+def _adopt(folder: Path, home: str) -> Lines:
     """Use an environment that was made in another way as it is. Raises WorkError: nothing else is touched."""
-    if (folder / STAMP).exists() or not folder.exists() or not any(folder.iterdir()):
-        return
+    if all(each.name.startswith(STAMP) for each in folder.iterdir()):
+        return Lines()
     question = "import pip, sys; print('%d.%d' % sys.version_info[:2], sys.prefix != sys.base_prefix)"
     try:
         found = subprocess.run([folder / "bin" / "python", "-c", question], capture_output=True, text=True).stdout
@@ -45,7 +48,7 @@ def _adopt(folder: Path, home: str) -> None:
     if found != f"{PYTHON} True\n":
         another = "delete it, or set VENV=... to another folder"
         raise WorkError(f"{folder} is no environment of Python {PYTHON} with pip, nor made by make: {another}")
-    stamp(folder, Lines([home]))
+    return Lines([home])
 
 
 def _empty(folder: Path) -> None:

@@ -9,20 +9,22 @@ from pathlib import Path
 from scripts.work import say
 
 Lines = frozenset[str]
+Make = Callable[[Lines, int], None]
 STAMP = ".made-from"
 """The file in it that has the lines it was made from: none while it is made, so that what is half made is known."""
 
 
-def ensure(folder: Path, wanted: Lines, sign: str, make: Callable[[Lines, int], None]) -> None:
+def ensure(folder: Path, wanted: Lines, sign: str, make: Make, adopt: Callable[[], Lines] = Lines) -> None:
     """Have the folder made from the wanted lines, unless it was made from them and more.
 
     `make` is given the lines that the folder was made from (none where it is half made, or lacks the file that is its
-    sign), and a descriptor: as long as that is open, nobody else makes it.
+    sign), and a descriptor: as long as that is open, nobody else makes it. `adopt` says what a folder without a stamp
+    was made from.
     """
     if wanted <= made_from(folder, sign):
         return
     with turn(folder) as descriptor:
-        there = made_from(folder, sign)
+        there = made_from(folder, sign) if (folder / STAMP).exists() else adopt()
         if not wanted <= there:
             stamp(folder, Lines())
             make(there, descriptor)

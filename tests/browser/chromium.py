@@ -1,13 +1,15 @@
 """A Chromium that Playwright drives: the system's, or the one that Playwright has installed."""
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-HOW_TO_GET_ONE = "no browser was found: apt-get install chromium, or python -m playwright install chromium"
+FETCH = "python -m playwright install --with-deps chromium"
+HOW_TO_GET_ONE = f"no browser that starts was found: apt-get install chromium, or {FETCH}"
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 QUIET = [
     "--no-sandbox",
@@ -21,11 +23,24 @@ QUIET = [
 
 
 def executable() -> str | None:
-    """Where it is, if there is one on this machine."""
-    if found := next(filter(None, map(shutil.which, NAMES)), None):
-        return found
-    path = of_playwright()
-    return str(path) if path.exists() else None
+    """Where it is, if there is one on this machine that starts."""
+    return next((each for each in candidates() if not fault(each)), None)
+
+
+def candidates() -> Iterator[str]:
+    """Those that are on this machine, whether they start or not."""
+    yield from filter(None, map(shutil.which, NAMES))
+    if (path := of_playwright()).exists():
+        yield str(path)
+
+
+def fault(path: str) -> str:
+    """Why it does not start, empty if it does: what was only unpacked may lack libraries of the system."""
+    try:
+        done = subprocess.run([path, "--version"], capture_output=True, text=True)
+    except OSError as error:
+        return str(error)
+    return " ".join(done.stderr.splitlines()[-1:]) or "it failed" if done.returncode else ""
 
 
 def of_playwright() -> Path:

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterator
 
 from scripts.work import WorkError, main, run, say, told
-from tests.browser.chromium import executable
+from tests.browser.chromium import FETCH, candidates, executable, fault
 
 
 def fetch() -> None:
-    """Try each way until there is one. Where none leads to one, a line says why."""
+    """Try each way until there is one that starts. Where none leads to one, a line says why, and what to do."""
     if executable():
         return
     reasons = []
@@ -23,6 +23,7 @@ def fetch() -> None:
             reasons.append(summary(str(error)))
         if executable():
             return
+    reasons += [f"{each} does not start ({fault(each)}): {FETCH} installs what it lacks" for each in candidates()]
     say(f"no browser for the tests of the page: {'; '.join(reasons)}")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,8 @@ from tests.browser import chromium, fetch
 from tests.scripts.programs import Programs
 
 PLAYWRIGHT = "python -m playwright install chromium"
+LACKING = "error while loading shared libraries: libnss3.so: cannot open shared object file"
+REMEDY = "python -m playwright install --with-deps chromium installs what it lacks"
 
 
 @pytest.fixture
@@ -25,32 +28,67 @@ def programs(tmp_path, monkeypatch) -> Programs:
     return programs
 
 
-def give(programs: Programs, name: str) -> str:
+@pytest.fixture
+def of_playwright(tmp_path) -> Path:
+    """Playwright's browser as it is on a small Linux: the file is there, and lacks a library."""
+    browser = Programs(tmp_path / "playwright")
+    browser.add("chrome", f"echo 'chrome: {LACKING}' >&2; exit 127")
+    return browser.folder / "chrome"
+
+
+def give(path: Path) -> str:
     """A command that installs a program."""
-    return f"echo > {programs.folder}/{name}; /bin/chmod +x {programs.folder}/{name}"
+    return f"/bin/mkdir -p {path.parent}; echo '#!/bin/sh' > {path}; /bin/chmod +x {path}"
 
 
 @pytest.mark.parametrize("name", chromium.NAMES)
 def test_one_on_the_path_is_taken(programs, name, capfd) -> None:
-    """Nothing is fetched then, nor said."""
+    """Nothing is fetched then, nor said; it is started once, to see that it starts."""
     programs.add(name)
     fetch.fetch()
-    assert programs.calls() == []
+    assert programs.calls() == [f"{name} --version"]
     assert capfd.readouterr().err == ""
 
 
 def test_that_of_playwright_is_taken(programs, tmp_path) -> None:
     """Where it has installed one."""
-    (tmp_path / "playwright").mkdir()
-    (tmp_path / "playwright" / "chrome").touch()
+    browser = Programs(tmp_path / "playwright")
+    browser.add("chrome")
     fetch.fetch()
     assert programs.calls() == []
-    assert chromium.executable() == str(tmp_path / "playwright" / "chrome")
+    assert chromium.executable() == str(browser.folder / "chrome")
+
+
+def test_one_that_does_not_start_is_none(programs, of_playwright, capfd) -> None:
+    """The line at the end says why, and what to do."""
+    programs.add("python")
+    fetch.fetch()
+    assert programs.calls() == [PLAYWRIGHT]
+    assert chromium.executable() is None
+    line = f"{of_playwright} does not start (chrome: {LACKING}): {REMEDY}"
+    assert capfd.readouterr().err.splitlines()[-1] == f"no browser for the tests of the page: {line}"
+
+
+@pytest.mark.parametrize("then", ["exit 1", "exec /nowhere/snap"])
+def test_the_next_one_is_taken(programs, then) -> None:
+    """Where the first is only a stub, as Ubuntu's package is."""
+    programs.add("chromium", then)
+    programs.add("google-chrome")
+    fetch.fetch()
+    assert programs.calls() == ["chromium --version", "google-chrome --version"]
+    assert chromium.executable() == str(programs.folder / "google-chrome")
+
+
+def test_a_file_that_is_no_program(programs, capfd) -> None:
+    """Does not start either."""
+    (programs.folder / "chromium").touch(0o755)
+    fetch.fetch()
+    assert "/chromium does not start ([Errno 8] Exec format error: " in capfd.readouterr().err.splitlines()[-1]
 
 
 def test_root_has_the_package_of_debian(programs) -> None:
     """The lists of packages are fetched first: a fresh machine has none."""
-    programs.add("apt-get", f'case "$*" in *install*) {give(programs, "chromium")};; esac')
+    programs.add("apt-get", f'case "$*" in *install*) {give(programs.folder / "chromium")};; esac')
     fetch.fetch()
     options = "apt-get -qq -o DPkg::Lock::Timeout=300"
     assert programs.calls() == [f"{options} update", f"{options} install --yes chromium"]
@@ -62,7 +100,7 @@ def test_others_have_that_of_playwright(programs, monkeypatch, tmp_path, user) -
     if user == "no root":
         programs.add("apt-get")
         monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    programs.add("python", f"/bin/mkdir {tmp_path}/playwright; echo > {tmp_path}/playwright/chrome")
+    programs.add("python", give(tmp_path / "playwright" / "chrome"))
     fetch.fetch()
     assert programs.calls() == [PLAYWRIGHT]
 

@@ -7,7 +7,8 @@ import pytest
 from scripts import check
 from tests.scripts.programs import Programs
 
-NODE = "biome, tsc and markdownlint did not run: install Node.js\n"
+NODE = "biome, tsc and markdownlint did not run: install Node.js and npm\n"
+FETCH = "biome, tsc and markdownlint did not run: run `make setup-node`\n"
 BICEP = "bicep lint and format did not run: install Bicep\n"
 
 
@@ -15,7 +16,7 @@ BICEP = "bicep lint and format did not run: install Bicep\n"
 def programs(tmp_path, monkeypatch) -> Programs:
     """A project with a template, and tools that find nothing; outside of CI."""
     programs = Programs(tmp_path / "bin")
-    for name in ("ruff", "mypy", "check-jsonschema", "node", "biome", "tsc", "markdownlint-cli2", "bicep"):
+    for name in ("ruff", "mypy", "check-jsonschema", "node", "npm", "biome", "tsc", "markdownlint-cli2", "bicep"):
         programs.add(name)
     monkeypatch.setenv("PATH", str(programs.folder))
     monkeypatch.delenv("CI", raising=False)
@@ -67,7 +68,7 @@ def test_what_the_formatter_of_bicep_would_change(programs, capsys) -> None:
 
 
 @pytest.mark.parametrize("ci", [False, True])
-@pytest.mark.parametrize(("name", "line"), [("node", NODE), ("tsc", NODE), ("bicep", BICEP)])
+@pytest.mark.parametrize(("name", "line"), [("node", NODE), ("tsc", FETCH), ("bicep", BICEP)])
 def test_a_tool_that_is_missing(programs, capsys, monkeypatch, name, line, ci) -> None:
     """One line says so; in CI it is a failure."""
     (programs.folder / name).unlink()
@@ -75,6 +76,15 @@ def test_a_tool_that_is_missing(programs, capsys, monkeypatch, name, line, ci) -
         monkeypatch.setenv("CI", "true")
     assert outcome() == ci
     assert capsys.readouterr().err == line
+
+
+def test_npm_is_needed_only_to_fetch_the_tools(programs, capsys) -> None:
+    """Not to run them."""
+    (programs.folder / "npm").unlink()
+    assert outcome() == 0
+    (programs.folder / "tsc").unlink()
+    assert outcome() == 0
+    assert capsys.readouterr().err == NODE
 
 
 def test_bicep_where_the_environment_names_it(programs, monkeypatch, capsys) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from scripts import environment
-from scripts.folder import STAMP, turn
+from scripts.folder import STAMP, Lines, stamp, turn
 from scripts.work import WorkError, why
 from tests.scripts.wheels import Index, wheel
 
@@ -147,6 +147,19 @@ def test_two_at_once_from_nothing(start, index, installed) -> None:
     assert installed() == "1.0"
 
 
+def test_what_is_there_is_looked_at_in_turn(tmp_path, start, installed) -> None:
+    """What another one has begun to make is not taken for a folder that make did not make."""
+    folder = tmp_path / ".venv"
+    with turn(folder):
+        (folder / "bin").mkdir()
+        process = start()
+        assert process.stderr.readline().startswith("waiting for another make that sets up ")
+        stamp(folder, Lines())
+    assert "done in" in process.communicate(timeout=60)[1]
+    assert process.returncode == 0
+    assert installed() == "1.0"
+
+
 def test_killed_with_pip_in_the_middle(outdated, start, prepare, index, installed) -> None:
     """What is half there is made anew the next time, whatever it looks like."""
     first = start(PIP_FIND_LINKS=index.url)
@@ -238,6 +251,15 @@ def test_a_broken_one_is_made_anew(there, lock, commands, broken) -> None:
     assert [each.name for each in there.iterdir()] == [STAMP]
 
 
+def test_killed_before_the_first_stamp(tmp_path, lock, commands) -> None:
+    """It leaves only a file that was to become the stamp: make goes on from there."""
+    folder = tmp_path / ".venv"
+    folder.mkdir()
+    (folder / f"{STAMP}.new").touch()
+    environment.prepare(folder, lock)
+    assert commands == ["venv", "ensurepip", "pip"]
+
+
 def test_one_that_was_made_in_another_way_is_used(there, lock, commands) -> None:
     """As it is: what is in it stays."""
     (there / STAMP).unlink()
@@ -297,7 +319,7 @@ def test_what_a_failure_means(printed, meant) -> None:
 def test_where_no_folder_can_be_made(tmp_path, prepare) -> None:
     """A line."""
     (tmp_path / ".venv").write_text("not a folder")
-    assert prepare(1) == f"[Errno 20] Not a directory: '{tmp_path}/.venv'\n"
+    assert prepare(1) == f"[Errno 17] File exists: '{tmp_path}/.venv'\n"
 
 
 def test_without_the_module_that_makes_environments(tmp_path, lock, monkeypatch) -> None:
@@ -307,6 +329,23 @@ def test_without_the_module_that_makes_environments(tmp_path, lock, monkeypatch)
         environment.prepare(tmp_path / ".venv", lock)
 
 
+@pytest.mark.parametrize(
+    ("python", "line"),
+    [("3.13", ""), ("3.14", "Python 3.14 is not tested, but 3.11, 3.12, 3.13 are: set PYTHON=... if this fails\n")],
+)
+def test_a_newer_python_is_told_so(tmp_path, lock, commands, monkeypatch, capsys, python, line) -> None:
+    """It goes on, and says no more when all is there."""
+    monkeypatch.setattr(environment, "PYTHON", python)
+    folder = tmp_path / ".venv"
+    environment.prepare(folder, lock)
+    assert commands == ["venv", "ensurepip", "pip"]
+    assert capsys.readouterr().err.startswith(f"{line}setting up ")
+    (folder / "bin").mkdir()
+    (folder / "bin" / "python").touch()
+    environment.prepare(folder, lock)
+    assert capsys.readouterr().err == ""
+
+
 def test_an_older_python_is_told_so() -> None:
     """In one line, as the file that says it can be read by each."""
     text = (ROOT / "scripts" / "__init__.py").read_text()
@@ -314,5 +353,5 @@ def test_an_older_python_is_told_so() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 1
     assert (
-        done.stderr == f"{sys.executable} is Python 3.10, but 3.11 or later is needed: set PYTHON=... to another one\n"
+        done.stderr == f"{sys.executable} is Python 3.10, but 3.11, 3.12 or 3.13 is needed: set PYTHON=... to another\n"
     )

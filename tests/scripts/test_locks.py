@@ -7,12 +7,13 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from scripts.environment import TESTED
+
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = ("requirements.in", "devhost/requirements.in", "requirements-dev.in", "infra/requirements.in")
 APP, DEVHOST, DEV, INFRA = (ROOT / name for name in SOURCES)
-PYTHONS = ("3.11", "3.12", "3.13")
 each_source = pytest.mark.parametrize("source", [APP, DEVHOST, DEV, INFRA], ids=SOURCES)
-each_python = pytest.mark.parametrize("python", PYTHONS)
+each_python = pytest.mark.parametrize("python", TESTED)
 
 
 def ranges(source: Path) -> list[Requirement]:

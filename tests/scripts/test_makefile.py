@@ -1,5 +1,6 @@
 """`make` leaves nothing behind that git would see, or that `make clean` forgets."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -41,6 +42,21 @@ def test_clean_deletes_what_is_ignored(tmp_path) -> None:
     subprocess.run(["make", "clean"], cwd=tmp_path, check=True, capture_output=True)
     left = {each.name for each in tmp_path.rglob("*")} - KEPT
     assert left == {"Makefile", "registry", "kept.txt"}
+
+
+def test_the_settings_are_copied_once(tmp_path) -> None:
+    """Also beside another target, as an editor asks for them; what is written in them stays."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copy(ROOT / "local.settings.json.example", tmp_path)
+    both = ["make", "PYTHON=echo", "setup-dev", "local.settings.json"]
+    done = subprocess.run(both, cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert "-m scripts.environment .venv requirements-dev.txt" in done.stdout
+    settings = tmp_path / "local.settings.json"
+    assert settings.read_text() == (ROOT / "local.settings.json.example").read_text()
+    settings.write_text("mine")
+    os.utime(settings, (0, 0))
+    subprocess.run(both, cwd=tmp_path, check=True, capture_output=True)
+    assert settings.read_text() == "mine"
 
 
 def test_help_names_each_target_that_a_person_calls() -> None:
