@@ -59,8 +59,10 @@ def test_all_is_in_one_group_that_azd_knows(parameters) -> None:
 
 def test_another_environment_has_other_names() -> None:
     """Names are made of subscription, environment and location, so that the same deployment finds its own again."""
-    here, there = site(), deployed(environmentName="test2").one("Microsoft.Web/sites")
-    assert here["name"] != there["name"]
+    here, there = deployed(), deployed(environmentName="test2")
+    for type in ("Microsoft.Web/sites", "Microsoft.Storage/storageAccounts", "Microsoft.Authorization/roleAssignments"):
+        names = [resource["name"] for deployment in (here, there) for resource in deployment.all(type)]
+        assert len(set(names)) == len(names), type
     assert re.fullmatch(r"st[a-z0-9]{13}", deployed().one("Microsoft.Storage/storageAccounts")["name"])
 
 

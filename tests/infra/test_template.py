@@ -94,6 +94,7 @@ def test_no_output_is_secret() -> None:
     assert {module: list(nested(module).get("outputs", {})) for module in MODULES if module != "group"} == {
         module: ["url"] if module == "app" else [] for module in MODULES if module != "group"
     }
+    assert template()["outputs"]["FUNCTION_APP_URL"]["value"] == "[reference('app').outputs.url.value]"
     assert nested("app")["outputs"]["url"]["value"] == "[format('https://{0}', reference('site').defaultHostName)]"
 
 
@@ -115,6 +116,13 @@ def test_what_is_asked_for_is_there_before() -> None:
         assert "identity" in MODULES[module]["dependsOn"]
     assert {"storage", "vault"} <= set(MODULES["network"]["dependsOn"])
     assert {"monitoring", "app"} <= set(MODULES["alerts"]["dependsOn"])
+
+
+def test_a_site_is_changed_by_one_at_a_time() -> None:
+    """Two changes at once may fail."""
+    policies = nested("app")["resources"]
+    assert policies["ftpPassword"]["dependsOn"] == ["site"]
+    assert set(policies["scmPassword"]["dependsOn"]) == {"ftpPassword", "site"}
 
 
 def test_only_place_and_name_are_asked_for() -> None:
