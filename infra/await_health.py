@@ -20,7 +20,7 @@ TIMEOUT = 30
 
 READY = "it is ready"
 NO_FUNCTIONS = "404: the app has no functions. Its package was not built, or function_app.py cannot be imported"
-NO_HOST = "503 without a reason: the host does not start. It may lack its storage settings, or the roles on its storage"
+NO_HOST = "503 from the host, which does not start. It may lack its storage settings, or the roles on its storage"
 STOPPED = "403: the app is stopped, or does not let this address in"
 MISTAKE = "there is no health in what answers; is this the app?"
 
@@ -33,7 +33,7 @@ def main(
     """Wait, and return the exit code: 0 when the app answers, 1 when it does not within PATIENCE seconds."""
     missing = {"FUNCTION_APP_URL", "FUNCTION_APP_NAME", "AZURE_RESOURCE_GROUP"} - environment.keys()
     if missing:
-        return _tell(f"{', '.join(sorted(missing))} missing: run this as `azd hooks run postdeploy`.")
+        return _tell(f"{', '.join(sorted(missing))} missing: set them, or run this as `azd hooks run postdeploy`.")
     url, name, group = (environment[key] for key in ("FUNCTION_APP_URL", "FUNCTION_APP_NAME", "AZURE_RESOURCE_GROUP"))
     print(f"Waiting until {url}/api/health answers, {PATIENCE // 60} minutes at most", flush=True)
     answer = _await(f"{url}/api/health", clock, pause)
@@ -87,7 +87,7 @@ Open the page with it as {url}/?code=KEY""")
 
 def _explain(answer: str, name: str, group: str) -> int:
     return _tell(f"""The app does not come up: {answer}.
-Look here, and then run `azd deploy` again, or `azd provision` where a setting or a role is wrong:
+Look here, and then deploy it again (`azd deploy`); where a setting or a role is wrong, that too (`azd provision`):
   az functionapp config appsettings list --name {name} --resource-group {group} --query "[].name"
   az functionapp function list --name {name} --resource-group {group} --query "[].name"
   {name} in https://portal.azure.com, under Diagnose and solve problems, and under Logs: traces | order by timestamp""")
@@ -102,4 +102,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main(os.environ))
     except KeyboardInterrupt:
-        sys.exit("\nStopped waiting; what is deployed stays. Wait again with `azd hooks run postdeploy`.")
+        sys.exit("\nStopped waiting; what is deployed stays. `azd hooks run postdeploy` waits again.")

@@ -71,7 +71,6 @@ param maxItemLength int = 1024
 param retentionDays int = 30
 
 @description('REGISTRY_FORGET_SCHEDULE: when to look for such, as NCRONTAB with six fields, in UTC.')
-@minLength(11)
 param forgetSchedule string = '0 0 3 * * *'
 
 @description('PROCESSING_WEBHOOK_URL: where closed registries are sent; empty: nowhere. Kept in a vault.')
@@ -131,7 +130,9 @@ var settings = {
   REGISTRY_MAX_ITEMS: string(maxItems)
   REGISTRY_MAX_ITEM_LENGTH: string(maxItemLength)
   REGISTRY_RETENTION_DAYS: string(retentionDays)
-  REGISTRY_FORGET_SCHEDULE: forgetSchedule
+  REGISTRY_FORGET_SCHEDULE: length(split(forgetSchedule, ' ')) == 6
+    ? forgetSchedule
+    : fail('forgetSchedule must be an NCRONTAB expression of six fields')
   PROCESSING_TIMEOUT_SECONDS: string(processingTimeoutSeconds)
   PROCESSING_FIRST_RETRY_SECONDS: string(processingFirstRetrySeconds)
   PROCESSING_LONGEST_RETRY_SECONDS: string(processingLongestRetrySeconds)

@@ -1,4 +1,4 @@
-// Where logs and requests are kept and looked at. Telemetry is taken of the app's identity only.
+// Where logs and requests are kept and looked at. Telemetry is taken from the app's identity only.
 param name string
 param workspaceName string
 param location string

@@ -32,16 +32,21 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
 
   resource url 'secrets' = {
     name: 'webhook-url'
-    properties: { contentType: 'text/plain', value: webhookUrl }
+    properties: {
+      contentType: 'text/plain'
+      value: startsWith(webhookUrl, 'https://') || startsWith(webhookUrl, 'http://')
+        ? webhookUrl
+        : fail('webhookUrl must begin with https:// or http://')
+    }
   }
 
   resource secret 'secrets' = {
     name: 'webhook-secret'
     properties: {
       contentType: 'text/plain'
-      value: !empty(webhookSecret)
+      value: startsWith(webhookSecret, 'whsec_') && length(webhookSecret) >= 38 && length(webhookSecret) <= 94
         ? webhookSecret
-        : fail('webhookSecret is missing: what is sent to webhookUrl is signed with it')
+        : fail('webhookSecret must be whsec_ and 24 to 64 random bytes in base64: what is sent is signed with it')
     }
   }
 }

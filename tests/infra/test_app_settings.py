@@ -151,3 +151,10 @@ def test_a_name_that_no_task_hub_can_have_is_refused(name) -> None:
     """The host would not start with it, and would not say why."""
     with pytest.raises(AssertionError, match="hubName must be letters and digits, of which the first is a letter"):
         deployed(hubName=name)
+
+
+@pytest.mark.parametrize("schedule", ["daily", "0 3 * * *", "0 0 3 * * * *", "0  0 3 * * *"])
+def test_a_schedule_of_other_than_six_fields_is_refused(schedule) -> None:
+    """The first is for seconds."""
+    with pytest.raises(AssertionError, match="forgetSchedule must be an NCRONTAB expression of six fields"):
+        deployed(forgetSchedule=schedule)

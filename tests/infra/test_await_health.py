@@ -96,7 +96,7 @@ def test_it_waits_until_the_app_comes_up(capsys) -> None:
     [
         ((404, ""), "404: the app has no functions."),
         (MISCONFIGURED, f"503: {DETAIL}."),
-        (NOT_RUNNING, "503 without a reason: the host does not start."),
+        (NOT_RUNNING, "503 from the host, which does not start."),
         ((403, "<html>This web app is stopped."), "403: the app is stopped"),
         ((500, "[]"), "500 without a reason"),
         ((200, "<html>Your app is up and running"), "is this the app?"),
@@ -131,7 +131,10 @@ def test_no_such_name() -> None:
 def test_without_a_deployment(capsys) -> None:
     """It says what it lacks, and how it is run."""
     assert await_health.main({"FUNCTION_APP_URL": "https://example.org"}) == 1
-    assert "AZURE_RESOURCE_GROUP, FUNCTION_APP_NAME missing: run this as `azd hooks" in capsys.readouterr().err
+    assert (
+        "AZURE_RESOURCE_GROUP, FUNCTION_APP_NAME missing: set them, or run this as `azd hooks"
+        in capsys.readouterr().err
+    )
 
 
 def test_ctrl_c_ends_it() -> None:

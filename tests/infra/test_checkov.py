@@ -18,7 +18,7 @@ from tests.infra.deployment import EVERYTHING, Deployment, deployed
 CHECKOV = Path(f"{sys.prefix}-infra") / "bin" / "checkov"
 STORAGE, PLAN, SITE = "Microsoft.Storage/storageAccounts", "Microsoft.Web/serverfarms", "Microsoft.Web/sites"
 VAULT = "Microsoft.KeyVault/vaults"
-OPEN = "open, since there is no network without networkEnabled; keys do not open it, and roles only the identity's"
+OPEN = "without networkEnabled there is no network to close it to; no key opens it, only a role of the identity does"
 DEPLOYED: dict[str, dict[str, Any]] = {"least": {}, "most": EVERYTHING}
 ACCEPTED = {
     ("CKV_AZURE_35", STORAGE): OPEN,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.process import Devhost
-from tests.infra.deployment import INFRA, template
+from tests.infra.deployment import INFRA, deployed, template
 from tests.support.bicep import ROOT
 
 PAGE = (ROOT / "docs" / "deployment.md").read_text()
@@ -45,6 +45,18 @@ def test_each_parameter_is_on_the_page() -> None:
     for name, (default, allowed) in shown.items():
         is_shown = default.lower() == str(defaults[name]).lower()
         assert is_shown or (default == "" and allowed.startswith("as the ")), name
+
+
+def test_the_costs_of_the_availability_test() -> None:
+    """By what is deployed: places, seconds between two executions, memory; and those of `heal` beside it."""
+    costs = " ".join((ROOT / "docs" / "costs.md").read_text().split()).replace("\u00d7", "*")
+    properties = deployed().one("Microsoft.Insights/webtests")["properties"]
+    places, an_hour = len(properties["Locations"]), 3600 // properties["Frequency"]
+    executions = places * an_hour * 720
+    assert f"{places} * {an_hour} * 720 = {executions:,} executions" in costs
+    gigabytes = template()["parameters"]["instanceMemoryMB"]["defaultValue"] // 1024
+    of_heal, of_test = 43_200 * gigabytes, executions * gigabytes
+    assert f"{of_heal:,} + {of_test:,} = {of_heal + of_test:,} GB-s" in costs
 
 
 @pytest.fixture

@@ -2,9 +2,13 @@
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
+from registry.settings import SECRET_BYTES
 from tests.infra.deployment import INFRA, template
 from tests.support.bicep import run_bicep
 
@@ -45,6 +49,17 @@ def test_the_template_is_what_is_compiled(tmp_path) -> None:
     assert same, "infra/main.json is out of date: make infra"
 
 
+@pytest.mark.parametrize(("ci", "outcome"), [(False, pytest.skip.Exception), (True, pytest.fail.Exception)])
+def test_where_bicep_is_missing(monkeypatch, ci, outcome) -> None:
+    """One line says that it did not run, and what to do; in CI that is a failure."""
+    monkeypatch.setenv("BICEP", "nowhere/bicep")
+    monkeypatch.delenv("CI", raising=False)
+    if ci:
+        monkeypatch.setenv("CI", "1")
+    with pytest.raises(outcome, match="bicep did not run: name it in BICEP, or install it"):
+        run_bicep("--version")
+
+
 def test_no_source_has_a_warning() -> None:
     """With the rules of infra/bicepconfig.json."""
     assert run_bicep("lint", "--pattern", "infra/**/*.bicep") == ""
@@ -75,12 +90,29 @@ def test_secrets_are_secure_parameters() -> None:
         mentioned = {text for text in texts(MODULES[module]) for name in SECRETS if f"'{name}'" in text}
         assert mentioned == set(), module
     everywhere = {text for text in texts(template()) if "parameters('webhook" in text}
-    assert everywhere == {
+    checked = {text for text in everywhere if text.startswith("[if(")}
+    assert everywhere - checked == {
         "[not(empty(parameters('webhookUrl')))]",  # whether there is a vault
         "[parameters('webhookUrl')]",
         "[parameters('webhookSecret')]",
-        "[if(not(empty(parameters('webhookSecret'))), parameters('webhookSecret'), "
-        "fail('webhookSecret is missing: what is sent to webhookUrl is signed with it'))]",
+    }
+    assert checked == {secret["properties"]["value"] for secret in secrets_of(nested("vault"))}
+
+
+def secrets_of(vault: dict[str, Any]) -> list[dict[str, Any]]:
+    return [each for each in vault["resources"].values() if each["type"] == "Microsoft.KeyVault/vaults/secrets"]
+
+
+def test_a_webhook_that_the_app_would_not_take_is_refused() -> None:
+    """By what it begins with and how long it is, as in registry/settings.py; what is said shows neither."""
+    shortest, *_, longest = (len("whsec_" + b64encode(bytes(size)).decode()) for size in SECRET_BYTES)
+    url, secret = "parameters('webhookUrl')", "parameters('webhookSecret')"
+    assert {each["properties"]["value"] for each in secrets_of(nested("vault"))} == {
+        f"[if(or(startsWith({url}, 'https://'), startsWith({url}, 'http://')), {url}, "
+        "fail('webhookUrl must begin with https:// or http://'))]",
+        f"[if(and(and(startsWith({secret}, 'whsec_'), greaterOrEquals(length({secret}), {shortest})), "
+        f"lessOrEquals(length({secret}), {longest})), {secret}, "
+        "fail('webhookSecret must be whsec_ and 24 to 64 random bytes in base64: what is sent is signed with it'))]",
     }
 
 

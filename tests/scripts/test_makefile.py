@@ -17,14 +17,12 @@ def ignored() -> list[str]:
     return [line.rstrip("/").replace("*", "-example") for line in lines if not line.startswith("#")]
 
 
-def git(*options: str) -> list[str]:
-    done = subprocess.run(["git", *options], cwd=ROOT, capture_output=True, text=True, check=True)
-    return done.stdout.splitlines()
-
-
-def test_nothing_is_tracked_that_a_tool_left_behind() -> None:
-    """What .gitignore names is not in git."""
-    assert git("ls-files", "--cached", "--ignored", "--exclude-standard") == []
+def make(folder: Path, *arguments: str) -> str:
+    """Run make there, and return what it prints. Nothing of a make that runs the tests gets in: VENV, for one."""
+    environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    done = subprocess.run(["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_clean_deletes_what_is_ignored(tmp_path) -> None:
@@ -39,7 +37,7 @@ def test_clean_deletes_what_is_ignored(tmp_path) -> None:
         (tmp_path / name).mkdir(exist_ok=True)
     for name in (".venv", ".venv-infra", ".venv-3.12"):
         (tmp_path / name).mkdir()
-    subprocess.run(["make", "clean"], cwd=tmp_path, check=True, capture_output=True)
+    make(tmp_path, "clean")
     left = {each.name for each in tmp_path.rglob("*")} - KEPT
     assert left == {"Makefile", "registry", "kept.txt"}
 
@@ -48,20 +46,19 @@ def test_the_settings_are_copied_once(tmp_path) -> None:
     """Also beside another target, as an editor asks for them; what is written in them stays."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     shutil.copy(ROOT / "local.settings.json.example", tmp_path)
-    both = ["make", "PYTHON=echo", "setup-dev", "local.settings.json"]
-    done = subprocess.run(both, cwd=tmp_path, check=True, capture_output=True, text=True)
-    assert "-m scripts.environment .venv requirements-dev.txt" in done.stdout
+    both = ("PYTHON=echo", "setup-dev", "local.settings.json")
+    assert "-m scripts.environment .venv requirements-dev.txt" in make(tmp_path, *both)
     settings = tmp_path / "local.settings.json"
     assert settings.read_text() == (ROOT / "local.settings.json.example").read_text()
     settings.write_text("mine")
     os.utime(settings, (0, 0))
-    subprocess.run(both, cwd=tmp_path, check=True, capture_output=True)
+    make(tmp_path, *both)
     assert settings.read_text() == "mine"
 
 
 def test_help_names_each_target_that_a_person_calls() -> None:
     """In the order of the Makefile, on a line each, aligned."""
-    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    shown = make(ROOT, "help").splitlines()
     text = (ROOT / "Makefile").read_text()
     names = re.findall(r"^([a-z]+):", text, re.MULTILINE)
     assert [line.split()[0] for line in shown] == names
