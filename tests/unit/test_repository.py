@@ -58,6 +58,12 @@ def test_every_module_of_the_app_is_on_the_map() -> None:
         assert all((ROOT / "devhost" / name).exists() for name in path.split("`, `")), path
 
 
+def test_everything_at_the_top_is_explained() -> None:
+    """README names it, unless it is a document that it links to."""
+    at_top = {path.relative_to(ROOT).parts[0] for path in TRACKED} - {"README.md", ".gitignore"}
+    assert {name for name in at_top if f"`{name}" not in README and f"]({name}" not in README} == set()
+
+
 def test_every_folder_of_tests_is_explained() -> None:
     """CONTRIBUTING says what is tested where."""
     explained = re.findall(r"`tests/(\w+)`", (ROOT / "CONTRIBUTING.md").read_text())
