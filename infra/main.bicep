@@ -116,13 +116,22 @@ var names = {
 
 var hasWebhook = !empty(webhookUrl)
 
-var digits = '0123456789'
+@description('Whether each character is one of the allowed; small letters stand for capital ones too.')
+func consistsOf(text string, allowed string) bool =>
+  empty(filter(
+    map(range(0, length(text)), index => toLower(substring(text, index, 1))),
+    character => !contains(allowed, character)
+  ))
+
 var letters = 'abcdefghijklmnopqrstuvwxyz'
-var hubCharacters = map(range(0, length(hubName)), index => toLower(substring(hubName, index, 1)))
-var hubOddities = filter(hubCharacters, character => !contains('${letters}${digits}', character))
+var alphanumerics = '${letters}0123456789'
+var isHub = consistsOf(hubName, alphanumerics) && consistsOf(first(hubName), letters)
+
+var fields = split(forgetSchedule, ' ')
+var isSchedule = length(fields) == 6 && !contains(fields, '') && consistsOf(join(fields, ''), '${alphanumerics}_-*/,')
 
 var settings = {
-  AzureFunctionsJobHost__extensions__durableTask__hubName: empty(hubOddities) && contains(letters, hubCharacters[0])
+  AzureFunctionsJobHost__extensions__durableTask__hubName: isHub
     ? hubName
     : fail('hubName must be letters and digits, of which the first is a letter')
   REGISTRY_AUTH_LEVEL: 'function'
@@ -130,7 +139,7 @@ var settings = {
   REGISTRY_MAX_ITEMS: string(maxItems)
   REGISTRY_MAX_ITEM_LENGTH: string(maxItemLength)
   REGISTRY_RETENTION_DAYS: string(retentionDays)
-  REGISTRY_FORGET_SCHEDULE: length(split(forgetSchedule, ' ')) == 6
+  REGISTRY_FORGET_SCHEDULE: isSchedule
     ? forgetSchedule
     : fail('forgetSchedule must be an NCRONTAB expression of six fields')
   PROCESSING_TIMEOUT_SECONDS: string(processingTimeoutSeconds)

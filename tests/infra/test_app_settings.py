@@ -153,8 +153,18 @@ def test_a_name_that_no_task_hub_can_have_is_refused(name) -> None:
         deployed(hubName=name)
 
 
-@pytest.mark.parametrize("schedule", ["daily", "0 3 * * *", "0 0 3 * * * *", "0  0 3 * * *"])
-def test_a_schedule_of_other_than_six_fields_is_refused(schedule) -> None:
-    """The first is for seconds."""
+@pytest.mark.parametrize("schedule", ["0 0 3 * * *", "*/5 0-10,30 3 1 Jan,DEC Mon-Fri"])
+def test_a_schedule_that_the_app_takes_is_not_refused(schedule) -> None:
+    """With each character that registry/settings.py allows, or nearly."""
+    settings = deployed(forgetSchedule=schedule).settings
+    assert read({"REGISTRY_FORGET_SCHEDULE": settings["REGISTRY_FORGET_SCHEDULE"]}).forget_schedule == schedule
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    ["daily", "0 3 * * *", "0 0 3 * * * *", "0  0 3 * *", "0  0 3 * * *", " " * 5, "0 0 3 * * ?", "0 0 3 * * 1;2"],
+)
+def test_a_schedule_that_the_app_would_not_take_is_refused(schedule) -> None:
+    """It has six fields, of which the first is for seconds, and few characters."""
     with pytest.raises(AssertionError, match="forgetSchedule must be an NCRONTAB expression of six fields"):
         deployed(forgetSchedule=schedule)
