@@ -150,6 +150,26 @@ def test_what_is_asked_for_is_there_before() -> None:
     assert {"monitoring", "app"} <= set(MODULES["alerts"]["dependsOn"])
 
 
+@pytest.mark.parametrize(
+    ("module", "type"),
+    [
+        ("storage", "Microsoft.Storage/storageAccounts"),
+        ("monitoring", "Microsoft.Insights/components"),
+        ("vault", "Microsoft.KeyVault/vaults"),
+    ],
+)
+def test_a_role_assignment_is_named_by_what_it_is_for(module, type) -> None:
+    """One for another resource, identity or role has another name: Azure would refuse to change one in place."""
+    (assignment,) = (
+        each
+        for each in nested(module)["resources"].values()
+        if each["type"] == "Microsoft.Authorization/roleAssignments"
+    )
+    identity = "resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', parameters('identityName'))"
+    role = re.search(r"roleDefinitions', (.+)\)\]", assignment["properties"]["roleDefinitionId"])[1]
+    assert assignment["name"] == f"[guid(resourceId('{type}', parameters('name')), {identity}, {role})]"
+
+
 def test_a_site_is_changed_by_one_at_a_time() -> None:
     """Two changes at once may fail."""
     policies = nested("app")["resources"]
