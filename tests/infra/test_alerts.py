@@ -122,7 +122,7 @@ def test_alerts_go_to_an_address_that_is_given() -> None:
     told = deployed(**EVERYTHING)
     group = told.one("Microsoft.Insights/actionGroups")
     assert group["properties"]["enabled"]
-    (receiver,) = group["properties"]["emailReceivers"]
-    assert receiver["emailAddress"] == EVERYTHING["alertEmail"]
+    receiver = {"name": "email", "emailAddress": EVERYTHING["alertEmail"], "useCommonAlertSchema": True}
+    assert group["properties"]["emailReceivers"] == [receiver]
     assert [found["properties"]["actions"] for found in told.all(RULE)] == [{"actionGroups": [group["id"]]}] * 2
     assert told.one("Microsoft.Insights/metricAlerts")["properties"]["actions"] == [{"actionGroupId": group["id"]}]
