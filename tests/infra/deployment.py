@@ -7,7 +7,8 @@ from os.path import relpath
 from pathlib import Path
 from typing import Any
 
-from tests.support.bicep import ROOT, run_bicep
+from tests.support.bicep import run_bicep
+from tests.support.program import ROOT
 
 INFRA = ROOT / "infra"
 SUBSCRIPTION, TENANT = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"

@@ -8,7 +8,7 @@ import pytest
 from registry.durable.entities import EVENTS
 from registry.telemetry import record
 from tests.infra.deployment import EVERYTHING, Resource, deployed
-from tests.support.bicep import ROOT
+from tests.support.program import ROOT
 
 RULE = "Microsoft.Insights/scheduledQueryRules"
 LEVELS = ["Trace", "Debug", "Information", "Warning", "Error", "Critical", "None"]

@@ -7,7 +7,7 @@ import pytest
 
 from registry.settings import Settings, SettingsError, read
 from tests.infra.deployment import EVERYTHING, WEBHOOK, deployed, template
-from tests.support.bicep import ROOT
+from tests.support.program import ROOT
 
 HUB_NAME = "AzureFunctionsJobHost__extensions__durableTask__hubName"
 OWN = ("REGISTRY_", "PROCESSING_")

@@ -15,7 +15,7 @@ import pytest
 
 from infra import await_health
 from tests.e2e.process import Devhost
-from tests.support.bicep import ROOT
+from tests.support.program import ROOT
 
 HEALTHY = (200, json.dumps({"status": "Healthy", "version": "1.0"}))
 DETAIL = "REGISTRY_MAX_ITEMS is 'many', but must be a whole number from 1 to 1000"

@@ -6,7 +6,7 @@ import shlex
 import yaml
 
 from tests.infra.deployment import deployed
-from tests.support.bicep import ROOT
+from tests.support.program import ROOT
 
 AZURE = yaml.safe_load((ROOT / "azure.yaml").read_text())
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.process import Devhost
 from tests.infra.deployment import INFRA, deployed, template
-from tests.support.bicep import ROOT
+from tests.support.program import ROOT
 
 PAGE = (ROOT / "docs" / "deployment.md").read_text()
 BY_HAND = (ROOT / "README.md").read_text().partition("### By hand\n")[2].partition("\n### ")[0]

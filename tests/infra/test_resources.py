@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from tests.infra.deployment import EVERYTHING, SUBSCRIPTION, TENANT, WEBHOOK, Resource, deployed, template
-from tests.support.bicep import ROOT
+from tests.support.program import ROOT
 
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-test/providers"
 SETS = {"default": {}, "webhook": WEBHOOK, "everything": EVERYTHING}

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.infra.deployment import INFRA, template
-from tests.support.bicep import ROOT
+from tests.support.program import ROOT
 
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 WORKFLOWS = {path.name: yaml.load(path.read_text(), yaml.BaseLoader) for path in FILES}
