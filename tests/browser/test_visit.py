@@ -133,6 +133,7 @@ def test_a_thumb_is_enough(browser, home) -> None:
     page.get_by_label("Add a gift").fill("Bike")
     page.get_by_role("button", name="Add", exact=True).tap()
     expect(items(page)).to_have_text(["Bike"])
+    expect(page.locator("#items small:not(.you)")).to_have_count(0)  # it is under way no more, and drawn as it stays
     back = page.get_by_role("button", name="Take back: Bike")
     expect(back).to_be_visible()
     assert back.bounding_box()["height"] >= 24  # https://www.w3.org/TR/WCAG22/#target-size-minimum
