@@ -78,9 +78,9 @@ def bicep_format(bicep: str) -> str:
     """Compare each file with what the formatter makes of a copy."""
     with tempfile.TemporaryDirectory() as folder:
         copy = shutil.copytree("infra", Path(folder) / "infra")
-        for kind in ("bicep", "bicepparam"):
-            subprocess.run([bicep, "format", "--pattern", f"infra/**/*.{kind}"], cwd=folder, check=True)
         files = [each.relative_to(folder) for each in sorted(copy.rglob("*.bicep*"))]
+        for kind in {each.suffix for each in files}:
+            subprocess.run([bicep, "format", "--pattern", f"infra/**/*{kind}"], cwd=folder, check=True)
         changed = [str(each) for each in files if (folder / each).read_bytes() != each.read_bytes()]
     return "\n".join(f"{each}: not as `bicep format {each}` writes it" for each in changed)
 

@@ -92,7 +92,7 @@ def test_bicep_where_the_environment_names_it(programs, monkeypatch, capsys) -> 
     (programs.folder / "bicep").rename(programs.folder / "other")
     monkeypatch.setenv("BICEP", str(programs.folder / "other"))
     assert outcome() == 0
-    assert sum(line.startswith("bicep ") for line in programs.calls()) == 3
+    assert sum(line.startswith("bicep ") for line in programs.calls()) == 2
     monkeypatch.setenv("BICEP", "/nowhere/bicep")
     assert outcome() == 0
     assert capsys.readouterr().err == BICEP
