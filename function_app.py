@@ -20,8 +20,8 @@ def compose() -> FunctionApp:
             raise
         telemetry.tell_at_start("error", str(error))
         return misconfigured.app_that_says(error)
-    from registry.durable import delivery, entities, lifecycle, upkeep  # whose timer has its schedule from a setting
-    from registry.web import api
+    from registry.durable import activities as delivery, entities, orchestrators as lifecycle, upkeep  # whose timer has its schedule from a setting
+    from registry.web import functions as api
 
     telemetry.tell_at_start("warning", "\n".join(settings.unknown_names(os.environ)))
     app = df.DFApp(http_auth_level=auth_level)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from bench.load import opens, peeks
 from bench.servers import Server, progress
-from devhost.protocol import from_timestamp
-from devhost.store import Query, Store
+from devhost.replay.protocol import from_timestamp
+from devhost.storage.store import Query, Store
 from registry.clock import from_text
 from tests.e2e.test_crash import kill_under_load
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.support.virtual import VirtualHost
+from devhost.testing.virtual_host import VirtualHost
 
 
 def count_messages() -> None:

@@ -10,8 +10,8 @@ from difflib import get_close_matches
 from functools import cache
 from urllib.parse import urlsplit
 
-from registry.model import BACKOFF, Backoff
-from registry.webhook import Webhook
+from registry.domain.registry import BACKOFF, Backoff
+from registry.durable.webhook import Webhook
 
 SCHEDULE = re.compile(r"[-\w*/,]+( [-\w*/,]+){5}", re.ASCII)
 SECRET_BYTES = range(24, 65)

@@ -14,8 +14,8 @@ import azure.durable_functions as df
 
 from registry import clock, telemetry
 from registry.clock import from_text
-from registry.model import REMEMBERED, Item, Registry, Stats
-from registry.states import stored, to_birth, to_registry, to_standing, to_stats
+from registry.domain.registry import REMEMBERED, Item, Registry, Stats
+from registry.durable.messages import stored, to_birth, to_registry, to_standing, to_stats
 
 blueprint = df.Blueprint()
 

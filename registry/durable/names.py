@@ -8,8 +8,8 @@ from typing import Any, NotRequired, TypedDict
 
 import azure.durable_functions as df
 
-from registry.model import Birth, ClosedBy, Processing
-from registry.states import State, to_birth
+from registry.domain.registry import Birth, ClosedBy, Processing
+from registry.durable.messages import State, to_birth
 
 LIFE, FINISH = "RegistryOrchestration", "finish"
 """The orchestration of a registry from its open to its close, whose instance has its id, and the event that ends it."""

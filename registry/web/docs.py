@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import urlencode
 
-from registry.errors import KINDS
+from registry.domain.problems import KINDS
 from registry.settings import Settings
 from registry.web.openapi import Node, describe
 from registry.web.page import hash_of

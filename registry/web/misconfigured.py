@@ -6,7 +6,7 @@ It has no durable functions, so that the host leaves the messages of the task hu
 from azure.functions import AuthLevel, FunctionApp, HttpRequest, HttpResponse
 
 from registry import __version__
-from registry.errors import MISCONFIGURED, Refusal
+from registry.domain.problems import MISCONFIGURED, Refusal
 from registry.settings import SettingsError
 from registry.web.responses import problem
 

@@ -6,14 +6,16 @@ https://spec.openapis.org/oas/v3.1.1.html
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from registry import __version__, errors
-from registry.errors import KINDS, Kind
-from registry.model import MAX_BYTES, Processing
+from registry import __version__
+
+from registry.domain import problems as errors
+from registry.domain.problems import KINDS, Kind
+from registry.domain.registry import MAX_BYTES, Processing
 from registry.settings import Settings
 from registry.web import page
 from registry.web.requests import FORM, IDEMPOTENCY_KEY, NOT_BLANK, REGISTRY_ID
 from registry.web.responses import problem_body
-from registry.web.transfer import REVALIDATE, VARY
+from registry.web.caching import REVALIDATE, VARY
 
 Node = dict[str, Any]
 

@@ -10,8 +10,8 @@ from azure.functions import HttpRequest
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header, parse_options_header
 
-from registry.errors import INVALID_ITEM, INVALID_KEY, TOO_LONG, UNKNOWN, Kind, Refusal
-from registry.model import Item
+from registry.domain.problems import INVALID_ITEM, INVALID_KEY, TOO_LONG, UNKNOWN, Kind, Refusal
+from registry.domain.registry import Item
 
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
 REGISTRY_ID = re.compile(r"[0-9a-f]{32}")

@@ -6,7 +6,7 @@ from typing import Any
 
 from azure.functions import HttpResponse
 
-from registry.errors import Kind, Refusal
+from registry.domain.problems import Kind, Refusal
 
 
 def answer(status: int, body: Any, headers: Mapping[str, str] | None = None) -> HttpResponse:

@@ -10,7 +10,7 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Error, Page, Route, expect
 
-from registry.errors import UNAVAILABLE
+from registry.domain.problems import UNAVAILABLE
 from registry.web.responses import problem_body
 from tests.browser.chromium import HOW_TO_GET_ONE, executable
 from tests.browser.conftest import WAIT

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from devhost.store import Store
+from devhost.storage.store import Store
 
 FOLDER = Path(__file__).parent / "hubs"
 TABLES = ("instances", "history", "entities", "messages", "activities")

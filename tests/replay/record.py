@@ -14,15 +14,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from devhost.app import App
-from devhost.config import read_host_json
-from devhost.engine import Engine
-from devhost.work import DurableFunctions
+from devhost.functions.app import App
+from devhost.settings.files import read_host_json
+from devhost.engine.client import Engine
+from devhost.engine.work_items import DurableFunctions
 from registry.clock import to_text
-from registry.durable.delivery import ATTEMPTS_A_HISTORY
-from tests.replay.recording import FOLDER, Execution, Recorder, save
+from registry.durable.activities import ATTEMPTS_A_HISTORY
+from devhost.testing.histories import FOLDER, Execution, Recorder, save
 from tests.scenarios.world import ERROR, Receiver, answering, host_with
-from tests.support.virtual import ROOT, VirtualHost, registry_app
+from devhost.testing.virtual_host import ROOT, VirtualHost, registry_app
 
 Life = Callable[[VirtualHost, Receiver], object]
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 import azure.durable_functions as df
 import pytest
 
-from devhost.app import App
-from devhost.protocol import OrchestrationError
+from devhost.functions.app import App
+from devhost.replay.protocol import OrchestrationError
 from registry.durable.names import LIFE, SETTLE
 from tests.replay.record import LIVES, record, version
-from tests.replay.recording import FOLDER, read, replay, save
-from tests.support.virtual import registry_app
+from devhost.testing.histories import FOLDER, read, replay, save
+from devhost.testing.virtual_host import registry_app
 
 RECORDED = sorted(FOLDER.glob("*/*.json"))
 

@@ -3,7 +3,7 @@
 import sys
 from unittest.mock import patch
 
-from devhost.unkind import Rates
+from devhost.testing.faults import Rates
 from registry.durable.names import STATS_SHARDS
 from tests.scenarios.world import host_with, stats, terminate, told
 
@@ -23,7 +23,7 @@ def test_two_hundred_open_at_once_and_give_at_once() -> None:
 def test_a_burst_on_a_task_hub_that_takes_its_time() -> None:
     """Messages are under way, and commits are late, as on storage: but two of them never take ten seconds together."""
     rates = Rates.only(message_delayed=1, commit_late=1, answer_delayed=1)
-    with patch("devhost.unkind.LONG_COMMIT_SECONDS", (0.5, 4.0)), host_with(rates=rates) as host:
+    with patch("devhost.testing.faults.LONG_COMMIT_SECONDS", (0.5, 4.0)), host_with(rates=rates) as host:
 
         async def guest():
             opened = await host.call("POST", "/api/open")
@@ -107,7 +107,7 @@ def test_an_observation_that_is_lost_with_its_process_is_made_good() -> None:
         id = host.open()
         host.add(id, "Bike")
         host.run(host.call("POST", f"/api/add/{id}?item=Book"))
-        for task in list(sys.modules["registry.durable.observing"].observer._tasks.values()):
+        for task in list(sys.modules["registry.durable.stats_reporter"].observer._tasks.values()):
             task.cancel()
         host.settle()
         host.advance(seconds=10)

@@ -5,9 +5,9 @@ from unittest.mock import patch
 
 import pytest
 
-from devhost.unkind import Fate, Rates, Unkind
+from devhost.testing.faults import Fate, Rates, Unkind
 from tests.scenarios.world import Receiver, host_with, moment, peek, stats, told
-from tests.support.virtual import VirtualHost
+from devhost.testing.virtual_host import VirtualHost
 
 SECONDS = 30
 
@@ -15,7 +15,7 @@ SECONDS = 30
 @pytest.fixture(autouse=True)
 def commits_take_two_seconds():
     """From the moment when a batch was judged, and its replies have left."""
-    with patch("devhost.unkind.COMMIT_SECONDS", (2, 2)), patch("devhost.unkind.LONG_COMMITS", 0):
+    with patch("devhost.testing.faults.COMMIT_SECONDS", (2, 2)), patch("devhost.testing.faults.LONG_COMMITS", 0):
         yield
 
 

@@ -10,9 +10,9 @@ from unittest.mock import patch
 
 import pytest
 
-from devhost.unkind import Rates
+from devhost.testing.faults import Rates
 from tests.scenarios.world import Receiver, host_with, told
-from tests.support.virtual import Costs, VirtualHost
+from devhost.testing.virtual_host import Costs, VirtualHost
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "costs.md").read_text()
@@ -50,8 +50,8 @@ def host(request):
     """A host that commits at once, and one that takes 15 to 50 ms for that."""
     rates = Rates.only(commit_late=1) if request.param == "as on storage" else None
     with (
-        patch("devhost.unkind.COMMIT_SECONDS", (0.015, 0.05)),
-        patch("devhost.unkind.LONG_COMMITS", 0),
+        patch("devhost.testing.faults.COMMIT_SECONDS", (0.015, 0.05)),
+        patch("devhost.testing.faults.LONG_COMMITS", 0),
         host_with(rates=rates, timers=False) as host,
     ):
         yield host

@@ -5,11 +5,11 @@ from unittest.mock import patch
 
 import pytest
 
-from devhost.store import Store
-from devhost.unkind import Rates, Unkind
+from devhost.storage.store import Store
+from devhost.testing.faults import Rates, Unkind
 from tests.scenarios.world import Receiver, assert_all_is_well, host_with, peek, told
-from tests.support.call import Unanswered
-from tests.support.virtual import START
+from devhost.testing.answers import Unanswered
+from devhost.testing.virtual_host import START
 
 DOWN = 4.0
 """Seconds for which the host is gone."""
@@ -18,7 +18,7 @@ DOWN = 4.0
 @pytest.fixture(autouse=True)
 def messages_take_a_while():
     """So that there are some to be in hand."""
-    with patch("devhost.unkind.MESSAGE_SECONDS", (0.3, 0.3)):
+    with patch("devhost.testing.faults.MESSAGE_SECONDS", (0.3, 0.3)):
         yield
 
 

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from devhost.unkind import Rates
+from devhost.testing.faults import Rates
 from tests.scenarios.world import WEBHOOK, Receiver, host_with, peek, processing, stats, told
-from tests.support.virtual import VirtualHost
+from devhost.testing.virtual_host import VirtualHost
 
 
 @pytest.fixture

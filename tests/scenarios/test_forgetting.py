@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from devhost.server.management import Call, Reply
-from devhost.unkind import Rates
+from devhost.management.api import Call, Reply
+from devhost.testing.faults import Rates
 from tests.scenarios.world import ERROR, Receiver, answering, host_with, peek, processing, stats, terminate
-from tests.support.virtual import START, VirtualHost
+from devhost.testing.virtual_host import START, VirtualHost
 
 
 @pytest.fixture

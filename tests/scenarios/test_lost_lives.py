@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from devhost.store import Query, Store
-from devhost.unkind import Rates, Unkind
+from devhost.storage.store import Query, Store
+from devhost.testing.faults import Rates, Unkind
 from tests.scenarios.world import (
     Receiver,
     assert_all_is_well,
@@ -17,8 +17,8 @@ from tests.scenarios.world import (
     terminate,
     told,
 )
-from tests.support.call import Unanswered
-from tests.support.virtual import ROOT
+from devhost.testing.answers import Unanswered
+from devhost.testing.virtual_host import ROOT
 
 
 class DiesIn(Unkind):

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from devhost.unkind import Rates
+from devhost.testing.faults import Rates
 from tests.scenarios.world import host_with, moment, peek, stats, told
 
 MAX_ITEMS = 4

@@ -2,7 +2,7 @@
 
 import pytest
 
-from devhost.unkind import Rates
+from devhost.testing.faults import Rates
 from tests.scenarios.world import host_with, moment, peek, stats, told
 
 

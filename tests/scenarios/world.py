@@ -10,12 +10,12 @@ from unittest.mock import patch
 
 import standardwebhooks
 
-from devhost.server.management import Call, Reply
-from devhost.store import Store
-from devhost.unkind import Rates, Unkind
+from devhost.management.api import Call, Reply
+from devhost.storage.store import Store
+from devhost.testing.faults import Rates, Unkind
 from tests.receiver import SECRET
-from tests.support.call import Answer
-from tests.support.virtual import VirtualHost
+from devhost.testing.answers import Answer
+from devhost.testing.virtual_host import VirtualHost
 
 ERROR = Reply(500, json.dumps({"Message": "Something went wrong while processing your request"}))
 """What the management API answers where something is wrong."""

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 from urllib.parse import quote, urlencode
 
-from tests.support.call import Answer, Unanswered
+from devhost.testing.answers import Answer, Unanswered
 from tests.support.history import UNKNOWN, Exchange, History, Name
 from tests.support.promises import Limits
 

@@ -10,7 +10,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from tests.support.call import Answer, Unanswered
+from devhost.testing.answers import Answer, Unanswered
 from tests.support.checker import Receiver
 
 TIMEOUT = aiohttp.ClientTimeout(total=30, connect=5)

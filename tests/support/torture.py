@@ -18,12 +18,12 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from devhost.unkind import Rates, Unkind
+from devhost.testing.faults import Rates, Unkind
 from tests.support.breaks import BREAKS, ROOT, broken_app
 from tests.support.checker import Limits, Plan, Receiver, Report, attack, check
 from tests.support.history import History
 from tests.support.sockets import sockets
-from tests.support.virtual import VirtualHost
+from devhost.testing.virtual_host import VirtualHost
 
 WEBHOOK = {
     "PROCESSING_WEBHOOK_URL": "http://receiver.test/gifts",

@@ -21,8 +21,8 @@ from registry.clock import to_text
 from registry.durable import names
 from registry.durable.entities import registry_list, registry_stats
 from registry.durable.management import ENDED, Instance
-from registry.model import Birth, Registry, Stats
-from registry.states import VERSION, dump, to_registry, to_stats
+from registry.domain.registry import Birth, Registry, Stats
+from registry.durable.messages import VERSION, dump, to_registry, to_stats
 from tests.clock import START, FakeClock
 
 ID = "0123456789abcdef0123456789abcdef"

@@ -6,7 +6,7 @@ import sys
 import pytest
 from azure.durable_functions.models.utils.df_serialization import df_loads
 
-from tests.support.virtual import registry_app
+from devhost.testing.virtual_host import registry_app
 
 
 def test_the_functions_of_the_app() -> None:
@@ -83,7 +83,7 @@ def test_payloads_are_plain_json() -> None:
     assert registry_app()
     assert df_loads('{"items": ["Bike"]}') == {"items": ["Bike"]}
     with pytest.raises(TypeError, match="strict mode"):
-        df_loads('{"__class__": "Item", "__module__": "registry.model", "__data__": "[]"}')
+        df_loads('{"__class__": "Item", "__module__": "registry.domain.registry", "__data__": "[]"}')
 
 
 def test_the_app_needs_one_http_client() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from registry.model import Backoff
+from registry.domain.registry import Backoff
 from registry.settings import Settings, SettingsError, current, read, unknown_names
-from registry.webhook import Webhook
+from registry.durable.webhook import Webhook
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(24))).decode()
 

@@ -16,17 +16,17 @@ from azure.durable_functions.models.utils import http_utils
 from azure.functions import HttpRequest
 
 import function_app
-from devhost.app import App
-from devhost.config import read_host_json
-from devhost.sdk import close_client_session
-from devhost.server.management import client_binding
+from devhost.functions.app import App
+from devhost.settings.files import read_host_json
+from devhost.functions.sdk import close_client_session
+from devhost.management.api import client_binding
 from registry import settings
 from tests.e2e.process import ROOT, Devhost
 from tests.receiver import SECRET
 from tests.scenarios.world import Receiver, host_with
-from tests.support.call import Answer
-from tests.support.virtual import ORIGIN, VirtualHost, registry_app
-from tests.worker.library import Function, Worker, behind
+from devhost.testing.answers import Answer
+from devhost.testing.virtual_host import ORIGIN, VirtualHost, registry_app
+from devhost.testing.azure_worker import Function, Worker, behind
 
 SETTINGS = {"PROCESSING_WEBHOOK_URL": "http://127.0.0.1:9/", "PROCESSING_WEBHOOK_SECRET": SECRET}
 """Nobody listens there: what is sent for processing stays pending."""

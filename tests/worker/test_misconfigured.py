@@ -9,7 +9,7 @@ from azure.functions import HttpRequest
 
 from registry import settings
 from tests.e2e.process import ROOT
-from tests.worker.library import Worker
+from devhost.testing.azure_worker import Worker
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from registry.durable.observing import Observer
+from registry.durable.stats_reporter import Observer
 from registry.durable.pace import Pace
 from tests.unit.fake_client import FakeClient, VirtualClock
 
@@ -18,8 +18,8 @@ def clock() -> Iterator[VirtualClock]:
 def observer(monkeypatch) -> Observer:
     """A fresh observer in place of that of the process: background tasks end with their test."""
     fresh = Observer()
-    monkeypatch.setattr("registry.durable.observing.observer", fresh)
-    monkeypatch.setattr("registry.durable.registries.observer", fresh)
+    monkeypatch.setattr("registry.durable.stats_reporter.observer", fresh)
+    monkeypatch.setattr("registry.durable.service.observer", fresh)
     return fresh
 
 
@@ -33,4 +33,4 @@ def client(clock) -> Iterator[FakeClient]:
 @pytest.fixture(autouse=True)
 def unlearnt(monkeypatch) -> None:
     """No test is paced by what others have seen."""
-    monkeypatch.setattr("registry.durable.registries.pace", Pace())
+    monkeypatch.setattr("registry.durable.service.pace", Pace())

@@ -4,8 +4,8 @@ from datetime import timedelta
 import pytest
 
 from registry.durable.entities import registry_list, registry_stats
-from registry.model import Standing
-from registry.states import dump, to_registry, to_stats
+from registry.domain.registry import Standing
+from registry.durable.messages import dump, to_registry, to_stats
 from tests.clock import START
 from tests.unit.fake_client import ID, TRACE, Entity, born
 

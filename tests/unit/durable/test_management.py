@@ -12,9 +12,9 @@ from aiohttp import web
 from registry.durable import management
 from registry.durable.management import CONTINUATION, Instance
 from registry.durable.names import LIFE
-from registry.durable.registries import Registries
-from registry.durable.taskhub import PATIENCE, TaskHub
-from registry.errors import UNKNOWN, HubUnavailable, Refusal
+from registry.durable.service import Registries
+from registry.durable.task_hub import PATIENCE, TaskHub
+from registry.domain.problems import UNKNOWN, HubUnavailable, Refusal
 from tests.clock import FakeClock
 from tests.unit.fake_client import ID, born
 

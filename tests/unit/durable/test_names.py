@@ -4,7 +4,7 @@ import azure.durable_functions as df
 import pytest
 
 from registry.durable.names import STATS_SHARDS, birth_of, delivery_instance, list_entity, stats_entities, stats_entity
-from registry.states import dump
+from registry.durable.messages import dump
 from tests.unit.fake_client import ID, born
 
 SHARD_3 = "00000013" + "a" * 24

@@ -1,0 +1,1 @@
+"""The HTTP server: bytes, routes, and who may call."""

@@ -1,0 +1,1 @@
+"""Replay of histories, and the JSON that travels: pure."""

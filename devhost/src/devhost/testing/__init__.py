@@ -1,0 +1,1 @@
+"""For tests of apps: a host in virtual time, and faults on purpose."""

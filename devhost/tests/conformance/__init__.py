@@ -1,0 +1,75 @@
+"""What the real host did, word for word, and what devhost does: each case is the same, or a decision with a reason.
+
+Recorded on 24 November 2026 on Azure Functions host 4.1037, Python worker 4.34 and Durable extension 3.14.1 with Azure
+Storage on Azurite, azure-functions-durable 1.7. `http_app.py` and `small_apps.json` are the apps that the cases of
+`http.json` were asked of ("zz" is "main" with the function `r_any_get` renamed to `zz_any_get`), `durable_app.py` that
+of `durable.json`. Placeholders in the answers: {id} a GUID, {hex32}, {hex16}, {date}, {port}, {key}, {thread}; paths
+are {app}, {worker}, {host}.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.conformance.differences import APPS, MANAGEMENT, REQUESTS
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Case:
+    """A request, and the answer of the real host."""
+
+    name: str
+    real: Any
+    compares: bool
+    """False where the answer depends on timing or on a kill: such a case is not counted."""
+    request: Any = None
+    app: str = ""
+    scenario: str = ""
+    """Of a Durable case: what was done, in words."""
+
+
+@dataclass
+class Tally:
+    """How many cases are the same, of those that were run."""
+
+    name: str
+    same: set[str] = field(default_factory=set)
+    different: set[str] = field(default_factory=set)
+
+    def note(self, name: str, same: bool) -> None:
+        (self.same if same else self.different).add(name)
+
+    def __str__(self) -> str:
+        """The shares, for people: of all, and of those that are not about what devhost has not got at all."""
+        total = len(self.same | self.different)
+        left = total - len(self.different & ABSENT)
+        of_all = f"{self.name} cases as on the real host: {len(self.same)} of {total} ({len(self.same) / total:.1%})"
+        return of_all if left == total else f"{of_all}, {len(self.same) / left:.1%} without keys and home page"
+
+
+ABSENT = frozenset(
+    name
+    for differences in (REQUESTS, APPS, MANAGEMENT)
+    for reason, names in differences.items()
+    if reason.startswith("devhost has no ")
+    for name in names
+)
+"""Cases about keys and the home page."""
+HTTP, DURABLE = Tally("HTTP"), Tally("Durable")
+"""What this run of the tests found; printed at its end."""
+
+
+def http_cases() -> list[Case]:
+    return [Case(**each) for each in json.loads((HERE / "http.json").read_text())]
+
+
+def durable_cases() -> list[Case]:
+    return [Case(**each) for each in json.loads((HERE / "durable.json").read_text())]
+
+
+def figures() -> list[str]:
+    """What is printed at the end of the tests."""
+    return [str(tally) for tally in (HTTP, DURABLE) if tally.same or tally.different]

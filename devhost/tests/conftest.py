@@ -1,0 +1,33 @@
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+from azure.durable_functions import DurableOrchestrationClient
+from devhost.management.api import client_binding
+
+from tests import conformance
+from tests.sample_host import ORIGIN, SampleHost
+
+os.environ["AZURE_FUNCTIONS_DURABLE_STRICT_TYPING"] = "1"  # payloads are plain JSON
+# In the background, what tests start would ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def host() -> Iterator[SampleHost]:
+    """The sample app, over a task hub in memory."""
+    with SampleHost() as host:
+        yield host
+
+
+@pytest.fixture
+def client(host) -> DurableOrchestrationClient:
+    """The SDK's own client, as a function of the host gets it."""
+    return DurableOrchestrationClient(client_binding(ORIGIN))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how much of what the real host does devhost does."""
+    for line in conformance.figures():
+        terminalreporter.write_line(line)

@@ -1,0 +1,77 @@
+"""Each case of durable.json, on a devhost that serves the app which the real host was asked with."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests import conformance
+from tests.conformance import (
+    cases_client,
+    cases_entities,
+    cases_instances,
+    cases_lists,
+    cases_operations,
+    cases_orchestrations,
+    cases_payloads,
+    cases_starts,
+    differences,
+)
+from tests.conformance.driving import CASES, Driver, driver, same
+
+REAL = {each.name: each for each in conformance.durable_cases() if each.compares}
+SUBJECTS = [
+    cases_starts,
+    cases_instances,
+    cases_lists,
+    cases_entities,
+    cases_client,
+    cases_orchestrations,
+    cases_operations,
+    cases_payloads,
+]
+"""The modules that drive cases."""
+NOT_DRIVEN = {name for names in differences.NOT_DRIVEN.values() for name in names}
+DECIDED = {
+    name
+    for section in (differences.MANAGEMENT, differences.ORCHESTRATIONS)
+    for names in section.values()
+    for name in names
+}
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Driver]:
+    """A devhost for all cases that leave others alone."""
+    with driver() as shared:
+        yield shared
+
+
+def test_each_case_is_driven_or_excluded_by_name():
+    """No case is forgotten, none is made up, and none is both driven and excluded."""
+    assert set(CASES) | NOT_DRIVEN == set(REAL)
+    assert not set(CASES) & NOT_DRIVEN
+
+
+# Before the others: the SDK has one session of its client, and one event loop for it at a time.
+@pytest.mark.parametrize("name", [name for name, drive in CASES.items() if drive.alone])
+def test_case_on_a_task_hub_of_its_own(name):
+    """Devhost does what the real host did, or differs where that is a decision."""
+    drive = CASES[name]
+    with driver(drive.config) as on:
+        judge(name, drive.run(on), on.unique)
+
+
+@pytest.mark.parametrize("name", [name for name, drive in CASES.items() if not drive.alone])
+def test_case(name, shared):
+    """Devhost does what the real host did, or differs where that is a decision."""
+    on = Driver(shared.origin, shared.hub)
+    judge(name, CASES[name].run(on), on.unique)
+
+
+def judge(name: str, found: object, unique: str) -> None:
+    is_same = same(REAL[name].real, found, unique)
+    conformance.DURABLE.note(name, is_same)
+    if name in DECIDED:
+        assert not is_same, "this case is the same now: take it from the list of differences"
+    else:
+        assert is_same, found

@@ -1,0 +1,60 @@
+"""Requests, responses, routes and keys: what the real host answered, and what devhost answers to the same bytes."""
+
+import asyncio
+import gc
+import logging
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from devhost.functions.loading import load
+from devhost.runner import running
+from devhost.storage.store import Store
+from tests.conformance import HERE, HTTP, http_cases
+from tests.conformance.differences import REQUESTS
+from tests.conformance.wire import Answer, ask_all, same
+
+CASES = [case for case in http_cases() if case.compares and case.app in ("main", "zz")]
+DECISIONS = {name for names in REQUESTS.values() for name in names}
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory) -> dict[str, Answer]:
+    """What devhost answers to each case."""
+    found: dict[str, Answer] = {}
+    logging.disable()  # a record would keep the coroutine that a case returns, which nobody awaits, here as there
+    try:
+        with warnings.catch_warnings(action="ignore"), pytest.MonkeyPatch.context() as imports:
+            imports.setattr(sys, "path", list(sys.path))
+            imports.setitem(sys.modules, "function_app", None)
+            for app in ("main", "zz"):
+                found.update(asyncio.run(_ask(app, tmp_path_factory.mktemp(app))))
+            gc.collect()
+    finally:
+        logging.disable(logging.NOTSET)
+    return found
+
+
+async def _ask(app: str, folder: Path) -> dict[str, Answer]:
+    code = (HERE / "http_app.py").read_text()
+    (folder / "function_app.py").write_text(code.replace("r_any_get", f"{'r' if app == 'main' else 'zz'}_any_get"))
+    cases = [case for case in CASES if case.app == app]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [*sys.path])
+        patch.setitem(sys.modules, "function_app", None)
+        loaded = load(folder)
+    async with running(loaded, Store(None), patience=0.1) as served:
+        port = int(served.origin.rpartition(":")[2])
+        answered = await ask_all(port, [case.request for case in cases], {str(folder): "{app}"})
+    return {case.name: answer for case, answer in zip(cases, answered, strict=True)}
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
+def test_answers_as_the_real_host_or_differs_by_decision(case, answers):
+    """Each case is as on the real host, or it is listed with a reason and does differ."""
+    is_same = same(case.real, answers[case.name])
+    HTTP.note(case.name, is_same)
+    print(f"{case.request}\n{case.real}\n{answers[case.name]}")
+    assert is_same != (case.name in DECISIONS)

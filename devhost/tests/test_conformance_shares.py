@@ -1,0 +1,26 @@
+"""How many of the recorded cases are as on the real host: each is that, or it is in a list of differences."""
+
+from tests.conformance import ABSENT, Case, durable_cases, http_cases
+from tests.conformance.differences import APPS, MANAGEMENT, NOT_DRIVEN, ORCHESTRATIONS, REQUESTS
+
+
+def listed(*differences: dict[str, list[str]]) -> set[str]:
+    return {name for each in differences for names in each.values() for name in names}
+
+
+def counted(cases: list[Case]) -> set[str]:
+    return {case.name for case in cases if case.compares} - listed(NOT_DRIVEN)
+
+
+def test_of_the_http_cases_95_percent_are_as_on_the_real_host() -> None:
+    """Those about keys and the home page aside, of which devhost has none."""
+    cases, different = counted(http_cases()) - ABSENT, listed(REQUESTS, APPS) - ABSENT
+    assert different <= cases
+    assert 1 - len(different) / len(cases) >= 0.95
+
+
+def test_of_the_durable_cases_90_percent_are_as_on_the_real_host() -> None:
+    """All that do not depend on timing or on a kill."""
+    cases, different = counted(durable_cases()), listed(MANAGEMENT, ORCHESTRATIONS)
+    assert different <= cases
+    assert 1 - len(different) / len(cases) >= 0.9

@@ -1,0 +1,362 @@
+"""Connections, over sockets, to a server whose answers the tests decide."""
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from unittest.mock import Mock
+
+import pytest
+
+from devhost.http.connection import Connection, Limits, Request
+from devhost.http.listener import Listener
+from devhost.http.responses import Response
+
+HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
+OK = b"HTTP/1.1 200 OK"
+
+
+async def echo(request: Request) -> Response:
+    """Says what it got."""
+    return Response(200, [], await request.read())
+
+
+async def unread(request: Request) -> Response:
+    """Does not look at the body."""
+    return Response(200, [], request.head.path.encode())
+
+
+async def large(request: Request) -> Response:
+    """Says more than a client reads at once."""
+    return Response(200, [], b"x" * 50_000_000)
+
+
+async def failing(request: Request) -> Response:
+    raise RuntimeError("out of answers")
+
+
+async def dying(request: Request) -> Response:
+    raise asyncio.CancelledError
+
+
+@asynccontextmanager
+async def connected(
+    handler=echo, **limits
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter, Listener]]:
+    """A connection to a server with such limits."""
+    server = Listener(handler, Limits(**limits))
+    port = await server.start("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer, server
+    finally:
+        writer.close()
+        await server.stop(1)
+
+
+async def answers(reader: asyncio.StreamReader, count: int) -> list[bytes]:
+    """The status lines or bodies of answers, those with a body by the body."""
+    found = []
+    for _ in range(count):
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0] or 0)
+        found.append(await reader.readexactly(length) if length else head.partition(b"\r\n")[0])
+    return found
+
+
+def exchange(*parts: bytes, handler=echo, half_close: bool = False, **limits) -> bytes:
+    """What comes until the server ends the connection, after parts that are sent one after the other."""
+
+    async def run() -> bytes:
+        async with connected(handler, **limits) as (reader, writer, _):
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+            if half_close:
+                writer.write_eof()
+            return await reader.read()
+
+    return asyncio.run(asyncio.wait_for(run(), 20))
+
+
+CLOSING = HEAD + b"Connection: close\r\n"
+
+
+def test_requests_follow_each_other() -> None:
+    """Those that come at once too, and with empty lines before them."""
+    one = HEAD + b"Content-Length: 1\r\n\r\n"
+    received = exchange(b"\r\n\r\n" + one + b"a" + one + b"b\r\n" + CLOSING + b"Content-Length: 1\r\n\r\nc")
+    assert [part[-1:] for part in received.split(OK)[1:]] == [b"a", b"b", b"c"]
+
+
+def test_a_request_may_come_in_parts() -> None:
+    """A head as well as a body that is larger than what is kept of it at once."""
+
+    async def run() -> None:
+        async with connected() as (reader, writer, _):
+            body = b"x" * 1_000_000
+            message = HEAD + b"Content-Length: 1000000\r\n\r\n" + body
+            writer.write(message[:20])
+            await writer.drain()
+            writer.write(message[20:])
+            assert await answers(reader, 1) == [body]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("body", "goes_on"),
+    [
+        (b"2\r\nhi\r\n0\r\n\r\n", True),
+        (b"2;x=1\nhi\r\n0\nX-T: 1\r\n\r\n", True),
+        (b"zz\r\nhi\r\n0\r\n\r\n", False),
+        (b"-2\r\nhi\r\n0\r\n\r\n", False),
+        (b"x" * 2000, False),
+    ],
+)
+def test_a_chunked_body_never_arrives(body, goes_on) -> None:
+    """The next request is found behind it, if it is one."""
+    received = exchange(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + body, CLOSING + b"\r\n", farewell_seconds=0.1)
+    assert received.count(OK) == 1 + goes_on
+
+
+def test_a_body_that_nobody_reads_is_left_behind() -> None:
+    """And the next request is served, as long as it is not too far away."""
+
+    async def run() -> None:
+        async with connected(unread) as (reader, writer, _):
+            writer.write(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 400000\r\n\r\n" + b"x" * 100_000)
+            assert await answers(reader, 1) == [b"/a"]
+            writer.write(b"x" * 300_000 + b"POST /b HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert await answers(reader, 1) == [b"/b"]
+
+    asyncio.run(run())
+    assert exchange(HEAD + b"Content-Length: 999999999\r\n\r\n", handler=unread, farewell_seconds=0.1).startswith(OK)
+    expecting = HEAD + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+    assert exchange(expecting, handler=unread, farewell_seconds=0.1).startswith(OK)
+
+
+def test_who_asks_first_is_told_to_continue() -> None:
+    """Only if the body is wanted and has not come yet."""
+
+    async def run() -> None:
+        async with connected() as (reader, writer, _):
+            expecting = HEAD + b"Content-Length: 3\r\nExpect: 100-Continue\r\n\r\n"
+            writer.write(expecting)
+            assert await answers(reader, 1) == [b"HTTP/1.1 100 Continue"]
+            writer.write(b"abc")
+            assert await answers(reader, 1) == [b"abc"]
+            writer.write(expecting + b"abc")
+            assert await answers(reader, 1) == [b"abc"]
+
+    asyncio.run(run())
+
+
+def test_what_is_no_request_is_refused_with_a_line(caplog) -> None:
+    """Without the request's content, and without a trace."""
+    caplog.set_level("INFO")
+    received = exchange(b"secret\r\n\r\n", farewell_seconds=0.1)
+    assert received.startswith(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n")
+    assert caplog.messages == ["refused a request: 400 Bad Request"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "received"),
+    [(b"", b""), (b"GET / HT", b"HTTP/1.1 408 Request Timeout"), (HEAD + b"Content-Length: 5\r\n\r\nabc", b"")],
+)
+def test_who_is_silent_is_not_waited_for(sent, received) -> None:
+    """Neither for a head, which is told, nor for a body."""
+    answer = exchange(sent, head_seconds=0.05, idle_seconds=0.05, farewell_seconds=0.1)
+    assert answer.partition(b"\r\n")[0] == received
+
+
+def test_who_does_not_read_is_not_waited_for() -> None:
+    """The connection ends in the middle of the answer."""
+
+    async def run() -> None:
+        async with connected(large, idle_seconds=0.05, farewell_seconds=0.05) as (_, writer, server):
+            writer.transport.pause_reading()
+            writer.write(HEAD + b"\r\n")
+            while not server.connections:  # noqa: ASYNC110  # the server tells nobody
+                await asyncio.sleep(0)
+            while server.connections:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(run(), 20))
+
+
+@pytest.mark.parametrize(
+    ("sent", "received"), [(HEAD + b"\r\n", OK), (HEAD + b"Content-Length: 5\r\n\r\nabc", b""), (b"GET", b"")]
+)
+def test_who_says_no_more_is_still_answered(sent, received) -> None:
+    """If the request is complete."""
+    assert exchange(sent, half_close=True).partition(b"\r\n")[0] == received
+
+
+def test_one_connection_too_many_is_told_so() -> None:
+    """The others go on."""
+
+    async def run() -> None:
+        async with connected(connections=1, farewell_seconds=0.1) as (reader, writer, _):
+            writer.write(HEAD + b"\r\n")
+            assert await answers(reader, 1) == [OK]
+            other, talking = await asyncio.open_connection(*writer.get_extra_info("peername"))
+            assert await answers(other, 1) == [b"HTTP/1.1 503 Service Unavailable"]
+            talking.close()
+            writer.write(HEAD + b"\r\n")
+            assert await answers(reader, 1) == [OK]
+
+    asyncio.run(run())
+
+
+def test_a_farewell_is_heard_while_the_client_still_sends() -> None:
+    """Its connection is not cut before it could read the answer."""
+    many = CLOSING + b"Content-Length: 1000\r\n\r\n" + b"x" * 1000 + b"y" * 1_000_000
+    assert exchange(many, handler=unread, farewell_seconds=0.2).startswith(OK)
+
+
+def test_a_failure_ends_the_connection(caplog) -> None:
+    """With its trace in the log."""
+    assert exchange(HEAD + b"\r\n", handler=failing, farewell_seconds=0.1) == b""
+    assert "RuntimeError: out of answers" in caplog.text
+
+
+def test_a_host_that_dies_answers_nothing() -> None:
+    """The connection is cut."""
+    assert exchange(HEAD + b"\r\n", handler=dying) == b""
+
+
+def test_the_end_of_the_server_ends_its_connections() -> None:
+    """Whatever is being asked."""
+
+    async def run() -> bytes:
+        asked = asyncio.Event()
+
+        async def forever(request: Request) -> Response:
+            asked.set()
+            return await asyncio.Event().wait()
+
+        async with connected(forever) as (reader, writer, server):
+            writer.write(HEAD + b"\r\n")
+            await asked.wait()
+            await server.stop(1)
+            return await reader.read()
+
+    assert asyncio.run(run()) == b""
+
+
+def test_what_was_said_before_the_end_can_still_be_read() -> None:
+    """Clients have some time for that, but not for ever."""
+
+    async def run() -> int:
+        async with connected(large) as (reader, writer, server):
+            writer.write(HEAD + b"\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+            stopping = asyncio.create_task(server.stop(20))
+            received = await reader.read(-1)
+            await stopping
+            return len(received)
+
+    assert asyncio.run(run()) == 50_000_000
+
+    async def run_without_reading() -> None:
+        async with connected(large) as (reader, writer, server):
+            writer.write(HEAD + b"\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+            writer.transport.pause_reading()
+            await server.stop(0.05)
+
+    asyncio.run(asyncio.wait_for(run_without_reading(), 20))
+
+
+def fed(*parts: bytes | None, handler=unread) -> tuple[bytes, Mock]:
+    """What is written when a client's bytes come part by part, None being their end; and the transport."""
+
+    async def run() -> tuple[bytes, Mock]:
+        transport = Mock(spec=asyncio.Transport)
+        transport.is_closing.return_value = False
+        transport.get_extra_info.return_value = ("127.0.0.1", 7071)
+        connection = Connection(handler, set(), Limits())
+        connection.connection_made(transport)
+        for part in parts:
+            connection.eof_received() if part is None else connection.data_received(part)
+            for _ in range(5):
+                await asyncio.sleep(0)
+        connection.connection_lost(None)
+        await asyncio.sleep(0)
+        return b"".join(call.args[0] for call in transport.write.call_args_list), transport
+
+    return asyncio.run(run())
+
+
+def test_bytes_may_come_one_by_one() -> None:
+    """Of heads, chunks and trailers alike."""
+    chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-T: 1\r\n\r\n"
+    written, _ = fed(*(bytes([byte]) for byte in chunked + HEAD + b"\r\n"))
+    assert written.count(OK) == 2
+
+
+def test_a_chunk_begins_with_a_short_line() -> None:
+    """One without an end is not waited for."""
+    _, transport = fed(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1" * 2000)
+    transport.write_eof.assert_called_once()
+
+
+def test_a_client_that_is_far_ahead_is_held_back() -> None:
+    """Until its bytes are wanted."""
+    _, transport = fed(HEAD + b"Content-Length: 300001\r\n\r\n" + b"x" * 300_000, b"x")
+    transport.pause_reading.assert_called_once()
+    assert transport.resume_reading.called
+
+
+def test_what_comes_after_the_last_response_is_not_looked_at() -> None:
+    """The client may still be sending."""
+    written, transport = fed(CLOSING + b"\r\n", HEAD + b"\r\n")
+    assert written.count(OK) == 1
+    transport.write_eof.assert_called_once()
+
+
+def test_a_body_that_ends_too_early_is_not_answered() -> None:
+    """Its client has gone."""
+    written, transport = fed(HEAD + b"Content-Length: 5\r\n\r\n", b"abc", None, handler=echo)
+    assert written == b""
+    transport.close.assert_called_once()
+    written, transport = fed(b"", None, handler=echo)
+    assert written == b""
+    transport.close.assert_called_once()
+
+
+def test_a_client_that_has_gone_is_not_written_to() -> None:
+    """The function has run to its end all the same."""
+    transport = Mock(spec=asyncio.Transport)
+    transport.is_closing.return_value = True
+    transport.get_extra_info.return_value = None
+
+    async def run() -> None:
+        connection = Connection(unread, set(), Limits())
+        connection.connection_made(transport)
+        connection.data_received(HEAD + b"\r\n")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        connection.connection_lost(None)
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
+    transport.write.assert_not_called()
+
+
+def test_a_client_that_has_cut_the_connection_hears_no_farewell() -> None:
+    """Its connection is given up, and nothing is raised: it is nobody's failure."""
+    transport = Mock(spec=asyncio.Transport)
+    transport.is_closing.return_value = False
+    transport.get_extra_info.return_value = None
+    transport.write_eof.side_effect = OSError(errno.ENOTCONN, "not connected")
+
+    async def run() -> None:
+        connection = Connection(unread, set(), Limits())
+        connection.connection_made(transport)
+        connection.data_received(CLOSING + b"\r\n")
+        await connection._task
+
+    asyncio.run(run())
+    transport.abort.assert_called_once()

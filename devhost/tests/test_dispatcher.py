@@ -1,0 +1,291 @@
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from datetime import timedelta
+from types import NoneType
+
+import pytest
+
+from devhost.engine.dispatcher import Dispatcher
+from devhost.engine.client import Engine
+from devhost.functions.loading import index
+from devhost.storage.store import Activity, Message, Store, StoreError
+from devhost.engine.work_items import WorkItem
+from devhost.engine.workers import Done, Execute
+from tests.clock import START, FakeClock
+from tests.sample_app import make_app
+from tests.sample_host import turns
+from tests.waiting import until
+from devhost.testing.virtual_host import InlineWorkers
+
+
+@pytest.fixture(autouse=True)
+def inline(monkeypatch) -> None:
+    """No thread, so that nothing depends on how busy the machine is."""
+    monkeypatch.setattr("devhost.engine.dispatcher.Workers", InlineWorkers)
+
+
+class Dispatching:
+    """A dispatcher over a task hub in memory, for the length of an async block."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.store = Store(None)
+        self.engine = Engine(self.store, index(make_app()).durable)
+        self.scheduled: list[str] = []
+
+    async def __aenter__(self) -> "Dispatching":
+        self.it = Dispatcher(
+            self.engine, self.clock.utc_now, lambda new: self.scheduled.extend(each.name for each in new)
+        )
+        self.it.start()
+        return self
+
+    def _note(self, new: list[Activity]) -> None:
+        self.scheduled.extend(each.name for each in new)
+
+    async def __aexit__(self, *error: object) -> None:
+        self.it.stop()
+        self.store.close()
+
+
+def signal(engine: Engine, now) -> None:
+    engine.signal("@counter@a", "add", '"1"')
+
+
+def test_what_a_command_causes_has_happened_when_it_is_answered() -> None:
+    """Its work item is completed before."""
+
+    async def scenario() -> None:
+        async with Dispatching() as dispatching:
+            await dispatching.it.submit(signal)
+            assert dispatching.store.entity("@counter@a") == "1"
+
+    asyncio.run(scenario())
+
+
+def test_commands_that_come_together_share_a_commit() -> None:
+    """All are answered, in order; what they cause is completed in one more."""
+
+    async def scenario() -> None:
+        async with Dispatching() as dispatching:
+            await asyncio.sleep(0)
+            commits: list[str] = []
+            dispatching.store._db.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+            await asyncio.gather(*(dispatching.it.submit(signal) for _ in range(20)))
+            assert dispatching.store.entity("@counter@a") == "20"
+            assert len(commits) == 2
+
+    asyncio.run(scenario())
+
+
+def test_scheduled_activities_are_told_after_the_commit() -> None:
+    """Whoever runs them."""
+
+    async def scenario() -> None:
+        async with Dispatching() as dispatching:
+            await dispatching.it.submit(lambda engine, now: engine.start("fan_out", '"[1, 2]"', now))
+            assert dispatching.scheduled == ["square", "square"]
+
+    asyncio.run(scenario())
+
+
+def test_a_batch_runs_in_no_context_but_its_own() -> None:
+    """What whoever submits a command has set for itself does not reach what runs in the same batch."""
+    mine: ContextVar[str] = ContextVar("mine", default="")
+
+    async def scenario() -> None:
+        async with Dispatching() as dispatching:
+            mine.set("mine")
+            assert await dispatching.it.submit(lambda engine, now: mine.get()) == ""
+
+    asyncio.run(scenario())
+
+
+def test_a_command_that_fails_undoes_itself_and_nothing_else() -> None:
+    """Those of the same batch go on."""
+
+    async def scenario() -> None:
+        async with Dispatching() as dispatching:
+
+            def fail(engine: Engine, now) -> None:
+                signal(engine, now)
+                raise KeyError("bad command")
+
+            results = await asyncio.gather(
+                dispatching.it.submit(signal), dispatching.it.submit(fail), return_exceptions=True
+            )
+            assert [type(result) for result in results] == [NoneType, KeyError]
+            assert dispatching.store.entity("@counter@a") == "1"
+
+    asyncio.run(scenario())
+
+
+def test_a_store_that_cannot_be_written_undoes_the_batch(caplog) -> None:
+    """All of the batch are told, no activity of it is run, and the next batch works."""
+
+    async def scenario() -> None:
+        async with Dispatching() as dispatching:
+
+            def fill(engine: Engine, now) -> None:
+                raise sqlite3.OperationalError("database or disk is full")
+
+            results = await asyncio.gather(
+                dispatching.it.submit(lambda engine, now: (engine.start("fan_out", '"[1]"', now), turns(engine, now))),
+                dispatching.it.submit(fill),
+                return_exceptions=True,
+            )
+            assert [type(result) for result in results] == [StoreError, StoreError]
+            await dispatching.it.submit(signal)
+            assert dispatching.store.entity("@counter@a") == "1"
+            assert dispatching.scheduled == []
+
+    asyncio.run(scenario())
+    assert caplog.messages == [
+        "nothing of this batch is kept: the task hub cannot be written: database or disk is full"
+    ]
+
+
+def test_after_an_error_it_tries_again_by_itself(monkeypatch) -> None:
+    """What was due is not forgotten."""
+    monkeypatch.setattr("devhost.engine.dispatcher.PAUSE_AFTER_ERROR", 0)
+
+    async def scenario() -> None:
+        async with Dispatching() as dispatching:
+            await asyncio.sleep(0)
+            with dispatching.store.transaction():
+                signal(dispatching.engine, dispatching.clock.now)
+            take, failures = dispatching.engine.take, [StoreError("disk"), StoreError("disk")]
+
+            def failing(now):
+                if failures:
+                    raise failures.pop()
+                return take(now)
+
+            monkeypatch.setattr(dispatching.engine, "take", failing)
+            with pytest.raises(StoreError):
+                await dispatching.it.submit(lambda engine, now: None)
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert dispatching.store.entity("@counter@a") == "1"
+
+    asyncio.run(scenario())
+
+
+def test_it_wakes_when_something_falls_due() -> None:
+    """By the clock that it was given."""
+
+    async def scenario() -> None:
+        async with Dispatching() as dispatching:
+            loop = asyncio.get_running_loop()
+            await dispatching.it.submit(lambda engine, now: engine.start("raced_twice", None, now))
+            assert dispatching.it._next.when() - loop.time() == pytest.approx(10, abs=0.5)
+            await dispatching.it.submit(
+                lambda engine, now: engine.terminate(dispatching.store.due("9", 1)[0].target, "")
+            )
+            assert dispatching.it._next.when() - loop.time() == pytest.approx(60, abs=0.5)
+
+    asyncio.run(scenario())
+
+
+def test_what_is_overdue_at_the_start_happens_at_once() -> None:
+    """Timers that fell due while the host was down."""
+
+    async def scenario() -> None:
+        dispatching = Dispatching()
+        with dispatching.store.transaction():
+            signal(dispatching.engine, START - timedelta(days=1))
+        async with dispatching:
+            await asyncio.sleep(0)
+            assert dispatching.store.entity("@counter@a") == "1"
+
+    asyncio.run(scenario())
+
+
+def test_a_dispatcher_that_was_stopped_takes_nothing() -> None:
+    """And says so."""
+
+    async def scenario() -> None:
+        async with Dispatching() as dispatching:
+            dispatching.it.stop()
+            with pytest.raises(StoreError, match="stopping"):
+                await dispatching.it.submit(signal)
+
+    asyncio.run(scenario())
+
+
+def test_a_caller_that_gave_up_is_no_trouble() -> None:
+    """Its command is carried out all the same."""
+
+    async def scenario() -> None:
+        async with Dispatching() as dispatching:
+            waiting = asyncio.ensure_future(dispatching.it.submit(signal))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await dispatching.it.submit(signal)
+            assert dispatching.store.entity("@counter@a") == "2"
+
+    asyncio.run(scenario())
+
+
+class Lazy(InlineWorkers):
+    """Workers that execute one item at a time, and tell of it late."""
+
+    def __init__(self, execute: Execute, on_late: Callable[[Done], None]) -> None:
+        super().__init__(execute, on_late)
+        self._on_late = on_late
+
+    def execute(self, items: Sequence[WorkItem]) -> tuple[list[Done], list[WorkItem]]:
+        asyncio.get_running_loop().call_soon(self._on_late, Done(items[0], self._execute(items[0])))
+        return [], list(items[1:])
+
+
+def test_what_is_late_is_completed_and_what_is_left_is_taken_again(monkeypatch) -> None:
+    """Each once, and a target has one work item at a time."""
+    monkeypatch.setattr("devhost.engine.dispatcher.Workers", Lazy)
+
+    async def scenario() -> None:
+        async with Dispatching() as dispatching:
+            for key in "aabbca":
+                await dispatching.it.submit(
+                    lambda engine, now, key=key: engine.signal(f"@counter@{key}", "add", '"1"'),
+                )
+            await until(lambda: [dispatching.store.entity(f"@counter@{key}") for key in "abc"] == ["3", "2", "1"])
+            assert dispatching.engine.next_due() is None
+
+    asyncio.run(scenario())
+
+
+def test_what_cannot_be_completed_is_executed_again(monkeypatch, caplog) -> None:
+    """Who sent it is answered all the same: that is in the store."""
+    monkeypatch.setattr("devhost.engine.dispatcher.PAUSE_AFTER_ERROR", 0)
+
+    async def scenario() -> None:
+        async with Dispatching() as dispatching:
+            save, failures = dispatching.store.save_entity, ["disk I/O error", "database or disk is full"]
+
+            def failing(*entity) -> None:
+                if failures:
+                    raise sqlite3.OperationalError(failures.pop())
+                save(*entity)
+
+            monkeypatch.setattr(dispatching.store, "save_entity", failing)
+            await dispatching.it.submit(signal)
+            await until(lambda: dispatching.store.entity("@counter@a") == "1")
+
+    asyncio.run(scenario())
+    assert len(caplog.messages) == 2
+
+
+def test_a_moment_that_cannot_be_decoded_stops_nothing() -> None:
+    """A row that somebody else has written does not keep the others waiting."""
+
+    async def scenario() -> None:
+        async with Dispatching() as dispatching:
+            dispatching.store.enqueue([Message("nobody", "{}", due="~")])
+            for _ in range(2):
+                await dispatching.it.submit(signal)
+            assert dispatching.store.entity("@counter@a") == "2"
+
+    asyncio.run(scenario())

@@ -1,0 +1,128 @@
+"""A slow synchronous entity or orchestrator holds up its own instance, and nothing else."""
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import azure.durable_functions as df
+import pytest
+
+from devhost.engine.client import Engine
+from devhost.host import Host
+from devhost.functions.loading import index
+from devhost.storage.store import Store
+from tests.waiting import until
+
+
+class Slow:
+    """An app with an entity and an orchestrator that wait until a test lets them go on, on a host."""
+
+    def __init__(self) -> None:
+        self.go, self.has_begun = threading.Event(), threading.Event()
+        self.store = Store(None)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Slow"]:
+        self.host = Host(index(self._make()), self.store, lambda: datetime.now(UTC))
+        self.host.start("")
+        try:
+            yield self
+        finally:
+            self.go.set()
+            await self.host.stop()
+
+    def _make(self) -> df.DFApp:
+        app = df.DFApp()
+
+        def wait() -> None:
+            self.has_begun.set()
+            self.go.wait(60)
+
+        @app.entity_trigger(context_name="context", entity_name="Bag")
+        def bag(context) -> None:
+            if context.operation_name == "slow":
+                wait()
+            context.set_state([*context.get_state(list), context.operation_name])
+
+        @app.orchestration_trigger(context_name="context")
+        def ponders(context):
+            wait()
+            return "done"
+
+        return app
+
+    async def signal(self, key: str, operation: str) -> None:
+        await self.host.submit(lambda engine, now: engine.signal(f"@bag@{key}", operation, None))
+
+    async def begin(self) -> None:
+        """Wait until the slow function has begun."""
+        assert await asyncio.to_thread(self.has_begun.wait, 60)
+
+    def bag(self, key: str) -> list[str] | None:
+        state = self.store.entity(f"@bag@{key}")
+        return json.loads(state) if state else None
+
+    async def until_bag(self, key: str, *operations: str) -> None:
+        await until(lambda: self.bag(key) == list(operations))
+
+
+def start(engine: Engine, now: datetime) -> str:
+    return engine.start("ponders", None, now, "p")
+
+
+@pytest.fixture
+def slow() -> Slow:
+    return Slow()
+
+
+def test_a_slow_entity_holds_up_no_other(slow) -> None:
+    """What comes for it meanwhile waits, and comes in order."""
+
+    async def scenario() -> None:
+        async with slow.running():
+            await slow.signal("a", "first")
+            await slow.signal("a", "slow")
+            await slow.begin()
+            await slow.signal("a", "after")
+            await slow.signal("b", "other")
+            await slow.until_bag("b", "other")
+            assert slow.bag("a") == ["first"]
+            slow.go.set()
+            await slow.until_bag("a", "first", "slow", "after")
+
+    asyncio.run(scenario())
+
+
+def test_a_slow_orchestrator_holds_up_nobody(slow) -> None:
+    """Its instance is pending until it has come to an end of its turn."""
+
+    async def scenario() -> None:
+        async with slow.running():
+            await slow.host.submit(start)
+            await slow.begin()
+            await slow.signal("b", "other")
+            await slow.until_bag("b", "other")
+            assert slow.store.instance("p").status == "Pending"
+            slow.go.set()
+            await until(lambda: slow.store.instance("p").status == "Completed")
+
+    asyncio.run(scenario())
+
+
+def test_what_was_purged_while_it_was_slow_stays_gone(slow) -> None:
+    """Nothing is kept of what was decided."""
+
+    async def scenario() -> None:
+        async with slow.running():
+            await slow.host.submit(start)
+            await slow.begin()
+            await slow.host.submit(lambda engine, now: engine.store.purge("p"))
+            await slow.signal("b", "slow")
+            slow.go.set()
+            await slow.until_bag("b", "slow")
+            assert slow.store.instance("p") is None
+
+    asyncio.run(scenario())

@@ -1,0 +1,1 @@
+"""The rules of the gift registry. Pure: no Azure, no clock, no environment."""
