@@ -8,19 +8,30 @@ from azure.functions import FunctionApp
 from registry import settings, telemetry
 from registry.web import misconfigured
 
-os.environ.setdefault("AZURE_FUNCTIONS_DURABLE_STRICT_TYPING", "1")  # payloads are plain JSON: none names a class
+os.environ.setdefault(
+    "AZURE_FUNCTIONS_DURABLE_STRICT_TYPING", "1"
+)  # payloads are plain JSON: none names a class
 
 
 def compose() -> FunctionApp:
-    """The app; where settings are not allowed, one that says so, or nothing where somebody sees the console."""
+    """The app; where settings are not allowed, one that says so, or nothing where somebody sees the
+    console.
+    """
     try:
         auth_level = settings.current().auth_level.upper()
     except settings.SettingsError as error:
-        if os.environ.get("AZURE_FUNCTIONS_ENVIRONMENT") == "Development":  # as Core Tools and devhost set it
+        if (
+            os.environ.get("AZURE_FUNCTIONS_ENVIRONMENT") == "Development"
+        ):  # as Core Tools and devhost set it
             raise
         telemetry.tell_at_start("error", str(error))
         return misconfigured.app_that_says(error)
-    from registry.durable import activities as delivery, entities, orchestrators as lifecycle, upkeep  # whose timer has its schedule from a setting
+    from registry.durable import (
+        delivery,
+        entities,
+        lifecycle,
+        upkeep,
+    )  # whose timer has its schedule from a setting
     from registry.web import functions as api
 
     telemetry.tell_at_start("warning", "\n".join(settings.unknown_names(os.environ)))

@@ -1,4 +1,6 @@
-"""`make bench`: measure devhost, beside its baselines and under load, in one run, and print the figures."""
+"""`make bench`: measure devhost, beside its baselines and under load, in one run, and print the
+figures.
+"""
 
 import argparse
 from collections.abc import Callable
@@ -25,19 +27,33 @@ def main() -> None:
     }
     unknown = set(options.only) - set(scenarios)
     if unknown:
-        raise SystemExit(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(scenarios)}")
+        raise SystemExit(
+            f"there is no {', '.join(sorted(unknown))}; there are {', '.join(scenarios)}"
+        )
     for name in options.only or scenarios:
         scenarios[name]()
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure devhost.")
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only these scenarios (default: all)")
-    parser.add_argument("--seconds", type=float, default=6, help="length of all rounds of adds (default: 6)")
-    parser.add_argument("--rounds", type=int, default=3, help="in how many rounds servers take turns (default: 3)")
-    parser.add_argument("--registries", type=int, default=10_000, help="how many are open at once (default: 10000)")
-    parser.add_argument("--open-seconds", type=int, default=90, help="how long they live (default: 90)")
-    parser.add_argument("--kills", type=int, default=50, help="how often it is killed under load (default: 50)")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="only these scenarios (default: all)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=6, help="length of all rounds of adds (default: 6)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="in how many rounds servers take turns (default: 3)"
+    )
+    parser.add_argument(
+        "--registries", type=int, default=10_000, help="how many are open at once (default: 10000)"
+    )
+    parser.add_argument(
+        "--open-seconds", type=int, default=90, help="how long they live (default: 90)"
+    )
+    parser.add_argument(
+        "--kills", type=int, default=50, help="how often it is killed under load (default: 50)"
+    )
     return parser.parse_args()
 
 

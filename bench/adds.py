@@ -5,9 +5,10 @@ import statistics
 import timeit
 from tempfile import TemporaryFile
 
+from devhost.__main__ import log_handler
+
 from bench.load import Figures, adds, opens
 from bench.servers import Server, progress, started
-from devhost.__main__ import log_handler
 
 REGISTRIES = 100
 CLIENTS = (1, 16, 64)
@@ -21,7 +22,9 @@ SETTINGS = {"REGISTRY_OPEN_SECONDS": 3600}
 
 def measure_adds(seconds: float, rounds: int) -> None:
     """Acknowledged adds a second and their latency, and how the baselines compare."""
-    figures: dict[tuple[str, int], list[Figures]] = {(name, each): [] for name in SERVERS for each in CLIENTS}
+    figures: dict[tuple[str, int], list[Figures]] = {
+        (name, each): [] for name in SERVERS for each in CLIENTS
+    }
     with started(*SERVERS, **SETTINGS) as servers:
         ids = {clients: opened(servers["devhost"]) for clients in CLIENTS}
         for number in range(rounds):
@@ -29,36 +32,58 @@ def measure_adds(seconds: float, rounds: int) -> None:
                 progress(f"adds to {name} from {clients} clients, round {number + 1} of {rounds}")
                 measured = adds(servers[name].url, clients, ids[clients], seconds=seconds / rounds)
                 figures[name, clients].append(measured)
-    print(f"\nadds over {REGISTRIES} registries, medians of {rounds} rounds of {seconds / rounds:g} s:")
-    print(f"{'server':<10}{'clients':>8}{'adds/s':>10}{'median ms':>11}{'99 % ms':>10}{'devhost has':>13}")
+    print(
+        f"\nadds over {REGISTRIES} registries, medians of {rounds} rounds of {seconds / rounds:g} s:"
+    )
+    print(
+        f"{'server':<10}{'clients':>8}{'adds/s':>10}{'median ms':>11}{'99 % ms':>10}{'devhost has':>13}"
+    )
     for (name, clients), measured in figures.items():
         middle = Figures.middle(measured)
         ratio, _ = compare(figures["devhost", clients], measured)
         print(f"{name:<10}{clients:>8}{middle.per_second:>10.0f}", end="")
         print(f"{middle.median:>11.2f}{middle.p99:>10.1f}{ratio:>12.2f}x")
     ratio, span = compare(figures["devhost", COMPARED], figures["fastapi", COMPARED])
-    print(f"devhost makes {ratio:.2f} of the adds of FastAPI + SQLite at {COMPARED} clients (rounds: {span})")
+    print(
+        f"devhost makes {ratio:.2f} of the adds of FastAPI + SQLite at {COMPARED} clients (rounds: {span})"
+    )
 
 
 def measure_logging(rounds: int) -> None:
-    """What the log takes of an add: a difference of so little drowns in the noise, so its parts are measured."""
+    """What the log takes of an add: a difference of so little drowns in the noise, so its parts are
+    measured.
+    """
     progress("adds and the lines that they log")
     with started("devhost", **SETTINGS) as servers:
         server = servers["devhost"]
         ids, count = opened(server), ADDS_A_ROUND * rounds
         before, lines_before = server.cpu_seconds(), server.lines()
         adds(server.url, COMPARED, ids, count=count)
-        an_add, lines = (server.cpu_seconds() - before) / count, (server.lines() - lines_before) / count
+        an_add, lines = (
+            (server.cpu_seconds() - before) / count,
+            (server.lines() - lines_before) / count,
+        )
     with TemporaryFile("w") as file:
         log = logging.Logger("bench")
         log.addHandler(log_handler(file))
-        a_line = min(timeit.repeat(lambda: log.info("%s %s %d", "POST", "/api/add/{id}", 200), number=5000)) / 5000
-    print(f"\nthe log takes {lines * a_line / an_add:.1%} of the processor time of an add: ", end="")
+        a_line = (
+            min(
+                timeit.repeat(
+                    lambda: log.info("%s %s %d", "POST", "/api/add/{id}", 200), number=5000
+                )
+            )
+            / 5000
+        )
+    print(
+        f"\nthe log takes {lines * a_line / an_add:.1%} of the processor time of an add: ", end=""
+    )
     print(f"{lines:.1f} lines of {a_line * 1e6:.0f} us, of {an_add * 1000:.2f} ms")
 
 
 def measure_full(seconds: float) -> None:
-    """What an add costs where it is the last that fits, beside one to an empty registry; one client."""
+    """What an add costs where it is the last that fits, beside one to an empty registry; one
+    client.
+    """
     texts = {"empty": [], "full": ["\N{WRAPPED PRESENT}" * 80] * 64}  # nearly 64 KiB as stored
     medians = {}
     with started("devhost", **SETTINGS, REGISTRY_MAX_ITEMS=1000) as servers:
@@ -70,7 +95,9 @@ def measure_full(seconds: float) -> None:
                 adds(url, COMPARED, ids, count=len(ids), item=gift)
             medians[name] = adds(url, 1, ids, seconds=seconds, item="x").median
     full, empty = medians["full"], medians["empty"]
-    print(f"\nadd to a full registry: {full:.1f} ms, {full / empty:.2f}x of an empty one ({empty:.1f} ms)")
+    print(
+        f"\nadd to a full registry: {full:.1f} ms, {full / empty:.2f}x of an empty one ({empty:.1f} ms)"
+    )
 
 
 def opened(server: Server) -> list[str]:
@@ -79,6 +106,8 @@ def opened(server: Server) -> list[str]:
 
 
 def compare(ours: list[Figures], theirs: list[Figures]) -> tuple[float, str]:
-    """The median over the rounds of how many times as many adds ours made, and from where to where that goes."""
+    """The median over the rounds of how many times as many adds ours made, and from where to where
+    that goes.
+    """
     ratios = [one.per_second / other.per_second for one, other in zip(ours, theirs, strict=True)]
     return statistics.median(ratios), f"{min(ratios):.2f} to {max(ratios):.2f}"

@@ -1,6 +1,8 @@
-"""What devhost is measured against: a bare aiohttp handler, and a plain FastAPI + SQLite version of add.
+"""What devhost is measured against: a bare aiohttp handler, and a plain FastAPI + SQLite version of
+add.
 
-Run as `python -m bench.baselines aiohttp PORT` or `python -m bench.baselines fastapi PORT DATABASE`.
+Run as `python -m bench.baselines aiohttp PORT` or `python -m bench.baselines fastapi PORT
+DATABASE`.
 """
 
 import sqlite3
@@ -24,7 +26,9 @@ def bare_aiohttp(port: int) -> None:
 
 
 def fastapi_sqlite(port: int, path: str) -> None:
-    """Insert each item into a table and commit: an add without any of the guarantees under retries and races."""
+    """Insert each item into a table and commit: an add without any of the guarantees under retries
+    and races.
+    """
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.load import opens, peeks
-from bench.servers import Server, progress
 from devhost.replay.protocol import from_timestamp
 from devhost.storage.store import Query, Store
+
+from bench.load import opens, peeks
+from bench.servers import Server, progress
 from registry.clock import from_text
 from tests.e2e.test_crash import kill_under_load
 
@@ -46,14 +47,18 @@ def close_many(count: int, open_seconds: int) -> None:
 
 @contextmanager
 def many_open(count: int, open_seconds: int) -> Iterator[tuple[Server, list[str], float]]:
-    """A devhost with so many open registries, their ids, and the last of their deadlines on the monotonic clock."""
+    """A devhost with so many open registries, their ids, and the last of their deadlines on the
+    monotonic clock.
+    """
     with tempfile.TemporaryDirectory() as folder:
         server = Server("devhost", Path(folder), REGISTRY_OPEN_SECONDS=open_seconds)
         server.start()
         ids, opening = opens(server.url, 8, count)
         last_deadline = time.monotonic() + open_seconds
         rate, median = opening.per_second, opening.median
-        print(f"  opened at {rate:.0f}/s, median {median:.1f} ms; {server.memory():.0f} MB resident")
+        print(
+            f"  opened at {rate:.0f}/s, median {median:.1f} ms; {server.memory():.0f} MB resident"
+        )
         yield server, ids, last_deadline
 
 
@@ -62,7 +67,9 @@ def kill_often(kills: int) -> None:
     progress(f"{kills} times SIGKILL under load")
     with tempfile.TemporaryDirectory() as folder:
         items = kill_under_load(Path(folder), kills)
-    print(f"\n{kills} times SIGKILL under load: {items} items, none lost, none doubled, every registry closed")
+    print(
+        f"\n{kills} times SIGKILL under load: {items} items, none lost, none doubled, every registry closed"
+    )
 
 
 def open_count(url: str) -> int:
@@ -72,15 +79,23 @@ def open_count(url: str) -> int:
 
 
 def print_lags(path: Path, not_before: datetime) -> None:
-    """From the deadline of each registry, or from a later start of the host, to the end of its orchestration."""
+    """From the deadline of each registry, or from a later start of the host, to the end of its
+    orchestration.
+    """
     store = Store(path)
     lags, after = [], ""
     while page := store.instances(Query(after=after, limit=1000)):
         for instance in page:
             assert instance.status == "Completed", instance
-            closes_at = from_text(json.loads(json.loads(instance.input or ""))["birth"]["closes_at"])
-            lags.append((from_timestamp(instance.updated) - max(closes_at, not_before)).total_seconds())
+            closes_at = from_text(
+                json.loads(json.loads(instance.input or ""))["birth"]["closes_at"]
+            )
+            lags.append(
+                (from_timestamp(instance.updated) - max(closes_at, not_before)).total_seconds()
+            )
         after = page[-1].id
     store.close()
     lags.sort()
-    print(f"  closed after their deadline: median {lags[len(lags) // 2]:.3f} s, last {lags[-1]:.3f} s, all {len(lags)}")
+    print(
+        f"  closed after their deadline: median {lags[len(lags) // 2]:.3f} s, last {lags[-1]:.3f} s, all {len(lags)}"
+    )

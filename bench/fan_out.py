@@ -27,10 +27,16 @@ def _run(url: str, activities: int) -> float:
     management = f"{url}/runtime/webhooks/durabletask"
     body = json.dumps(json.dumps(activities)).encode()  # as the SDK's client sends an input
     start = urllib.request.Request(
-        f"{management}/orchestrators/fan_out", body, {"Content-Type": "application/json"}, method="POST"
+        f"{management}/orchestrators/fan_out",
+        body,
+        {"Content-Type": "application/json"},
+        method="POST",
     )
     id = _json(start)["id"]
-    while (shown := _json(f"{management}/instances/{id}?showInput=false"))["runtimeStatus"] in ("Pending", "Running"):
+    while (shown := _json(f"{management}/instances/{id}?showInput=false"))["runtimeStatus"] in (
+        "Pending",
+        "Running",
+    ):
         if time.perf_counter() - began > PATIENCE:
             raise TimeoutError(f"{activities} activities took longer than {PATIENCE:g} s")
         time.sleep(0.02)

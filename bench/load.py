@@ -21,19 +21,28 @@ class Figures:
     def of(cls, latencies: list[float], elapsed: float) -> "Figures":
         """Figures of latencies in seconds."""
         ranked = sorted(latency * 1000 for latency in latencies)
-        return cls(len(ranked) / elapsed, statistics.median(ranked), ranked[len(ranked) * 99 // 100])
+        return cls(
+            len(ranked) / elapsed, statistics.median(ranked), ranked[len(ranked) * 99 // 100]
+        )
 
     @classmethod
     def middle(cls, rounds: "list[Figures]") -> "Figures":
         """The median of each figure over several rounds."""
-        return cls(*(statistics.median(getattr(each, name) for each in rounds) for name in cls.__annotations__))
+        return cls(
+            *(
+                statistics.median(getattr(each, name) for each in rounds)
+                for name in cls.__annotations__
+            )
+        )
 
 
 Request = Callable[[aiohttp.ClientSession, int], Awaitable[None]]
 
 
 async def repeat(clients: int, request: Request, *, seconds: float = 0, count: int = 0) -> Figures:
-    """Let clients make requests, each one after the other, for some seconds or until there were so many."""
+    """Let clients make requests, each one after the other, for some seconds or until there were so
+    many.
+    """
     latencies: list[float] = []
     began = time.perf_counter()
     numbers = iter(range(count or 1 << 60))
@@ -51,11 +60,21 @@ async def repeat(clients: int, request: Request, *, seconds: float = 0, count: i
     return Figures.of(latencies, time.perf_counter() - began)
 
 
-def adds(url: str, clients: int, ids: list[str], *, seconds: float = 0, count: int = 0, item: str = "Gift") -> Figures:
+def adds(
+    url: str,
+    clients: int,
+    ids: list[str],
+    *,
+    seconds: float = 0,
+    count: int = 0,
+    item: str = "Gift",
+) -> Figures:
     """Add items to the registries in turn; each answer must be 200."""
 
     async def add(session: aiohttp.ClientSession, number: int) -> None:
-        async with session.post(f"{url}/api/add/{ids[number % len(ids)]}", params={"item": item}) as response:
+        async with session.post(
+            f"{url}/api/add/{ids[number % len(ids)]}", params={"item": item}
+        ) as response:
             await response.read()
             response.raise_for_status()
 

@@ -16,7 +16,15 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).parent.parent
 COMMANDS = {
     "devhost": ["devhost", "--port", "{port}", "--data", "{folder}/data"],
-    "fan_out": ["devhost", "--port", "{port}", "--data", "{folder}/data", "--app", "bench/fan_out_app"],
+    "fan_out": [
+        "devhost",
+        "--port",
+        "{port}",
+        "--data",
+        "{folder}/data",
+        "--app",
+        "bench/fan_out_app",
+    ],
     "aiohttp": ["bench.baselines", "aiohttp", "{port}"],
     "fastapi": ["bench.baselines", "fastapi", "{port}", "{folder}/fastapi.db"],
 }
@@ -40,7 +48,11 @@ class Server:
         began = time.perf_counter()
         with self._log.open("a") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *self._command], cwd=ROOT, stdout=log, stderr=log, env=self._environment
+                [sys.executable, "-m", *self._command],
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
             )
         while not self._answers():
             if self._process.poll() is not None:
@@ -63,7 +75,9 @@ class Server:
         self._process.wait(30)
 
     def cpu_seconds(self) -> float:
-        """The processor time that it has taken so far: less in the hands of chance than time on a busy machine."""
+        """The processor time that it has taken so far: less in the hands of chance than time on a
+        busy machine.
+        """
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 

@@ -1,4 +1,6 @@
-"""Receives closed registries, and tells what is to be wrapped up: examples/receiver.py [PORT], 8080 by default."""
+"""Receives closed registries, and tells what is to be wrapped up: examples/receiver.py [PORT], 8080
+by default.
+"""
 
 import sys
 from contextlib import suppress
@@ -16,7 +18,9 @@ class Receiver(BaseHTTPRequestHandler):
     def do_POST(self):
         """Accept what is signed; a repeated delivery is told once."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        registry = webhook.verify(body, dict(self.headers))["registry"]  # raises for what is not signed
+        registry = webhook.verify(body, dict(self.headers))[
+            "registry"
+        ]  # raises for what is not signed
         if self.headers["webhook-id"] not in known:  # a delivery may come twice
             print("Wrap up:", ", ".join(registry["items"]), flush=True)
             known.add(self.headers["webhook-id"])

@@ -1,7 +1,8 @@
-"""Wait until the app answers, and say how to open it, or what keeps it from it. `azd` runs this after it has deployed.
+"""Wait until the app answers, and say how to open it, or what keeps it from it. `azd` runs this
+after it has deployed.
 
-It needs nothing but Python 3.11, and what `azd` knows of the deployment: FUNCTION_APP_URL, FUNCTION_APP_NAME and
-AZURE_RESOURCE_GROUP in the environment.
+It needs nothing but Python 3.11, and what `azd` knows of the deployment: FUNCTION_APP_URL,
+FUNCTION_APP_NAME and AZURE_RESOURCE_GROUP in the environment.
 """
 
 import json
@@ -30,11 +31,18 @@ def main(
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Wait, and return the exit code: 0 when the app answers, 1 when it does not within PATIENCE seconds."""
+    """Wait, and return the exit code: 0 when the app answers, 1 when it does not within PATIENCE
+    seconds.
+    """
     missing = {"FUNCTION_APP_URL", "FUNCTION_APP_NAME", "AZURE_RESOURCE_GROUP"} - environment.keys()
     if missing:
-        return _tell(f"{', '.join(sorted(missing))} missing: set them, or run this as `azd hooks run postdeploy`.")
-    url, name, group = (environment[key] for key in ("FUNCTION_APP_URL", "FUNCTION_APP_NAME", "AZURE_RESOURCE_GROUP"))
+        return _tell(
+            f"{', '.join(sorted(missing))} missing: set them, or run this as `azd hooks run postdeploy`."
+        )
+    url, name, group = (
+        environment[key]
+        for key in ("FUNCTION_APP_URL", "FUNCTION_APP_NAME", "AZURE_RESOURCE_GROUP")
+    )
     print(f"Waiting until {url}/api/health answers, {PATIENCE // 60} minutes at most", flush=True)
     answer = _await(f"{url}/api/health", clock, pause)
     return _welcome(url, name, group) if answer == READY else _explain(answer, name, group)
@@ -102,4 +110,6 @@ if __name__ == "__main__":
     try:
         sys.exit(main(os.environ))
     except KeyboardInterrupt:
-        sys.exit("\nStopped waiting; what is deployed stays. `azd hooks run postdeploy` waits again.")
+        sys.exit(
+            "\nStopped waiting; what is deployed stays. `azd hooks run postdeploy` waits again."
+        )

@@ -1,4 +1,6 @@
-"""Time: the one place where this app meets it, so that a test can stand in for it, and moments as text."""
+"""Time: the one place where this app meets it, so that a test can stand in for it, and moments as
+text.
+"""
 
 import asyncio
 import time
@@ -22,7 +24,9 @@ async def sleep(seconds: float) -> None:
 
 
 def to_text(moment: datetime) -> str:
-    """Write an aware datetime as RFC 3339 in UTC, to the millisecond: for example `2026-12-24T18:00:00.000Z`."""
+    """Write an aware datetime as RFC 3339 in UTC, to the millisecond: for example
+    `2026-12-24T18:00:00.000Z`.
+    """
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

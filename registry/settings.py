@@ -15,15 +15,20 @@ from registry.durable.webhook import Webhook
 
 SCHEDULE = re.compile(r"[-\w*/,]+( [-\w*/,]+){5}", re.ASCII)
 SECRET_BYTES = range(24, 65)
-"""The length of a key: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md"""
+"""The length of a key:
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
 PREFIXES = ("REGISTRY_", "PROCESSING_")
 """What the names of all settings begin with."""
 ALIKE = 0.8
-"""From this likeness on a name is taken for a misspelt one; the common prefix alone makes half of it."""
+"""From this likeness on a name is taken for a misspelt one; the common prefix alone makes half of
+it.
+"""
 
 
 class SettingsError(Exception):
-    """Values are not allowed: a line names each setting, its value unless it is secret, and what is allowed.
+    """Values are not allowed: a line names each setting, its value unless it is secret, and what is
+    allowed.
 
     The `rules` are these lines without any value, for those who must not see them.
     """
@@ -58,7 +63,9 @@ def read(environment: Mapping[str, str]) -> Settings:
 
 
 def unknown_names(environment: Mapping[str, str]) -> list[str]:
-    """A line for each name that begins like a setting and is none: it is misspelt, or another program's."""
+    """A line for each name that begins like a setting and is none: it is misspelt, or another
+    program's.
+    """
     given = _Given(environment)
     _read(given)
     return given.unknown_names()
@@ -70,7 +77,9 @@ def _read(given: "_Given") -> Settings:
         max_items=given.number("REGISTRY_MAX_ITEMS", 500, 1, 1_000),
         max_item_length=given.number("REGISTRY_MAX_ITEM_LENGTH", 1024, 1, 4_096),
         auth_level=given.one_of("REGISTRY_AUTH_LEVEL", "anonymous", "function"),
-        webhook=given.webhook("PROCESSING_WEBHOOK_URL", "PROCESSING_WEBHOOK_SECRET", "PROCESSING_TIMEOUT_SECONDS"),
+        webhook=given.webhook(
+            "PROCESSING_WEBHOOK_URL", "PROCESSING_WEBHOOK_SECRET", "PROCESSING_TIMEOUT_SECONDS"
+        ),
         backoff=Backoff(
             first=given.number("PROCESSING_FIRST_RETRY_SECONDS", 5, 1, 3_600),
             longest=given.number("PROCESSING_LONGEST_RETRY_SECONDS", 3_600, 600, 86_400),
@@ -82,7 +91,9 @@ def _read(given: "_Given") -> Settings:
 
 
 class _Given:
-    """The environment, the names that were looked up in it, and the mistakes found in their values so far."""
+    """The environment, the names that were looked up in it, and the mistakes found in their values
+    so far.
+    """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
@@ -96,7 +107,8 @@ class _Given:
 
     def unknown_names(self) -> list[str]:
         return [
-            f"{name} is not a setting" + "".join(f"; {known} may be meant" for known in self._alike(name))
+            f"{name} is not a setting"
+            + "".join(f"; {known} may be meant" for known in self._alike(name))
             for name in sorted(set(self._environment) - self.names)
             if name.upper().startswith(PREFIXES)
         ]
@@ -108,12 +120,19 @@ class _Given:
         """Record a mistake unless the value is allowed; it is shown where it is given."""
         if not is_allowed:
             self.rules.append(f"{name} {must}")
-            self.lines.append(f"{name} {must}" if value is None else f"{name} is {value!r}, but {must}")
+            self.lines.append(
+                f"{name} {must}" if value is None else f"{name} is {value!r}, but {must}"
+            )
         return is_allowed
 
     def number(self, name: str, default: int, lowest: int, highest: int) -> int:
         value = self.text(name, str(default))
-        is_number = value.isascii() and value.isdigit() and len(value) < 10 and lowest <= int(value) <= highest
+        is_number = (
+            value.isascii()
+            and value.isdigit()
+            and len(value) < 10
+            and lowest <= int(value) <= highest
+        )
         must = f"must be a whole number from {lowest} to {highest}"
         return int(value) if self.check(name, is_number, must, value) else default
 
@@ -124,14 +143,31 @@ class _Given:
 
     def schedule(self, name: str, default: str) -> str:
         value = self.text(name, default)
-        is_schedule, must = bool(SCHEDULE.fullmatch(value)), "must be an NCRONTAB expression of six fields"
+        is_schedule, must = (
+            bool(SCHEDULE.fullmatch(value)),
+            "must be an NCRONTAB expression of six fields",
+        )
         return value if self.check(name, is_schedule, must, value) else default
 
     def webhook(self, url_name: str, secret_name: str, timeout_name: str) -> Webhook | None:
-        url, secret, timeout = self.text(url_name), self.text(secret_name), self.number(timeout_name, 10, 1, 60)
-        self.check(url_name, not url or _is_url(url), "must be a URL that begins with https:// or http://")
-        self.check(secret_name, not secret or _is_secret(secret), "must be whsec_ and 24 to 64 random bytes in base64")
-        self.check(secret_name, not url or bool(secret), f"is missing: what is sent to {url_name} is signed with it")
+        url, secret, timeout = (
+            self.text(url_name),
+            self.text(secret_name),
+            self.number(timeout_name, 10, 1, 60),
+        )
+        self.check(
+            url_name, not url or _is_url(url), "must be a URL that begins with https:// or http://"
+        )
+        self.check(
+            secret_name,
+            not secret or _is_secret(secret),
+            "must be whsec_ and 24 to 64 random bytes in base64",
+        )
+        self.check(
+            secret_name,
+            not url or bool(secret),
+            f"is missing: what is sent to {url_name} is signed with it",
+        )
         return Webhook(url, secret, timeout) if url else None
 
 
@@ -146,7 +182,10 @@ def _is_url(text: str) -> bool:
 
 def _is_secret(text: str) -> bool:
     try:
-        return text.startswith("whsec_") and len(base64.b64decode(text[6:], validate=True)) in SECRET_BYTES
+        return (
+            text.startswith("whsec_")
+            and len(base64.b64decode(text[6:], validate=True)) in SECRET_BYTES
+        )
     except ValueError:  # binascii.Error among them
         return False
 

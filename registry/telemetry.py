@@ -1,7 +1,7 @@
 """What operators see: one line for each change of a registry's state.
 
-A line is `event=added registry=8e3b2f1c items=2 trace=4bf92f3577b34da6a3ce929d0e0e4736`. An id is a capability, so only
-its first 8 digits are shown; items and settings never are.
+A line is `event=added registry=8e3b2f1c items=2 trace=4bf92f3577b34da6a3ce929d0e0e4736`. An id is a
+capability, so only its first 8 digits are shown; items and settings never are.
 """
 
 import logging
@@ -22,7 +22,8 @@ def record(event: str, id: str, trace: str = "", **values: object) -> None:
 
 
 def tell_at_start(level: str, lines: str) -> None:
-    """Say something while the app loads: the host drops what is logged then, but takes lines from stderr.
+    """Say something while the app loads: the host drops what is logged then, but takes lines from
+    stderr.
 
     It knows their level by the words in them:
     https://github.com/Azure/azure-functions-host/blob/dev/src/WebJobs.Script/Workers/ProcessManagement/WorkerProcess.cs
@@ -32,11 +33,15 @@ def tell_at_start(level: str, lines: str) -> None:
 
 
 def trace_of(context: Context) -> str:
-    """The trace id of the caller, or of the host: https://www.w3.org/TR/trace-context/#traceparent-header."""
+    """The trace id of the caller, or of the host:
+    https://www.w3.org/TR/trace-context/#traceparent-header.
+    """
     return trace_in(context.trace_context.trace_parent if context.trace_context else None)
 
 
 def trace_in(value: object) -> str:
-    """The trace id in a traceparent, or in whatever else a message carries; empty where there is none."""
+    """The trace id in a traceparent, or in whatever else a message carries; empty where there is
+    none.
+    """
     found = TRACE_ID.search(str(value))
     return found[0] if found else ""

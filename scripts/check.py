@@ -1,4 +1,6 @@
-"""Every check of style and types, a few at a time: python -m scripts.check, with the Python of the environment"""
+"""Every check of style and types, a few at a time: python -m scripts.check, with the Python of the
+environment
+"""
 
 import os
 import shutil
@@ -19,7 +21,9 @@ NODE = Path("node_modules/.bin")
 
 
 def main() -> None:
-    """Run those whose tools are there, and show what they found. What is missing is named; in CI that is a failure."""
+    """Run those whose tools are there, and show what they found. What is missing is named; in CI
+    that is a failure.
+    """
     checks, missing = [*python_checks()], []
     for more in (node_checks, bicep_checks):
         try:
@@ -39,14 +43,20 @@ def python_checks() -> Iterator[Check]:
     yield tool(PYTHON / "ruff", "format", "--check", ".")
     yield tool(PYTHON / "mypy")
     if workflows := sorted(Path(".github/workflows").glob("*.yml")):
-        yield tool(PYTHON / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+        yield tool(
+            PYTHON / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows
+        )
 
 
 def node_checks() -> Iterator[Check]:
     """The page's scripts and styles, JSON, and Markdown. Raises FileNotFoundError."""
     biome, tsc, markdownlint = (NODE / name for name in ("biome", "tsc", "markdownlint-cli2"))
     if not (shutil.which("node") and biome.exists() and tsc.exists() and markdownlint.exists()):
-        remedy = "run `make setup-node`" if shutil.which("node") and shutil.which("npm") else "install Node.js and npm"
+        remedy = (
+            "run `make setup-node`"
+            if shutil.which("node") and shutil.which("npm")
+            else "install Node.js and npm"
+        )
         raise FileNotFoundError(f"biome, tsc and markdownlint did not run: {remedy}")
     yield tool(biome, "lint", "--error-on-warnings")
     yield tool(tsc, "--project", "tsconfig.json")
@@ -69,7 +79,9 @@ def tool(*command: str | Path, is_quiet: bool = False) -> Check:
     def check() -> str:
         done = subprocess.run(command, capture_output=True, text=True)
         found = done.returncode or (is_quiet and done.stdout + done.stderr)
-        return f"{' '.join(map(str, command))}:\n{done.stdout}{done.stderr}".strip() if found else ""
+        return (
+            f"{' '.join(map(str, command))}:\n{done.stdout}{done.stderr}".strip() if found else ""
+        )
 
     return check
 
@@ -80,7 +92,9 @@ def bicep_format(bicep: str) -> str:
         copy = shutil.copytree("infra", Path(folder) / "infra")
         files = [each.relative_to(folder) for each in sorted(copy.rglob("*.bicep*"))]
         for kind in {each.suffix for each in files}:
-            subprocess.run([bicep, "format", "--pattern", f"infra/**/*{kind}"], cwd=folder, check=True)
+            subprocess.run(
+                [bicep, "format", "--pattern", f"infra/**/*{kind}"], cwd=folder, check=True
+            )
         changed = [str(each) for each in files if (folder / each).read_bytes() != each.read_bytes()]
     return "\n".join(f"{each}: not as `bicep format {each}` writes it" for each in changed)
 

@@ -11,15 +11,19 @@ from scripts.work import say
 Lines = frozenset[str]
 Make = Callable[[Lines, int], None]
 STAMP = ".made-from"
-"""The file in it that has the lines it was made from: none while it is made, so that what is half made is known."""
+"""The file in it that has the lines it was made from: none while it is made, so that what is half
+made is known.
+"""
 
 
-def ensure(folder: Path, wanted: Lines, sign: str, make: Make, adopt: Callable[[], Lines] = Lines) -> None:
+def ensure(
+    folder: Path, wanted: Lines, sign: str, make: Make, adopt: Callable[[], Lines] = Lines
+) -> None:
     """Have the folder made from the wanted lines, unless it was made from them and more.
 
-    `make` is given the lines that the folder was made from (none where it is half made, or lacks the file that is its
-    sign), and a descriptor: as long as that is open, nobody else makes it. `adopt` says what a folder without a stamp
-    was made from.
+    `make` is given the lines that the folder was made from (none where it is half made, or lacks
+    the file that is its sign), and a descriptor: as long as that is open, nobody else makes it.
+    `adopt` says what a folder without a stamp was made from.
     """
     if wanted <= made_from(folder, sign):
         return
@@ -48,7 +52,9 @@ def stamp(folder: Path, lines: Lines) -> None:
 
 @contextmanager
 def turn(folder: Path) -> Iterator[int]:
-    """Wait until nobody else makes the folder. The folder itself is locked: who empties it must not delete it."""
+    """Wait until nobody else makes the folder. The folder itself is locked: who empties it must not
+    delete it.
+    """
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY)

@@ -9,7 +9,9 @@ from scripts.work import WorkError, main, run, say, told
 
 
 def prepare() -> None:
-    """Install them where npm is. It is no failure if they are not there then: what needs one says so."""
+    """Install them where npm is. It is no failure if they are not there then: what needs one says
+    so.
+    """
     npm = shutil.which("npm")
     if not npm:
         return

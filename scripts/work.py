@@ -32,7 +32,9 @@ def say(line: str) -> None:
 
 @contextmanager
 def told(title: str) -> Iterator[Show]:
-    """Say what is done, and then how long it took: on a terminal in one line that changes, elsewhere in two."""
+    """Say what is done, and then how long it took: on a terminal in one line that changes,
+    elsewhere in two.
+    """
     is_terminal, began = sys.stderr.isatty(), time.monotonic()
     clear = "\r\033[K" if is_terminal else ""
 
@@ -50,10 +52,17 @@ def told(title: str) -> Iterator[Show]:
 
 
 def run(command: list[str | Path], show: Show, *turn: int) -> None:
-    """Run it to its end. It keeps the descriptor of a turn, also when this process is killed. Raises WorkError."""
+    """Run it to its end. It keeps the descriptor of a turn, also when this process is killed.
+    Raises WorkError.
+    """
     lines = []
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, pass_fds=turn
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        pass_fds=turn,
     ) as process:
         try:
             for line in process.stdout or ():
@@ -68,7 +77,9 @@ def run(command: list[str | Path], show: Show, *turn: int) -> None:
 
 def why(printed: str, otherwise: str) -> str:
     """What a command printed, and what it means."""
-    return printed + next((reason for sign, reason in REASONS.items() if sign in printed), otherwise)
+    return printed + next(
+        (reason for sign, reason in REASONS.items() if sign in printed), otherwise
+    )
 
 
 def main(work: Callable[[], None]) -> None:

@@ -9,7 +9,9 @@ START = datetime(2026, 12, 24, 18, 0, tzinfo=UTC)
 
 
 class FakeClock:
-    """Time as a test tells it. A sleep moves it at once, and then lets `on_sleep` do what others do meanwhile."""
+    """Time as a test tells it. A sleep moves it at once, and then lets `on_sleep` do what others do
+    meanwhile.
+    """
 
     def __init__(self) -> None:
         self.now = START
@@ -28,11 +30,15 @@ class FakeClock:
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self.advance(seconds=max(seconds, 1e-6))  # a datetime holds no less, so less would never end
+        self.advance(
+            seconds=max(seconds, 1e-6)
+        )  # a datetime holds no less, so less would never end
         self.on_sleep()
 
     @contextmanager
     def installed(self) -> Iterator["FakeClock"]:
         """Stand in for registry.clock."""
-        with patch.multiple("registry.clock", utc_now=self.utc_now, monotonic=self.monotonic, sleep=self.sleep):
+        with patch.multiple(
+            "registry.clock", utc_now=self.utc_now, monotonic=self.monotonic, sleep=self.sleep
+        ):
             yield self

@@ -90,7 +90,9 @@ class Receiver:
         assert request.headers["Content-Type"] == "application/json"
         with patch("standardwebhooks.webhooks.datetime", Datetime):
             standardwebhooks.Webhook(SECRET).verify(body, dict(request.headers))
-        self.deliveries.append(Delivery(request.headers["webhook-id"], request.path, json.loads(body)))
+        self.deliveries.append(
+            Delivery(request.headers["webhook-id"], request.path, json.loads(body))
+        )
 
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
         status = self.statuses.pop(0) if self.statuses else 204

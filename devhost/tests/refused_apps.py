@@ -19,7 +19,9 @@ class Refused(NamedTuple):
     code: str
     words: str
     by: Literal["worker", "host", "death"] = "worker"
-    """Whose words they are: of the worker, of the host where the worker takes the app, or of a worker that died."""
+    """Whose words they are: of the worker, of the host where the worker takes the app, or of a
+    worker that died.
+    """
 
 
 def app(code: str) -> str:
@@ -34,16 +36,22 @@ def http(signature: str, before: str = "") -> str:
 
 def activity(annotation: str, before: str = "") -> str:
     """An app with an activity whose parameter has this annotation."""
-    return app(f"{before}\n@app.activity_trigger(input_name='gifts')\ndef wrap(gifts: {annotation}) -> list[str]: ...")
+    return app(
+        f"{before}\n@app.activity_trigger(input_name='gifts')\ndef wrap(gifts: {annotation}) -> list[str]: ..."
+    )
 
 
 def timer(signature: str) -> str:
     """An app with a timer-triggered function."""
-    return app(f"@app.timer_trigger(arg_name='timer', schedule='0 0 3 * * *')\ndef wrap{signature}: ...")
+    return app(
+        f"@app.timer_trigger(arg_name='timer', schedule='0 0 3 * * *')\ndef wrap{signature}: ..."
+    )
 
 
 def not_a_type(annotation: str) -> str:
-    return f"cannot load the wrap function: binding gifts has invalid non-type annotation {annotation}"
+    return (
+        f"cannot load the wrap function: binding gifts has invalid non-type annotation {annotation}"
+    )
 
 
 def undeclared(name: str) -> str:
@@ -87,14 +95,18 @@ REFUSED = {
     "Optional": Refused(activity("Optional[str]"), not_a_type("typing.Optional[str]")),
     "Union": Refused(activity("Union[str, int]"), not_a_type("typing.Union[str, int]")),
     "Tuple": Refused(activity("Tuple[str, int]"), not_a_type("typing.Tuple[str, int]")),
-    "NewType": Refused(activity("Gift", "Gift = NewType('Gift', str)"), not_a_type("function_app.Gift")),
+    "NewType": Refused(
+        activity("Gift", "Gift = NewType('Gift', str)"), not_a_type("function_app.Gift")
+    ),
     "TypeVar": Refused(activity("Gift", "Gift = TypeVar('Gift')"), not_a_type("~Gift")),
     "Sequence of collections.abc": Refused(
         activity("collections.abc.Sequence[str]"), not_a_type("collections.abc.Sequence[str]")
     ),
     "Callable": Refused(activity("Callable[[], str]"), not_a_type("typing.Callable[[], str]")),
     "as text": Refused(activity("'list[str]'"), not_a_type("list[str]")),
-    "a name that is not defined": Refused(activity("'Gift'"), "NameError: name 'Gift' is not defined"),
+    "a name that is not defined": Refused(
+        activity("'Gift'"), "NameError: name 'Gift' is not defined"
+    ),
     # what other functions take
     "http: another class": Refused(http("(req: dict)"), mismatch("req", "httpTrigger", "dict")),
     "http: Any": Refused(http("(req: Any)"), mismatch("req", "httpTrigger", "Any")),
@@ -115,8 +127,12 @@ REFUSED = {
     "timer: another class": Refused(
         timer("(timer: func.HttpRequest)"), mismatch("timer", "timerTrigger", "HttpRequest")
     ),
-    "context: another class": Refused(http("(req, context: dict)"), not_a_context("<class 'dict'>")),
-    "context: Optional": Refused(http("(req, context: Optional[int])"), not_a_context("typing.Optional[int]")),
+    "context: another class": Refused(
+        http("(req, context: dict)"), not_a_context("<class 'dict'>")
+    ),
+    "context: Optional": Refused(
+        http("(req, context: Optional[int])"), not_a_context("typing.Optional[int]")
+    ),
     "an orchestrator's context has another name": Refused(
         app("""
             @app.orchestration_trigger(context_name='ctx')
@@ -160,7 +176,8 @@ REFUSED = {
     "-> bytes": Refused(http("(req) -> bytes"), returned("bytes")),
     "-> Any": Refused(http("(req) -> Any"), returned("Any")),
     "-> list[str]": Refused(
-        http("(req) -> list[str]"), "cannot load the wrap function: has invalid non-type return annotation list[str]"
+        http("(req) -> list[str]"),
+        "cannot load the wrap function: has invalid non-type return annotation list[str]",
     ),
     "-> Optional": Refused(
         http("(req) -> Optional[str]"),
@@ -232,19 +249,27 @@ REFUSED = {
         by="host",
     ),
     # the module
-    "no app": Refused("import azure.functions as func", "Could not find top level function app instances in "),
+    "no app": Refused(
+        "import azure.functions as func", "Could not find top level function app instances in "
+    ),
     "two apps": Refused(
-        app("other = func.FunctionApp()"), "More than one DFApp or other top level function app instances are defined."
+        app("other = func.FunctionApp()"),
+        "More than one DFApp or other top level function app instances are defined.",
     ),
     "two names for one app": Refused(
-        app("other = app"), "More than one DFApp or other top level function app instances are defined."
+        app("other = app"),
+        "More than one DFApp or other top level function app instances are defined.",
     ),
     "a package that is missing": Refused(
         "import nothing_of_this_name", "ModuleNotFoundError: No module named 'nothing_of_this_name'"
     ),
     "an error at its import": Refused("x = 1\ny = x / 0", "ZeroDivisionError: division by zero"),
-    "a syntax error": Refused("def wrap(:", "SyntaxError: invalid syntax (function_app.py, line 1)"),
-    "an end of the process at its import": Refused("import sys\nsys.exit(4)", "SystemExit: 4", by="death"),
+    "a syntax error": Refused(
+        "def wrap(:", "SyntaxError: invalid syntax (function_app.py, line 1)"
+    ),
+    "an end of the process at its import": Refused(
+        "import sys\nsys.exit(4)", "SystemExit: 4", by="death"
+    ),
 }
 """What Azure refuses, by what is wrong with it."""
 
@@ -300,7 +325,9 @@ IN_ERROR = {
 ACCEPTED = {
     "activity: a class": activity("list"),
     "activity: a dataclass": activity("Gift", "@dataclasses.dataclass\nclass Gift:\n    text: str"),
-    "activity: a generic class": activity("Gift[str]", "T = TypeVar('T')\nclass Gift(Generic[T]): ..."),
+    "activity: a generic class": activity(
+        "Gift[str]", "T = TypeVar('T')\nclass Gift(Generic[T]): ..."
+    ),
     "activity: a TypedDict": activity("Gift", "class Gift(TypedDict):\n    text: str"),
     "activity: Any": activity("Any"),
     "activity: object": activity("object"),
@@ -316,8 +343,12 @@ ACCEPTED = {
     "http: as text": http("(req: 'func.HttpRequest') -> 'func.HttpResponse'"),
     "http: a default of a binding": http("(req: func.HttpRequest = None)"),
     "http: str": http("(req: str) -> str"),
-    "http: another name": app("@app.route('wrap', trigger_arg_name='request')\ndef wrap(request): ..."),
-    "http: a class of its own for what it returns": http("(req) -> Answer", "class Answer(func.HttpResponse): ..."),
+    "http: another name": app(
+        "@app.route('wrap', trigger_arg_name='request')\ndef wrap(request): ..."
+    ),
+    "http: a class of its own for what it returns": http(
+        "(req) -> Answer", "class Answer(func.HttpResponse): ..."
+    ),
     "http: wrapped": app("""
         def wrapping(code):
             @functools.wraps(code)

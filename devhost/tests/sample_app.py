@@ -15,7 +15,9 @@ def make_app(runs: list[str] | None = None) -> df.DFApp:
     @app.orchestration_trigger(context_name="context")
     def fan_out(context):
         numbers = context.get_input()
-        squares = yield context.task_all([context.call_activity("square", each) for each in numbers])
+        squares = yield context.task_all(
+            [context.call_activity("square", each) for each in numbers]
+        )
         context.set_custom_status({"squares": len(squares)})
         return sum(squares)
 
@@ -71,7 +73,11 @@ def make_app(runs: list[str] | None = None) -> df.DFApp:
     def parent(context):
         given = context.get_input()
         try:
-            return (yield context.call_sub_orchestrator(given["name"], given.get("input"), given.get("id")))
+            return (
+                yield context.call_sub_orchestrator(
+                    given["name"], given.get("input"), given.get("id")
+                )
+            )
         except Exception as error:
             return f"failed: {error}"
 
@@ -99,12 +105,18 @@ def make_app(runs: list[str] | None = None) -> df.DFApp:
         yield context.call_activity("square", 1)
         uuids = [context.new_uuid(), str(context.new_guid())]
         yield context.call_activity("square", 2)
-        return {"version": context.version, "uuids": uuids, "time": context.current_utc_datetime.isoformat()}
+        return {
+            "version": context.version,
+            "uuids": uuids,
+            "time": context.current_utc_datetime.isoformat(),
+        }
 
     @app.orchestration_trigger(context_name="context")
     def calls(context):
         given = context.get_input()
-        response = yield context.call_http("POST", given["uri"], given["content"], {"X-Gift": "yes"})
+        response = yield context.call_http(
+            "POST", given["uri"], given["content"], {"X-Gift": "yes"}
+        )
         return response
 
     @app.orchestration_trigger(context_name="context")
@@ -117,7 +129,9 @@ def make_app(runs: list[str] | None = None) -> df.DFApp:
 
     @app.orchestration_trigger(context_name="context")
     def parallel_parent(context):
-        children = [context.call_sub_orchestrator("child", number, f"child-{number}") for number in (1, 2)]
+        children = [
+            context.call_sub_orchestrator("child", number, f"child-{number}") for number in (1, 2)
+        ]
         return (yield context.task_all(children))
 
     @app.orchestration_trigger(context_name="context")
@@ -139,7 +153,9 @@ def make_app(runs: list[str] | None = None) -> df.DFApp:
 
     @app.orchestration_trigger(context_name="context")
     def raced_twice(context):
-        """The second race takes up a timer of the first, which leaves the walk of actions without a reason to go on."""
+        """The second race takes up a timer of the first, which leaves the walk of actions without a
+        reason to go on.
+        """
         timer = context.create_timer(context.current_utc_datetime + timedelta(seconds=10))
         yield context.task_any([timer, context.wait_for_external_event("go")])
         yield context.task_any([timer, context.wait_for_external_event("again")])
@@ -147,7 +163,9 @@ def make_app(runs: list[str] | None = None) -> df.DFApp:
 
     @app.orchestration_trigger(context_name="context")
     def sleeps(context):
-        yield context.create_timer(context.current_utc_datetime + timedelta(days=context.get_input()))
+        yield context.create_timer(
+            context.current_utc_datetime + timedelta(days=context.get_input())
+        )
         return context.current_utc_datetime.isoformat()
 
     @app.orchestration_trigger(context_name="context")
@@ -196,8 +214,12 @@ def make_app(runs: list[str] | None = None) -> df.DFApp:
     @app.route("Echo/{word}/{rest?}")
     def echo(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
         """Says what it got, by a function that is not async and wants its context."""
-        body = f"{req.method} {req.url} {dict(req.route_params)} {dict(req.params)} {req.get_body()!r}"
-        response = func.HttpResponse(body, status_code=201, headers={"X-Function": context.function_name})
+        body = (
+            f"{req.method} {req.url} {dict(req.route_params)} {dict(req.params)} {req.get_body()!r}"
+        )
+        response = func.HttpResponse(
+            body, status_code=201, headers={"X-Function": context.function_name}
+        )
         response.headers.add("Set-Cookie", "a=1; Path=/")
         response.headers.add("Set-Cookie", "b=2; HttpOnly")
         return response

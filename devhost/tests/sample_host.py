@@ -9,14 +9,15 @@ from typing import Any
 from unittest.mock import patch
 from urllib.parse import parse_qsl, urlsplit
 
-from devhost.functions.app import App
-from devhost.engine.failure_details import Cause
-from devhost.settings.files import DEFAULTS, HostJson
 from devhost.engine.client import MOST_TAKEN, Engine, Outcome
+from devhost.engine.failure_details import Cause
+from devhost.functions.app import App
 from devhost.functions.loading import index
-from devhost.replay.protocol import from_timestamp, timestamp
 from devhost.management.api import PREFIX, Call, Reply, handle
+from devhost.replay.protocol import from_timestamp, timestamp
+from devhost.settings.files import DEFAULTS, HostJson
 from devhost.storage.store import Store
+
 from tests.clock import FakeClock
 from tests.sample_app import make_app
 
@@ -25,7 +26,9 @@ CLIENT = "azure.durable_functions.models.DurableOrchestrationClient"
 
 
 def turns(engine: Engine, now: datetime, limit: int = MOST_TAKEN) -> int:
-    """Take, execute and complete work items of at most `limit` messages; returns how many items there were."""
+    """Take, execute and complete work items of at most `limit` messages; returns how many items
+    there were.
+    """
     items = engine.take(now, limit)
     for item in items:
         engine.complete(item, engine.execute(item), now)
@@ -33,7 +36,8 @@ def turns(engine: Engine, now: datetime, limit: int = MOST_TAKEN) -> int:
 
 
 class EngineHost:
-    """What a call causes has happened when it returns, but for activities, which complete when a test says so.
+    """What a call causes has happened when it returns, but for activities, which complete when a
+    test says so.
 
     Time passes by `advance`. The SDK's client reaches the engine.
     """
@@ -81,7 +85,9 @@ class EngineHost:
         self.run()
         return reply
 
-    async def _sdk_post(self, url: str, data: Any = None, *correlation: Any, **more: Any) -> list[Any]:
+    async def _sdk_post(
+        self, url: str, data: Any = None, *correlation: Any, **more: Any
+    ) -> list[Any]:
         return self._answer(None, "POST", url, "" if data is None else json.dumps(data))
 
     async def _sdk_get(self, url: str, *correlation: Any) -> list[Any]:
@@ -92,19 +98,25 @@ class EngineHost:
 
     def _answer(self, empty: Any, method: str, url: str, body: str = "") -> list[Any]:
         parts = urlsplit(url)
-        call = Call(method, parts.path.removeprefix(PREFIX), ORIGIN, dict(parse_qsl(parts.query)), body)
+        call = Call(
+            method, parts.path.removeprefix(PREFIX), ORIGIN, dict(parse_qsl(parts.query)), body
+        )
         reply = self.manage(call)
         return [reply.status, json.loads(reply.body) if reply.body else empty]
 
     def start(self, name: str, input=None, id: str | None = None) -> str:
         body = json.dumps(json.dumps(input))
-        reply = self.manage(Call("POST", f"orchestrators/{name}" + (f"/{id}" if id else ""), ORIGIN, body=body))
+        reply = self.manage(
+            Call("POST", f"orchestrators/{name}" + (f"/{id}" if id else ""), ORIGIN, body=body)
+        )
         assert reply.status == 202, reply
         return json.loads(reply.body)["id"]
 
     def raise_event(self, id: str, name: str, data: object = None) -> int:
         body = json.dumps(json.dumps(data))
-        return self.manage(Call("POST", f"instances/{id}/raiseEvent/{name}", ORIGIN, body=body)).status
+        return self.manage(
+            Call("POST", f"instances/{id}/raiseEvent/{name}", ORIGIN, body=body)
+        ).status
 
     def complete(self, result: str | None = None, error: str | None = None) -> None:
         """Complete the oldest activity."""

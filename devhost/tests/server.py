@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from azure.durable_functions.models.utils import http_utils
-
 from devhost.functions.app import App
-from devhost.settings.files import DEFAULTS, HostJson
 from devhost.runner import running
+from devhost.settings.files import DEFAULTS, HostJson
 from devhost.storage.store import Store
 from devhost.testing.faults import Unkind
 

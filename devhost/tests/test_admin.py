@@ -3,15 +3,19 @@ import json
 
 import azure.functions as func
 import pytest
-
 from devhost.functions.loading import index
 from devhost.runner import running
 from devhost.storage.store import Store
+
 from tests.conformance.wire import Answer, ask
 
 
 def answer(
-    target: str, method: str = "GET", key: str = "any", body: str = "", content_type: str = "application/json"
+    target: str,
+    method: str = "GET",
+    key: str = "any",
+    body: str = "",
+    content_type: str = "application/json",
 ) -> Answer:
     """What the host itself answers; `x` of its functions is in error, and `hourly` has a timer."""
     return asyncio.run(_answer(f"{method} {target}", key, body, content_type))[0]
@@ -76,7 +80,9 @@ def test_a_function_says_why_it_does_not_run() -> None:
 
 def test_a_timer_function_runs_on_demand() -> None:
     """The answer does not wait for its end."""
-    found, ran = asyncio.run(_answer("POST /admin/functions/hourly", "any", "{}", "application/json; charset=utf-8"))
+    found, ran = asyncio.run(
+        _answer("POST /admin/functions/hourly", "any", "{}", "application/json; charset=utf-8")
+    )
     assert (found["status"], ran) == ("HTTP/1.1 202 Accepted", ["hourly"])
 
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import azure.durable_functions as df
 import pytest
-
 from devhost.functions.errors import WorkerExit, shown
 from devhost.functions.loading import index
 from devhost.management.calls import Call
+
 from tests.sample_host import ORIGIN, EngineHost
 
 ENDS = [
@@ -177,7 +177,9 @@ def test_an_operation_that_cannot_be_decoded_is_dropped(sample, caplog, content)
 
 @pytest.mark.parametrize("content", BROKEN[:-1])
 def test_a_state_that_cannot_be_decoded_fails_what_is_asked_of_it(sample, caplog, content) -> None:
-    """Whoever asked is told, and the log is told once; another entity goes on, and the row stays as it is."""
+    """Whoever asked is told, and the log is told once; another entity goes on, and the row stays as
+    it is.
+    """
     sample.signal("a", "put", "1")
     sample.signal("b", "put", "2")
     sample.run()
@@ -187,7 +189,10 @@ def test_a_state_that_cannot_be_decoded_fails_what_is_asked_of_it(sample, caplog
     sample.start("asks")
     assert sample.status("asks")[0] == "Failed"
     assert (sample.store.entity("@bag@a"), sample.bag("b")) == (before, ["2", "3"])
-    assert len([message for message in caplog.messages if message.startswith("entity @bag@a failed")]) == 1
+    assert (
+        len([message for message in caplog.messages if message.startswith("entity @bag@a failed")])
+        == 1
+    )
 
 
 def test_an_answer_of_the_sdk_that_does_not_fit_fails_what_was_asked(sample) -> None:
@@ -203,7 +208,9 @@ def test_an_answer_of_the_sdk_that_does_not_fit_fails_what_was_asked(sample) -> 
 
 
 def test_a_failure_is_logged_with_the_traceback_of_the_app(sample, caplog) -> None:
-    """Once, without the frames of the host and the SDK, and with the first characters of an id only."""
+    """Once, without the frames of the host and the SDK, and with the first characters of an id
+    only.
+    """
     sample.raised = ValueError("no paper")
     sample.signal("0123456789", "raise", "bicycle")
     sample.run()
@@ -222,7 +229,9 @@ def test_what_clients_send_forges_no_line_of_the_log(sample, caplog) -> None:
     sample.signal("1\n[2026] event=closed", "raise\nagain", "")
     sample.run()
     sample.manage(Call("POST", "orchestrators/none%0A[2026]%20event=closed/12345678", ORIGIN))
-    lines = [record.getMessage().splitlines()[0] for record in caplog.records if record.name == "devhost"]
+    lines = [
+        record.getMessage().splitlines()[0] for record in caplog.records if record.name == "devhost"
+    ]
     assert [line.partition(" failed")[0] for line in lines] == [
         r"entity @bag@1\n[2026]",
         r"none\n[2026] event=closed 12345678",
@@ -232,7 +241,10 @@ def test_what_clients_send_forges_no_line_of_the_log(sample, caplog) -> None:
 
 def test_a_worker_that_is_killed_is_one_line() -> None:
     """There are no frames of the app to be shown."""
-    assert shown(WorkerExit(SystemExit(137))) == "devhost.functions.errors.WorkerExit: python exited with code 137 (0x89)"
+    assert (
+        shown(WorkerExit(SystemExit(137)))
+        == "devhost.functions.errors.WorkerExit: python exited with code 137 (0x89)"
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,5 @@
 from devhost.functions.loading import index
+
 from tests.sample_app import make_app
 
 

@@ -1,4 +1,6 @@
-"""Apps that load, or do not: what the real host answered for them, and what devhost answers or refuses."""
+"""Apps that load, or do not: what the real host answered for them, and what devhost answers or
+refuses.
+"""
 
 import re
 
@@ -33,7 +35,11 @@ def is_served(app: str) -> bool:
 def is_as_on_the_real_host(case: Case, served: dict[str, Outcome]) -> bool:
     """To refuse, with the cause, what has no function there is the same."""
     app = case.name.split("/")[1]
-    return same(case.real, served[app].answers[case.name]) if served[app].answers else not is_served(app)
+    return (
+        same(case.real, served[app].answers[case.name])
+        if served[app].answers
+        else not is_served(app)
+    )
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])

@@ -1,4 +1,6 @@
-"""Requests, responses, routes and keys: what the real host answered, and what devhost answers to the same bytes."""
+"""Requests, responses, routes and keys: what the real host answered, and what devhost answers to
+the same bytes.
+"""
 
 import asyncio
 import gc
@@ -8,10 +10,10 @@ import warnings
 from pathlib import Path
 
 import pytest
-
 from devhost.functions.loading import load
 from devhost.runner import running
 from devhost.storage.store import Store
+
 from tests.conformance import HERE, HTTP, http_cases
 from tests.conformance.differences import REQUESTS
 from tests.conformance.wire import Answer, ask_all, same
@@ -24,7 +26,8 @@ DECISIONS = {name for names in REQUESTS.values() for name in names}
 def answers(tmp_path_factory) -> dict[str, Answer]:
     """What devhost answers to each case."""
     found: dict[str, Answer] = {}
-    logging.disable()  # a record would keep the coroutine that a case returns, which nobody awaits, here as there
+    # a record would keep the coroutine that a case returns, which nobody awaits, here as there
+    logging.disable()
     try:
         with warnings.catch_warnings(action="ignore"), pytest.MonkeyPatch.context() as imports:
             imports.setattr(sys, "path", list(sys.path))
@@ -39,7 +42,9 @@ def answers(tmp_path_factory) -> dict[str, Answer]:
 
 async def _ask(app: str, folder: Path) -> dict[str, Answer]:
     code = (HERE / "http_app.py").read_text()
-    (folder / "function_app.py").write_text(code.replace("r_any_get", f"{'r' if app == 'main' else 'zz'}_any_get"))
+    (folder / "function_app.py").write_text(
+        code.replace("r_any_get", f"{'r' if app == 'main' else 'zz'}_any_get")
+    )
     cases = [case for case in CASES if case.app == app]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", [*sys.path])

@@ -1,4 +1,6 @@
-"""How many of the recorded cases are as on the real host: each is that, or it is in a list of differences."""
+"""How many of the recorded cases are as on the real host: each is that, or it is in a list of
+differences.
+"""
 
 from tests.conformance import ABSENT, Case, durable_cases, http_cases
 from tests.conformance.differences import APPS, MANAGEMENT, NOT_DRIVEN, ORCHESTRATIONS, REQUESTS

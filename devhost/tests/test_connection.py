@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from unittest.mock import Mock
 
 import pytest
-
 from devhost.http.connection import Connection, Limits, Request
 from devhost.http.listener import Listener
 from devhost.http.responses import Response
@@ -65,7 +64,9 @@ async def answers(reader: asyncio.StreamReader, count: int) -> list[bytes]:
 
 
 def exchange(*parts: bytes, handler=echo, half_close: bool = False, **limits) -> bytes:
-    """What comes until the server ends the connection, after parts that are sent one after the other."""
+    """What comes until the server ends the connection, after parts that are sent one after the
+    other.
+    """
 
     async def run() -> bytes:
         async with connected(handler, **limits) as (reader, writer, _):
@@ -85,7 +86,9 @@ CLOSING = HEAD + b"Connection: close\r\n"
 def test_requests_follow_each_other() -> None:
     """Those that come at once too, and with empty lines before them."""
     one = HEAD + b"Content-Length: 1\r\n\r\n"
-    received = exchange(b"\r\n\r\n" + one + b"a" + one + b"b\r\n" + CLOSING + b"Content-Length: 1\r\n\r\nc")
+    received = exchange(
+        b"\r\n\r\n" + one + b"a" + one + b"b\r\n" + CLOSING + b"Content-Length: 1\r\n\r\nc"
+    )
     assert [part[-1:] for part in received.split(OK)[1:]] == [b"a", b"b", b"c"]
 
 
@@ -116,7 +119,9 @@ def test_a_request_may_come_in_parts() -> None:
 )
 def test_a_chunked_body_never_arrives(body, goes_on) -> None:
     """The next request is found behind it, if it is one."""
-    received = exchange(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + body, CLOSING + b"\r\n", farewell_seconds=0.1)
+    received = exchange(
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + body, CLOSING + b"\r\n", farewell_seconds=0.1
+    )
     assert received.count(OK) == 1 + goes_on
 
 
@@ -125,13 +130,17 @@ def test_a_body_that_nobody_reads_is_left_behind() -> None:
 
     async def run() -> None:
         async with connected(unread) as (reader, writer, _):
-            writer.write(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 400000\r\n\r\n" + b"x" * 100_000)
+            writer.write(
+                b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 400000\r\n\r\n" + b"x" * 100_000
+            )
             assert await answers(reader, 1) == [b"/a"]
             writer.write(b"x" * 300_000 + b"POST /b HTTP/1.1\r\nHost: x\r\n\r\n")
             assert await answers(reader, 1) == [b"/b"]
 
     asyncio.run(run())
-    assert exchange(HEAD + b"Content-Length: 999999999\r\n\r\n", handler=unread, farewell_seconds=0.1).startswith(OK)
+    assert exchange(
+        HEAD + b"Content-Length: 999999999\r\n\r\n", handler=unread, farewell_seconds=0.1
+    ).startswith(OK)
     expecting = HEAD + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n"
     assert exchange(expecting, handler=unread, farewell_seconds=0.1).startswith(OK)
 
@@ -156,13 +165,19 @@ def test_what_is_no_request_is_refused_with_a_line(caplog) -> None:
     """Without the request's content, and without a trace."""
     caplog.set_level("INFO")
     received = exchange(b"secret\r\n\r\n", farewell_seconds=0.1)
-    assert received.startswith(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n")
+    assert received.startswith(
+        b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n"
+    )
     assert caplog.messages == ["refused a request: 400 Bad Request"]
 
 
 @pytest.mark.parametrize(
     ("sent", "received"),
-    [(b"", b""), (b"GET / HT", b"HTTP/1.1 408 Request Timeout"), (HEAD + b"Content-Length: 5\r\n\r\nabc", b"")],
+    [
+        (b"", b""),
+        (b"GET / HT", b"HTTP/1.1 408 Request Timeout"),
+        (HEAD + b"Content-Length: 5\r\n\r\nabc", b""),
+    ],
 )
 def test_who_is_silent_is_not_waited_for(sent, received) -> None:
     """Neither for a head, which is told, nor for a body."""
@@ -174,7 +189,11 @@ def test_who_does_not_read_is_not_waited_for() -> None:
     """The connection ends in the middle of the answer."""
 
     async def run() -> None:
-        async with connected(large, idle_seconds=0.05, farewell_seconds=0.05) as (_, writer, server):
+        async with connected(large, idle_seconds=0.05, farewell_seconds=0.05) as (
+            _,
+            writer,
+            server,
+        ):
             writer.transport.pause_reading()
             writer.write(HEAD + b"\r\n")
             while not server.connections:  # noqa: ASYNC110  # the server tells nobody
@@ -186,7 +205,8 @@ def test_who_does_not_read_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "received"), [(HEAD + b"\r\n", OK), (HEAD + b"Content-Length: 5\r\n\r\nabc", b""), (b"GET", b"")]
+    ("sent", "received"),
+    [(HEAD + b"\r\n", OK), (HEAD + b"Content-Length: 5\r\n\r\nabc", b""), (b"GET", b"")],
 )
 def test_who_says_no_more_is_still_answered(sent, received) -> None:
     """If the request is complete."""
@@ -270,7 +290,9 @@ def test_what_was_said_before_the_end_can_still_be_read() -> None:
 
 
 def fed(*parts: bytes | None, handler=unread) -> tuple[bytes, Mock]:
-    """What is written when a client's bytes come part by part, None being their end; and the transport."""
+    """What is written when a client's bytes come part by part, None being their end; and the
+    transport.
+    """
 
     async def run() -> tuple[bytes, Mock]:
         transport = Mock(spec=asyncio.Transport)

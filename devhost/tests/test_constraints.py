@@ -1,7 +1,6 @@
 import re
 
 import pytest
-
 from devhost.http.constraints import make_check
 
 
@@ -31,7 +30,12 @@ from devhost.http.constraints import make_check
         ("float", None, ["1", "-1.5", ".5", "1e3", "1,000.5"], ["x", "", "1e"]),
         ("double", None, ["1.5E-3"], ["1.5.2"]),
         ("decimal", None, ["1.5", "+1,000"], ["1e3", "x"]),
-        ("datetime", None, ["2026-11-26", "2026-11-26T10:00:00Z", "12/24/2026", "10:00"], ["24/12/2026", "x"]),
+        (
+            "datetime",
+            None,
+            ["2026-11-26", "2026-11-26T10:00:00Z", "12/24/2026", "10:00"],
+            ["24/12/2026", "x"],
+        ),
         ("required", None, ["a"], [""]),
         ("file", None, ["a.txt", "b/a.txt", ".x"], ["a", "a.b/c", "a."]),
         ("nonfile", None, ["a", "a.b/c"], ["a.txt"]),
@@ -60,7 +64,11 @@ def test_a_constraint_takes_what_it_takes_in_azure(constraint, arguments, good, 
         ("min", None, "there is no constraint 'min'"),
         ("range", "1", "the constraint 'range' does not take (1)"),
         ("min", "x", "invalid literal for int() with base 10: 'x'"),
-        ("regex", "(", "'(' is not a regular expression: missing ), unterminated subpattern at position 0"),
+        (
+            "regex",
+            "(",
+            "'(' is not a regular expression: missing ), unterminated subpattern at position 0",
+        ),
     ],
 )
 def test_what_is_no_constraint_says_why(constraint, arguments, reason) -> None:

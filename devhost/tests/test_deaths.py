@@ -1,4 +1,6 @@
-"""Functions that end the worker of the real host, or run too long, seen by those who call them and by others."""
+"""Functions that end the worker of the real host, or run too long, seen by those who call them and
+by others.
+"""
 
 import asyncio
 import threading
@@ -7,14 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 import azure.functions as func
 import pytest
 import requests
-
-from devhost.settings.files import HostJson
 from devhost.functions.loading import index
+from devhost.settings.files import HostJson
+
 from tests.server import serving
 
 DEATHS = {
     each.__name__: each
-    for each in (SystemExit, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit, BaseException)
+    for each in (
+        SystemExit,
+        KeyboardInterrupt,
+        asyncio.CancelledError,
+        GeneratorExit,
+        BaseException,
+    )
 }
 TOGETHER = 64
 """More than a thread pool of Python has by default."""
@@ -52,7 +60,9 @@ class Waiting:
 @pytest.mark.parametrize("how", [*DEATHS, "StopIteration"])
 @pytest.mark.parametrize("function", ["die", "adie"])
 def test_the_caller_gets_500_and_others_go_on(function, how, caplog) -> None:
-    """On the real host they get 500 too, or no answer at all; here nothing is lost by letting them go on."""
+    """On the real host they get 500 too, or no answer at all; here nothing is lost by letting them
+    go on.
+    """
     waiting = Waiting()
     with serving(index(waiting.app)) as origin, ThreadPoolExecutor() as pool:
         other = pool.submit(requests.get, f"{origin}/api/wait")
@@ -66,7 +76,9 @@ def test_the_caller_gets_500_and_others_go_on(function, how, caplog) -> None:
 
 @pytest.mark.parametrize("function", ["wait", "await"])
 def test_a_function_that_runs_too_long_is_500(function, caplog) -> None:
-    """At functionTimeout of host.json, with the words of the real host in the log, and others are served."""
+    """At functionTimeout of host.json, with the words of the real host in the log, and others are
+    served.
+    """
     waiting = Waiting()
     with serving(index(waiting.app, HostJson(function_timeout=1))) as origin:
         response = requests.get(f"{origin}/api/{function}")
@@ -74,8 +86,9 @@ def test_a_function_that_runs_too_long_is_500(function, caplog) -> None:
         waiting.go_on.set()
         assert requests.get(f"{origin}/api/wait").text == "True"
     name = "await_" if function == "await" else function
-    assert f"function {name} failed: Timeout value of 00:00:01 exceeded by function 'Functions.{name}'." in (
-        caplog.messages
+    assert (
+        f"function {name} failed: Timeout value of 00:00:01 exceeded by function 'Functions.{name}'."
+        in (caplog.messages)
     )
 
 

@@ -6,18 +6,18 @@ from datetime import timedelta
 from types import NoneType
 
 import pytest
-
-from devhost.engine.dispatcher import Dispatcher
 from devhost.engine.client import Engine
-from devhost.functions.loading import index
-from devhost.storage.store import Activity, Message, Store, StoreError
+from devhost.engine.dispatcher import Dispatcher
 from devhost.engine.work_items import WorkItem
 from devhost.engine.workers import Done, Execute
+from devhost.functions.loading import index
+from devhost.storage.store import Activity, Message, Store, StoreError
+from devhost.testing.virtual_host import InlineWorkers
+
 from tests.clock import START, FakeClock
 from tests.sample_app import make_app
 from tests.sample_host import turns
 from tests.waiting import until
-from devhost.testing.virtual_host import InlineWorkers
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,9 @@ class Dispatching:
 
     async def __aenter__(self) -> "Dispatching":
         self.it = Dispatcher(
-            self.engine, self.clock.utc_now, lambda new: self.scheduled.extend(each.name for each in new)
+            self.engine,
+            self.clock.utc_now,
+            lambda new: self.scheduled.extend(each.name for each in new),
         )
         self.it.start()
         return self
@@ -72,7 +74,9 @@ def test_commands_that_come_together_share_a_commit() -> None:
         async with Dispatching() as dispatching:
             await asyncio.sleep(0)
             commits: list[str] = []
-            dispatching.store._db.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+            dispatching.store._db.set_trace_callback(
+                lambda sql: commits.append(sql) if sql == "COMMIT" else None
+            )
             await asyncio.gather(*(dispatching.it.submit(signal) for _ in range(20)))
             assert dispatching.store.entity("@counter@a") == "20"
             assert len(commits) == 2
@@ -85,7 +89,9 @@ def test_scheduled_activities_are_told_after_the_commit() -> None:
 
     async def scenario() -> None:
         async with Dispatching() as dispatching:
-            await dispatching.it.submit(lambda engine, now: engine.start("fan_out", '"[1, 2]"', now))
+            await dispatching.it.submit(
+                lambda engine, now: engine.start("fan_out", '"[1, 2]"', now)
+            )
             assert dispatching.scheduled == ["square", "square"]
 
     asyncio.run(scenario())
@@ -132,7 +138,9 @@ def test_a_store_that_cannot_be_written_undoes_the_batch(caplog) -> None:
                 raise sqlite3.OperationalError("database or disk is full")
 
             results = await asyncio.gather(
-                dispatching.it.submit(lambda engine, now: (engine.start("fan_out", '"[1]"', now), turns(engine, now))),
+                dispatching.it.submit(
+                    lambda engine, now: (engine.start("fan_out", '"[1]"', now), turns(engine, now))
+                ),
                 dispatching.it.submit(fill),
                 return_exceptions=True,
             )
@@ -251,7 +259,12 @@ def test_what_is_late_is_completed_and_what_is_left_is_taken_again(monkeypatch) 
                 await dispatching.it.submit(
                     lambda engine, now, key=key: engine.signal(f"@counter@{key}", "add", '"1"'),
                 )
-            await until(lambda: [dispatching.store.entity(f"@counter@{key}") for key in "abc"] == ["3", "2", "1"])
+            await until(
+                lambda: (
+                    [dispatching.store.entity(f"@counter@{key}") for key in "abc"]
+                    == ["3", "2", "1"]
+                )
+            )
             assert dispatching.engine.next_due() is None
 
     asyncio.run(scenario())
@@ -263,7 +276,10 @@ def test_what_cannot_be_completed_is_executed_again(monkeypatch, caplog) -> None
 
     async def scenario() -> None:
         async with Dispatching() as dispatching:
-            save, failures = dispatching.store.save_entity, ["disk I/O error", "database or disk is full"]
+            save, failures = (
+                dispatching.store.save_entity,
+                ["disk I/O error", "database or disk is full"],
+            )
 
             def failing(*entity) -> None:
                 if failures:

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from multidict import CIMultiDict
-
 from devhost.engine.durable_http import NoIdentity, send
-from devhost.host import Host
 from devhost.functions.loading import index
+from devhost.host import Host
 from devhost.management.api import Call, Management
 from devhost.storage.store import Store
+from multidict import CIMultiDict
+
 from tests.clock import FakeClock
 from tests.sample_app import make_app
 
@@ -39,7 +39,9 @@ class Server:
         self.asked.append((request.method, request.path, await request.text()))
         self.headers = sorted(request.headers)
         headers = [("Location", "/job"), ("Retry-After", "0"), ("X-Part", "1"), ("X-Part", "2")]
-        return web.json_response({"wrapped": True}, status=self.status, headers=CIMultiDict(headers))
+        return web.json_response(
+            {"wrapped": True}, status=self.status, headers=CIMultiDict(headers)
+        )
 
 
 async def outcome(host: Host, store: Store, id: str) -> dict:
@@ -69,10 +71,15 @@ def test_an_orchestrator_calls_http(status) -> None:
 
     async def scenario() -> None:
         async with Server(status) as server:
-            ended, response = await called({"uri": f"{server.url}/wrap", "content": {"gift": "Bike"}})
+            ended, response = await called(
+                {"uri": f"{server.url}/wrap", "content": {"gift": "Bike"}}
+            )
             assert server.asked == [("POST", "/wrap", '{"gift": "Bike"}')]
         assert ended == "Completed"
-        assert (response["statusCode"], json.loads(response["content"])) == (status, {"wrapped": True})
+        assert (response["statusCode"], json.loads(response["content"])) == (
+            status,
+            {"wrapped": True},
+        )
 
     asyncio.run(scenario())
 
@@ -102,7 +109,9 @@ def test_no_headers_are_sent_that_nobody_asked_for() -> None:
                 ("x", ["Content-Length", "Content-Type", "Host", "X-Gift"]),
             ):
                 await called({"uri": server.url, "content": content})
-                assert [name for name in server.headers if content or name != "Content-Length"] == headers
+                assert [
+                    name for name in server.headers if content or name != "Content-Length"
+                ] == headers
 
     asyncio.run(scenario())
 
@@ -110,8 +119,16 @@ def test_no_headers_are_sent_that_nobody_asked_for() -> None:
 @pytest.mark.parametrize(
     ("uri", "reason", "details"),
     [
-        ("http://127.0.0.1:1/", "Connection refused (127.0.0.1:1)", '{"$type":"System.Net.Http.HttpRequestException, '),
-        ("nonsense", "An invalid request URI was provided. ", "Unhandled exception while executing task: "),
+        (
+            "http://127.0.0.1:1/",
+            "Connection refused (127.0.0.1:1)",
+            '{"$type":"System.Net.Http.HttpRequestException, ',
+        ),
+        (
+            "nonsense",
+            "An invalid request URI was provided. ",
+            "Unhandled exception while executing task: ",
+        ),
     ],
 )
 def test_a_call_that_gets_no_answer_fails(uri, reason, details) -> None:
@@ -124,6 +141,10 @@ def test_a_call_that_gets_no_answer_fails(uri, reason, details) -> None:
 
 def test_a_token_source_is_refused() -> None:
     """With a line that says why."""
-    request = {"method": "GET", "uri": "http://127.0.0.1:1/", "tokenSource": {"kind": "AzureManagedIdentity"}}
+    request = {
+        "method": "GET",
+        "uri": "http://127.0.0.1:1/",
+        "tokenSource": {"kind": "AzureManagedIdentity"},
+    }
     with pytest.raises(NoIdentity, match="no managed identity"):
         asyncio.run(send(request))

@@ -4,15 +4,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-
-from devhost.functions.app import App
-from devhost.engine.failure_details import of_activity
-from devhost.settings.files import DEFAULTS
 from devhost.engine.client import Engine, Outcome
+from devhost.engine.failure_details import of_activity
+from devhost.engine.work_items import WorkItem
+from devhost.functions.app import App
 from devhost.functions.loading import index
 from devhost.management.api import Call
+from devhost.settings.files import DEFAULTS
 from devhost.storage.store import Message, Store
-from devhost.engine.work_items import WorkItem
+
 from tests.sample_app import make_app
 from tests.sample_host import ORIGIN, SampleHost, turns
 
@@ -27,7 +27,10 @@ def host(request, tmp_path):
 def test_fan_out_and_in(host) -> None:
     """Activities of a task_all, their results in order, and a custom status."""
     id = host.start("fan_out", [2, 3])
-    assert [(each.name, each.input) for each in host.store.activities()] == [("square", "2"), ("square", "3")]
+    assert [(each.name, each.input) for each in host.store.activities()] == [
+        ("square", "2"),
+        ("square", "3"),
+    ]
     host.complete("4")
     assert host.status(id) == ("Running", None)
     host.complete("9")
@@ -59,20 +62,29 @@ def test_an_orchestrator_that_raises_fails(host, caplog) -> None:
     """The message is the output, and a line in the log."""
     id = host.start("broken")
     host.complete("1")
-    assert host.status(id) == ("Failed", "Orchestrator function 'broken' failed: out of wrapping paper")
+    assert host.status(id) == (
+        "Failed",
+        "Orchestrator function 'broken' failed: out of wrapping paper",
+    )
     assert "out of wrapping paper" in caplog.text
 
 
 def test_an_activity_that_fails_is_not_logged_once_more_at_its_caller(host, caplog) -> None:
-    """The log had its traceback when it failed: the orchestrator's has the reason alone, without .NET's details."""
+    """The log had its traceback when it failed: the orchestrator's has the reason alone, without
+    .NET's details.
+    """
     id = host.start("broken")
     error = ValueError("no paper")
     (activity,) = host.store.activities()
     with host.store.transaction():
         host.engine.complete_activity(activity, Outcome(cause=of_activity("square", error)))
     host.run()
-    assert '"RemoteMessage":"ValueError: no paper"' in host.store.instance(id).output.replace("\\", "")
-    assert caplog.text.rstrip().endswith("Exception: Activity function 'square' failed:  ValueError: no paper")
+    assert '"RemoteMessage":"ValueError: no paper"' in host.store.instance(id).output.replace(
+        "\\", ""
+    )
+    assert caplog.text.rstrip().endswith(
+        "Exception: Activity function 'square' failed:  ValueError: no paper"
+    )
 
 
 def test_an_orchestrator_that_is_not_deterministic_fails(host) -> None:
@@ -296,8 +308,13 @@ def test_characters_that_xml_cannot_have(text, encoding) -> None:
         id = host.start("two_events")
         calls = [
             Call("POST", f"instances/{id}/raiseEvent/no", ORIGIN, body=json.dumps(text)),
-            Call("POST", "entities/Counter/a", ORIGIN, query={"op": "add"}, body=json.dumps([text])),
-            *(Call("POST", f"instances/{id}/{each}", ORIGIN, query={"reason": text}) for each in ("suspend", "resume")),
+            Call(
+                "POST", "entities/Counter/a", ORIGIN, query={"op": "add"}, body=json.dumps([text])
+            ),
+            *(
+                Call("POST", f"instances/{id}/{each}", ORIGIN, query={"reason": text})
+                for each in ("suspend", "resume")
+            ),
             Call("POST", f"instances/{id}/terminate", ORIGIN, query={"reason": text}),
         ]
         expected = 500 if encoding == "UTF8" else 202

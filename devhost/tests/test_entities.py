@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 
 import pytest
-
 from devhost.management.api import Call
+
 from tests.sample_host import ORIGIN
 
 
@@ -16,7 +16,9 @@ def signal(host, operation: str, input: int | None = None) -> None:
 
 @pytest.mark.parametrize(("before", "operation"), [(None, "burst"), (3, "delete")])
 def test_an_entity_without_a_state_exists(host, before, operation) -> None:
-    """After its first operation has failed, and after it has destructed; the next operation starts anew."""
+    """After its first operation has failed, and after it has destructed; the next operation starts
+    anew.
+    """
     if before:
         signal(host, "add", before)
     signal(host, operation)

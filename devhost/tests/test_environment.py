@@ -2,7 +2,6 @@ import json
 import os
 
 import pytest
-
 from devhost.functions.environment import use_local_settings, worker_environment
 
 

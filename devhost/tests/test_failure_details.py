@@ -6,7 +6,6 @@ from unittest.mock import Mock
 
 import pytest
 from aiohttp import ClientConnectorDNSError
-
 from devhost.engine.failure_details import of_activity, of_http, of_orchestrator, of_sdk
 from devhost.functions.errors import WorkerExit
 
@@ -31,7 +30,9 @@ def test_an_activity_fails_with_what_its_function_raised() -> None:
     )
     inner = json.loads(cause.details)["InnerException"]
     assert "raise error" in inner["RemoteStackTrace"]
-    assert inner["Message"].startswith("Result: Failure\nException: ValueError: no\npaper\nStack:   File ")
+    assert inner["Message"].startswith(
+        "Result: Failure\nException: ValueError: no\npaper\nStack:   File "
+    )
 
 
 def test_an_activity_fails_with_its_worker() -> None:

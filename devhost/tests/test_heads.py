@@ -1,5 +1,4 @@
 import pytest
-
 from devhost.http.heads import Head, HeadError, end_of_head, parse_head
 
 
@@ -8,7 +7,9 @@ def head(*fields: str, line: str = "GET /a?b HTTP/1.1", end: str = "\r\n") -> He
 
 
 def test_a_head_is_read() -> None:
-    """The method in upper case, the path decoded, headers by names in lower case; those of one name are joined."""
+    """The method in upper case, the path decoded, headers by names in lower case; those of one name
+    are joined.
+    """
     read = head("Host: localhost", "X-Two:1 ", "x-two: \xc3\xa9", line="get /a%20b?c=%20? HTTP/1.1")
     headers = {"host": "localhost", "x-two": "1,é"}
     assert read == Head("GET", "/a%20b", "/a b", "?c=%20?", headers)
@@ -17,7 +18,13 @@ def test_a_head_is_read() -> None:
 
 @pytest.mark.parametrize(
     ("target", "path"),
-    [("http://localhost/a?b", "/a"), ("HTTP://LOCALHOST", "/"), ("*", None), ("http://other/a", None), ("a", None)],
+    [
+        ("http://localhost/a?b", "/a"),
+        ("HTTP://LOCALHOST", "/"),
+        ("*", None),
+        ("http://other/a", None),
+        ("a", None),
+    ],
 )
 def test_a_target_may_repeat_the_host(target, path) -> None:
     """But not name another one."""

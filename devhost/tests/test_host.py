@@ -7,14 +7,14 @@ from unittest.mock import Mock
 
 import azure.functions as func
 import pytest
-
-from devhost.functions.app import App
-from devhost.settings.files import DEFAULTS
 from devhost.engine.client import Outcome
-from devhost.host import Host
+from devhost.functions.app import App
 from devhost.functions.loading import index
+from devhost.host import Host
 from devhost.management.api import Call, Management, Reply
+from devhost.settings.files import DEFAULTS
 from devhost.storage.store import Activity, Store, StoreError
+
 from tests.sample_app import make_app
 from tests.waiting import until
 
@@ -33,7 +33,9 @@ def test_activities_that_had_not_completed_run_again_at_the_start(tmp_path) -> N
         host._run_activities = lambda activities: None  # the host dies before it runs one
         host._dispatcher._on_scheduled = host._run_activities
         host.start("")
-        await Management(host).answer(Call("POST", "orchestrators/fan_out/a", "http://test", body=json.dumps("[3, 4]")))
+        await Management(host).answer(
+            Call("POST", "orchestrators/fan_out/a", "http://test", body=json.dumps("[3, 4]"))
+        )
         await host.stop()
 
     asyncio.run(begin())
@@ -57,14 +59,18 @@ def test_activities_that_had_not_completed_run_again_at_the_start(tmp_path) -> N
 
 
 def test_an_app_without_durable_functions_leaves_the_task_hub_alone(tmp_path) -> None:
-    """As the real host does, which starts no worker for it then: what waits there goes on with the next app."""
+    """As the real host does, which starts no worker for it then: what waits there goes on with the
+    next app.
+    """
     path = tmp_path / "hub.db"
 
     async def serve(app: App, *amounts: str) -> None:
         host = Host(app, Store(path), clock=lambda: datetime.now(UTC))
         host.start("")
         for amount in map(json.dumps, amounts):
-            await host.submit(lambda engine, now, amount=amount: engine.signal("@counter@a", "add", amount))
+            await host.submit(
+                lambda engine, now, amount=amount: engine.signal("@counter@a", "add", amount)
+            )
         await host.submit(lambda engine, now: None)  # a batch later
         await host.stop()
 
@@ -92,7 +98,12 @@ def test_so_many_activities_run_at_once_as_host_json_says() -> None:
 
     async def scenario() -> None:
         store = Store(None)
-        host = Host(index(make_app()), store, lambda: datetime.now(UTC), replace(DEFAULTS, max_concurrent_activities=2))
+        host = Host(
+            index(make_app()),
+            store,
+            lambda: datetime.now(UTC),
+            replace(DEFAULTS, max_concurrent_activities=2),
+        )
         running, most, go = 0, 0, asyncio.Event()
 
         async def outcome(activity: Activity) -> Outcome:
@@ -104,7 +115,9 @@ def test_so_many_activities_run_at_once_as_host_json_says() -> None:
             return Outcome("1")
 
         host._outcome = outcome
-        host._run_activities([store.schedule(Activity("a", "e", task, "square", "3")) for task in range(4)])
+        host._run_activities(
+            [store.schedule(Activity("a", "e", task, "square", "3")) for task in range(4)]
+        )
         await until(lambda: running == 2)
         go.set()
         await until(lambda: not store.activities())
@@ -198,7 +211,12 @@ DAY = datetime(2026, 12, 24, 17, 59, tzinfo=UTC)
 def test_a_timer_triggered_function_runs_when_it_is_due(short_sleeps, caplog) -> None:
     """Not earlier, each time once, and also after it has failed."""
     store = Store(None)
-    moments = [DAY, DAY + timedelta(seconds=61), DAY + timedelta(seconds=90), DAY + timedelta(days=1, seconds=60)]
+    moments = [
+        DAY,
+        DAY + timedelta(seconds=61),
+        DAY + timedelta(seconds=90),
+        DAY + timedelta(days=1, seconds=60),
+    ]
     assert asyncio.run(Scheduled(store).at(*moments)) == [False, False]
     assert "no paper" in caplog.text
     store.close()
@@ -217,7 +235,9 @@ def test_what_fell_due_while_the_host_was_down_runs_once_at_the_start(short_slee
 def test_a_timer_without_monitor_does_not_catch_up(short_sleeps) -> None:
     """use_monitor=False."""
     store = Store(None)
-    assert asyncio.run(Scheduled(store, use_monitor=False).at(DAY, DAY + timedelta(seconds=60))) == [False]
+    assert asyncio.run(
+        Scheduled(store, use_monitor=False).at(DAY, DAY + timedelta(seconds=60))
+    ) == [False]
     assert asyncio.run(Scheduled(store, use_monitor=False).at(DAY + timedelta(days=3))) == []
     store.close()
 
@@ -245,11 +265,17 @@ def test_a_start_that_waits_for_the_end() -> None:
         assert json.loads(failed.body)["runtimeStatus"] == "Failed"
         began = time.monotonic()
         impatient = {"timeout": "0.1", "pollingInterval": "0.01"}
-        pending = await management.answer(Call("POST", "orchestrators/two_events", "http://test", impatient))
+        pending = await management.answer(
+            Call("POST", "orchestrators/two_events", "http://test", impatient)
+        )
         assert pending.status == 202
         assert time.monotonic() - began >= 0.1
         endless = {"timeout": "inf", "pollingInterval": "nan"}
-        assert (await management.answer(Call("POST", "orchestrators/two_events", "http://test", endless))).status == 202
+        assert (
+            await management.answer(
+                Call("POST", "orchestrators/two_events", "http://test", endless)
+            )
+        ).status == 202
         await host.stop()
 
     asyncio.run(scenario())

@@ -1,13 +1,16 @@
 import pytest
-
-from devhost.http.host_filter import Guard
 from devhost.http.heads import Head
+from devhost.http.host_filter import Guard
 
 LINK = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 
 
-def refusal(host: str = "localhost:7071", method: str = "GET", path: str = "/api/x", **headers: str) -> int | None:
-    """With what status a request is refused that came to 192.0.2.1, by a host that is also called gifts.example."""
+def refusal(
+    host: str = "localhost:7071", method: str = "GET", path: str = "/api/x", **headers: str
+) -> int | None:
+    """With what status a request is refused that came to 192.0.2.1, by a host that is also called
+    gifts.example.
+    """
     given = {"host": host} | {name.replace("_", "-"): value for name, value in headers.items()}
     return Guard({"gifts.example"}).refusal(Head(method, path, path, "", given), "192.0.2.1")
 
@@ -31,15 +34,29 @@ def test_this_machine_is_served(host) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "notlocalhost", "192.0.2.2", "[::2]", "0.0.0.0", "1", ""]
+    "host",
+    [
+        "evil.example",
+        "localhost.evil.example",
+        "notlocalhost",
+        "192.0.2.2",
+        "[::2]",
+        "0.0.0.0",
+        "1",
+        "",
+    ],
 )
 def test_another_host_is_misdirected(host) -> None:
-    """Its owner could let the name point to this machine, to read what is here from a page of the same name."""
+    """Its owner could let the name point to this machine, to read what is here from a page of the
+    same name.
+    """
     assert refusal(host) == 421
     assert refusal(host, path="/runtime/webhooks/durabletask/instances") == 421
 
 
-@pytest.mark.parametrize("origin", ["http://localhost:7071", "HTTP://LocalHost:7071", "https://localhost:7071"])
+@pytest.mark.parametrize(
+    "origin", ["http://localhost:7071", "HTTP://LocalHost:7071", "https://localhost:7071"]
+)
 def test_the_own_page_is_served(origin) -> None:
     """Whatever it sends."""
     assert refusal(method="POST", origin=origin, sec_fetch_site="same-origin") is None
@@ -74,10 +91,16 @@ def test_a_link_is_followed() -> None:
 @pytest.mark.parametrize("path", ["/runtime/webhooks/durabletask/instances", "/Admin/host/status"])
 def test_no_link_leads_to_what_is_privileged(path) -> None:
     """Neither to the management API nor to the host itself."""
-    assert refusal(path=path, **{name.replace("-", "_"): value for name, value in LINK.items()}) == 403
+    assert (
+        refusal(path=path, **{name.replace("-", "_"): value for name, value in LINK.items()}) == 403
+    )
 
 
 def test_who_is_no_browser_is_served() -> None:
-    """Neither curl nor the SDK's client says where it comes from; a browser's own address bar says none."""
+    """Neither curl nor the SDK's client says where it comes from; a browser's own address bar says
+    none.
+    """
     assert refusal(method="DELETE", path="/runtime/webhooks/durabletask/instances") is None
-    assert refusal(sec_fetch_site="none", sec_fetch_mode="navigate", sec_fetch_dest="document") is None
+    assert (
+        refusal(sec_fetch_site="none", sec_fetch_mode="navigate", sec_fetch_dest="document") is None
+    )

@@ -5,12 +5,12 @@ from unittest.mock import AsyncMock
 
 import pytest
 import requests
-
-from devhost.settings.files import HostJson
 from devhost.functions.loading import index
-from devhost.runner import running
 from devhost.management.api import Management
+from devhost.runner import running
+from devhost.settings.files import HostJson
 from devhost.storage.store import Store, StoreError
+
 from tests.conformance.wire import ask_all
 from tests.sample_app import make_app
 from tests.server import serving
@@ -24,7 +24,9 @@ def origin():
 
 
 def test_a_function_gets_the_request(origin) -> None:
-    """Method, URL, route parameters, query and body; literal parts of a route match in any letter case."""
+    """Method, URL, route parameters, query and body; literal parts of a route match in any letter
+    case.
+    """
     response = requests.post(f"{origin}/API/eCHO/Word/?a=1&b=x+y&a=2&empty=", data=b"\x00body")
     assert response.status_code == 201
     assert response.text == (
@@ -49,7 +51,9 @@ def test_a_function_gets_decoded_parameters(origin) -> None:
 )
 def test_a_function_is_in_the_trace_of_its_caller(origin, traceparent, continued) -> None:
     """As a span of its own; what is no traceparent begins a new trace."""
-    response = requests.get(f"{origin}/api/trace", headers={"traceparent": traceparent, "tracestate": "a=b"})
+    response = requests.get(
+        f"{origin}/api/trace", headers={"traceparent": traceparent, "tracestate": "a=b"}
+    )
     parent, state = response.text.split(" ")
     version, trace, span, flags = parent.split("-")
     assert (version, len(trace), len(span)) == ("00", 32, 16)
@@ -143,7 +147,9 @@ def test_a_body_that_is_too_large_is_refused(origin, monkeypatch) -> None:
     assert requests.post(f"{origin}/api/echo/a", data=b"x" * 1000).status_code == 201
 
 
-@pytest.mark.parametrize("path", ["runtime/webhooks/durabletask/orchestrators/fan_out", "admin/host/status"])
+@pytest.mark.parametrize(
+    "path", ["runtime/webhooks/durabletask/orchestrators/fan_out", "admin/host/status"]
+)
 def test_the_host_itself_takes_smaller_bodies(origin, path) -> None:
     """A mebibyte; more is refused before it is read."""
     from http.client import HTTPConnection
@@ -158,7 +164,12 @@ def test_the_host_itself_takes_smaller_bodies(origin, path) -> None:
 
 @pytest.mark.parametrize(
     ("host", "status"),
-    [("127.0.0.1:80", 201), ("gifts.localhost", 201), ("evil.example", 421), ("localhost:99999", 500)],
+    [
+        ("127.0.0.1:80", 201),
+        ("gifts.localhost", 201),
+        ("evil.example", 421),
+        ("localhost:99999", 500),
+    ],
 )
 def test_a_host_header_is_part_of_the_url(origin, host, status) -> None:
     """As the client named it, if it is one of this machine and a URL can be made of it."""
@@ -167,10 +178,15 @@ def test_a_host_header_is_part_of_the_url(origin, host, status) -> None:
     assert status != 201 or f"GET http://{host}/api/echo/a " in response.text
 
 
-@pytest.mark.parametrize("path", ["api/echo/a", "runtime/webhooks/durabletask/instances", "admin/host/ping"])
+@pytest.mark.parametrize(
+    "path", ["api/echo/a", "runtime/webhooks/durabletask/instances", "admin/host/ping"]
+)
 def test_a_page_of_another_origin_is_refused_everywhere(origin, path) -> None:
     """By functions, the management API and the host itself; the page's own requests pass."""
-    assert requests.post(f"{origin}/{path}", headers={"Origin": "http://evil.example"}).status_code == 403
+    assert (
+        requests.post(f"{origin}/{path}", headers={"Origin": "http://evil.example"}).status_code
+        == 403
+    )
     assert requests.get(f"{origin}/{path}", headers={"Origin": origin}).status_code in (200, 201)
 
 
@@ -178,7 +194,9 @@ def test_custom_headers_are_on_every_answer() -> None:
     """Of functions, of the host itself, and where there is none; a function's own value wins."""
 
     async def run() -> list[list[str]]:
-        config = HostJson(custom_headers={"X-Content-Type-Options": "nosniff", "x-function": "none"})
+        config = HostJson(
+            custom_headers={"X-Content-Type-Options": "nosniff", "x-function": "none"}
+        )
         async with running(index(make_app()), Store(None), config=config, patience=0.1) as served:
             port = int(served.origin.rpartition(":")[2])
             targets = [
@@ -189,7 +207,8 @@ def test_custom_headers_are_on_every_answer() -> None:
                 "/runtime/webhooks/durabletask/instances",
             ]
             requests = [
-                {"raw": f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"} for target in [*targets, "/api/echo/a"]
+                {"raw": f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"}
+                for target in [*targets, "/api/echo/a"]
             ]
             requests.append({"raw": "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n"})
             return [answer["headers"] for answer in await ask_all(port, requests)]
@@ -207,7 +226,9 @@ def test_a_task_hub_that_fails_is_500(origin, monkeypatch) -> None:
 
 
 def test_an_orchestration_over_http(origin) -> None:
-    """Started by a function, followed by the URLs that create_check_status_response gives, activities run."""
+    """Started by a function, followed by the URLs that create_check_status_response gives,
+    activities run.
+    """
     started = requests.post(f"{origin}/api/start/fan_out", json=[2, 3, 4])
     assert started.status_code == 202
     urls = started.json()
@@ -239,7 +260,12 @@ def test_the_management_api_wants_json_where_the_real_one_does(origin) -> None:
     base = f"{origin}/runtime/webhooks/durabletask"
     id = requests.post(f"{base}/orchestrators/two_events").json()["id"]
     json_type = {"Content-Type": "application/json"}
-    assert requests.post(f"{base}/orchestrators/two_events", data=b"\xff", headers=json_type).status_code == 400
+    assert (
+        requests.post(
+            f"{base}/orchestrators/two_events", data=b"\xff", headers=json_type
+        ).status_code
+        == 400
+    )
     assert requests.post(f"{base}/instances/{id}/raiseEvent/go", data="1").status_code == 400
     assert requests.post(f"{base}/instances/{id}/raiseEvent/go", json=1).status_code == 202
     assert requests.get(f"{base}/instances/{id}").headers["Retry-After"] == "5"

@@ -9,12 +9,12 @@ from unittest.mock import patch
 import aiohttp
 import pytest
 from azure.durable_functions import DurableOrchestrationClient, EntityId, OrchestrationRuntimeStatus
-
 from devhost.functions.loading import index
-from devhost.runner import running
 from devhost.functions.sdk import close_client_session
 from devhost.management.api import Call, Management, Reply, client_binding
+from devhost.runner import running
 from devhost.storage.store import Store
+
 from tests.sample_app import make_app
 
 
@@ -38,7 +38,10 @@ async def outcome(call) -> object:
 
 REPLIES = [
     Reply(202, '{"id": "one"}', {"Location": "http://test/one"}),
-    Reply(200, '{"instancesDeleted": 1, "name": "\\ud83c\\udf81 \N{WRAPPED PRESENT}", "instanceId": "NaN"}'),
+    Reply(
+        200,
+        '{"instancesDeleted": 1, "name": "\\ud83c\\udf81 \N{WRAPPED PRESENT}", "instanceId": "NaN"}',
+    ),
     Reply(200, "NaN"),
     Reply(202),
     Reply(202, " \n"),
@@ -51,7 +54,9 @@ REPLIES = [
 
 
 async def walk(in_memory: bool) -> tuple[list[Call], list[object]]:
-    """What the management API is asked, and what the client makes of each of its replies, for all it can ask."""
+    """What the management API is asked, and what the client makes of each of its replies, for all
+    it can ask.
+    """
     asked: list[Call] = []
     replies = itertools.cycle(REPLIES)
 
@@ -59,13 +64,18 @@ async def walk(in_memory: bool) -> tuple[list[Call], list[object]]:
         asked.append(replace(call, origin=""))
         return next(replies)
 
-    entity, since = EntityId("Counter", "a b+c%41%2F\u00fc&d=e;f'\""), datetime(2026, 12, 24, tzinfo=UTC)
+    entity, since = (
+        EntityId("Counter", "a b+c%41%2F\u00fc&d=e;f'\""),
+        datetime(2026, 12, 24, tzinfo=UTC),
+    )
     async with serving(in_memory=in_memory) as (client, _):
         calls = [
             lambda: client.start_new("two_events", "one", {"gift": "\N{WRAPPED PRESENT} <&>"}),
             lambda: client.start_new("two_events", version="1 0&x=%"),
             lambda: client.start_new("a/../b", "\u00fc?x=1#y"),
-            lambda: client.get_status("one", show_history=True, show_history_output=True, show_input=True),
+            lambda: client.get_status(
+                "one", show_history=True, show_history_output=True, show_input=True
+            ),
             lambda: client.get_status_all(),
             lambda: client.get_status_by(since, since, list(OrchestrationRuntimeStatus)),
             lambda: client.raise_event("one", "go", "a\nb", "Hub", "Storage"),
@@ -76,7 +86,9 @@ async def walk(in_memory: bool) -> tuple[list[Call], list[object]]:
             lambda: client.rewind("one", "again"),
             lambda: client.restart("one", restart_with_new_instance_id=False),
             lambda: client.purge_instance_history("one"),
-            lambda: client.purge_instance_history_by(since, since, list(OrchestrationRuntimeStatus)),
+            lambda: client.purge_instance_history_by(
+                since, since, list(OrchestrationRuntimeStatus)
+            ),
             lambda: client.signal_entity(entity, "add", 3),
             lambda: client.signal_entity(entity, "add"),
             lambda: client.read_entity_state(entity),

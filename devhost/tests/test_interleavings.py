@@ -1,5 +1,5 @@
-"""An orchestrator that asks for everything at once, whose answers come in any order: devhost and the SDK must number
-its tasks alike, or it hangs or counts as not deterministic.
+"""An orchestrator that asks for everything at once, whose answers come in any order: devhost and
+the SDK must number its tasks alike, or it hangs or counts as not deterministic.
 """
 
 import json
@@ -9,12 +9,12 @@ from datetime import timedelta
 
 import azure.durable_functions as df
 import pytest
-
-from devhost.functions.app import App
-from devhost.engine.failure_details import Cause
 from devhost.engine.client import Outcome
+from devhost.engine.failure_details import Cause
+from devhost.functions.app import App
 from devhost.functions.loading import index
 from devhost.management.api import Call
+
 from tests.sample_host import ORIGIN, EngineHost
 
 FAILURES = 2
@@ -23,7 +23,9 @@ FAILURES = 2
 
 def make_app() -> df.DFApp:
     app = df.DFApp()
-    retry = df.RetryOptions(first_retry_interval_in_milliseconds=1000, max_number_of_attempts=FAILURES + 1)
+    retry = df.RetryOptions(
+        first_retry_interval_in_milliseconds=1000, max_number_of_attempts=FAILURES + 1
+    )
     counter = df.EntityId("Counter", "a")
 
     @app.activity_trigger(input_name="name")
@@ -46,11 +48,15 @@ def make_app() -> df.DFApp:
         )
         event = context.wait_for_external_event("go")
         timer = context.create_timer(context.current_utc_datetime + timedelta(days=1))
-        yield context.task_any([event, timer, context.call_activity_with_retry("wrap", retry, "retried in a race")])
+        yield context.task_any(
+            [event, timer, context.call_activity_with_retry("wrap", retry, "retried in a race")]
+        )
         timer.cancel()
         context.signal_entity(counter, "add", 5)
         last = yield context.call_activity("wrap", "last")
-        yield context.task_any([event, context.call_activity_with_retry("wrap", retry, "retried at the end")])
+        yield context.task_any(
+            [event, context.call_activity_with_retry("wrap", retry, "retried at the end")]
+        )
         return [first, last, (yield context.call_entity(counter, "add", 0))]
 
     @app.entity_trigger(context_name="context", entity_name="Counter")

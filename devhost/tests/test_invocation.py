@@ -4,7 +4,6 @@ import threading
 from pathlib import Path
 
 import pytest
-
 from devhost.functions.errors import WorkerExit
 from devhost.functions.invocation import FunctionInfo, FunctionTimeout, log_failure
 from devhost.testing.virtual_host import VirtualLoop
@@ -38,7 +37,9 @@ def test_a_function_returns_what_it_is_called_for() -> None:
     async def wrap(gift):
         return gift, threading.current_thread() is threading.main_thread()
 
-    assert invoke(function(lambda gift: (gift, threading.current_thread() is threading.main_thread()))) == (
+    assert invoke(
+        function(lambda gift: (gift, threading.current_thread() is threading.main_thread()))
+    ) == (
         "Bike",
         False,
     )
@@ -66,7 +67,9 @@ def test_an_error_reaches_the_caller(raiser, error) -> None:
     ],
 )
 def test_what_ends_a_worker_ends_the_invocation_alone(raiser, error, code) -> None:
-    """Neither the loop nor a thread ends, and the caller learns what the real host says of the worker."""
+    """Neither the loop nor a thread ends, and the caller learns what the real host says of the
+    worker.
+    """
     with pytest.raises(WorkerExit, match=rf"python exited with code {code} \("):
         invoke(function(raiser(error), timeout=60))
 
@@ -102,7 +105,9 @@ def test_who_cancels_an_invocation_cancels_the_function() -> None:
 
 
 def test_an_async_function_that_runs_too_long_is_cancelled() -> None:
-    """When the time of host.json is up, to the second, and the message has the words of the real host."""
+    """When the time of host.json is up, to the second, and the message has the words of the real
+    host.
+    """
     ended = []
 
     async def wrap(gift):
@@ -112,7 +117,10 @@ def test_an_async_function_that_runs_too_long_is_cancelled() -> None:
             ended.append(asyncio.get_running_loop().time())
             raise
 
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner, pytest.raises(FunctionTimeout) as error:
+    with (
+        asyncio.Runner(loop_factory=VirtualLoop) as runner,
+        pytest.raises(FunctionTimeout) as error,
+    ):
         runner.run(function(wrap, timeout=5).invoke("Bike", ""))
     assert str(error.value) == "Timeout value of 00:00:05 exceeded by function 'Functions.wrap'."
     assert ended == [pytest.approx(5)]
@@ -133,7 +141,9 @@ async def _and_then(function: FunctionInfo, end) -> None:
 
 
 def test_a_function_learns_of_its_invocation() -> None:
-    """Its context is as on the real host: the directory is that of its code, and retries there are none."""
+    """Its context is as on the real host: the directory is that of its code, and retries there are
+    none.
+    """
 
     async def wrap(gift, context):
         return context
@@ -141,11 +151,17 @@ def test_a_function_learns_of_its_invocation() -> None:
     info = FunctionInfo("wrap", wrap, {"name": "gift"}, (), True, "generic")
     context, other = (asyncio.run(info.invoke("Bike", "")) for _ in range(2))
     assert context.invocation_id != other.invocation_id
-    assert (context.function_name, context.function_directory) == ("wrap", str(Path(__file__).parent))
+    assert (context.function_name, context.function_directory) == (
+        "wrap",
+        str(Path(__file__).parent),
+    )
     assert context.thread_local_storage.invocation_id == context.invocation_id
     assert context.trace_context.attributes == {}
     assert (context.retry_context.retry_count, context.retry_context.exception) == (0, None)
-    assert repr(context.retry_context) == "RetryContext(retry_count=0, max_retry_count=0, rpc_exception=)"
+    assert (
+        repr(context.retry_context)
+        == "RetryContext(retry_count=0, max_retry_count=0, rpc_exception=)"
+    )
 
 
 def test_a_failure_is_logged_with_the_traceback_of_the_app(caplog) -> None:
@@ -155,7 +171,9 @@ def test_a_failure_is_logged_with_the_traceback_of_the_app(caplog) -> None:
     log_failure("wrap", error.value)
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
-    assert record.getMessage().startswith("function wrap failed: Traceback (most recent call last):\n")
+    assert record.getMessage().startswith(
+        "function wrap failed: Traceback (most recent call last):\n"
+    )
     assert record.getMessage().endswith("ValueError: no paper")
     assert "in wrap" in record.getMessage()
     assert "in _run_in_thread" not in record.getMessage()
@@ -164,4 +182,6 @@ def test_a_failure_is_logged_with_the_traceback_of_the_app(caplog) -> None:
 def test_a_timeout_is_logged_in_one_line(caplog) -> None:
     """There is no traceback that would say more."""
     log_failure("wrap", FunctionTimeout("wrap", 300))
-    assert caplog.messages == ["function wrap failed: Timeout value of 00:05:00 exceeded by function 'Functions.wrap'."]
+    assert caplog.messages == [
+        "function wrap failed: Timeout value of 00:05:00 exceeded by function 'Functions.wrap'."
+    ]

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from devhost.replay.json_text import parse, rewritten, written
 
 

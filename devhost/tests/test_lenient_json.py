@@ -1,9 +1,10 @@
-"""JSON that clients send; texts that were recorded of the real host stand in the conformance cases too."""
+"""JSON that clients send; texts that were recorded of the real host stand in the conformance cases
+too.
+"""
 
 import json
 
 import pytest
-
 from devhost.replay.lenient_json import InvalidJson, read
 
 
@@ -27,7 +28,9 @@ def test_what_newtonsoft_takes_is_read(text, value) -> None:
     assert json.loads(read(text)) == value
 
 
-@pytest.mark.parametrize("text", ['{"a": 1.0}', "NaN", '"\\ud800"', "18446744073709551616", '{"a":1,"a":2}'])
+@pytest.mark.parametrize(
+    "text", ['{"a": 1.0}', "NaN", '"\\ud800"', "18446744073709551616", '{"a":1,"a":2}']
+)
 def test_json_stays_as_it_is(text) -> None:
     """Letter by letter: what Python reads needs no other reader."""
     assert read(text) == text
@@ -37,19 +40,32 @@ def test_json_stays_as_it_is(text) -> None:
     ("text", "why"),
     [
         ("", "Error reading JToken from JsonReader. Path '', line 0, position 0."),
-        ("{bad", "Unexpected end while parsing unquoted property name. Path '', line 1, position 4."),
-        ("1 2", "Additional text encountered after finished reading JSON content: 2. Path '', line 1, position 2."),
-        ("hello", "Unexpected character encountered while parsing value: h. Path '', line 0, position 0."),
+        (
+            "{bad",
+            "Unexpected end while parsing unquoted property name. Path '', line 1, position 4.",
+        ),
+        (
+            "1 2",
+            "Additional text encountered after finished reading JSON content: 2. Path '', line 1, position 2.",
+        ),
+        (
+            "hello",
+            "Unexpected character encountered while parsing value: h. Path '', line 0, position 0.",
+        ),
         ('{"a":', "Unexpected end when reading JSON. Path 'a', line 1, position 5."),
         (
             '{"a" 1}',
-            "Invalid character after parsing property name. Expected ':' but got: 1." + " Path '', line 1, position 5.",
+            "Invalid character after parsing property name. Expected ':' but got: 1."
+            + " Path '', line 1, position 5.",
         ),
         (
             '{"a":\n[1 2]}',
             "After parsing a value an unexpected character was encountered: 2. Path 'a[0]', line 2, position 3.",
         ),
-        ("{'a':{'b':?}}", "Unexpected character encountered while parsing value: ?. Path 'a.b', line 1, position 10."),
+        (
+            "{'a':{'b':?}}",
+            "Unexpected character encountered while parsing value: ?. Path 'a.b', line 1, position 10.",
+        ),
         ("{-", "Invalid property identifier character: -. Path '', line 1, position 1."),
         ('"abc', "Unterminated string. Expected delimiter: \". Path '', line 1, position 4."),
         (r"'\x'", r"Bad JSON escape sequence: \x. Path '', line 1, position 3."),

@@ -3,9 +3,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
-
-from devhost.settings.files import HostJson
 from devhost.functions.loading import AppError, load
+from devhost.settings.files import HostJson
+
 from tests.refused_apps import ACCEPTED, HEAD, IN_ERROR, REFUSED, app
 
 
@@ -42,7 +42,10 @@ def test_an_app_whose_entities_would_not_run_is_refused(tmp_path) -> None:
     code = HEAD + "@app.entity_trigger(context_name='context')\ndef counter(context):\n    pass\n"
     with pytest.raises(AppError, match="with versionMatchStrategy Strict no entity runs on Azure"):
         load(app_in(tmp_path, code), strict)
-    load(app_in(tmp_path, HEAD + "@app.activity_trigger(input_name='x')\ndef echo(x):\n    pass\n"), strict)
+    load(
+        app_in(tmp_path, HEAD + "@app.activity_trigger(input_name='x')\ndef echo(x):\n    pass\n"),
+        strict,
+    )
 
 
 def test_a_folder_without_an_app(tmp_path) -> None:
@@ -145,12 +148,20 @@ def test_a_setting_may_disable_a_function(tmp_path, monkeypatch, setting, value,
 
 def test_a_function_has_the_timeout_of_host_json(tmp_path) -> None:
     """Each of them."""
-    assert [each.timeout for each in load(app_in(tmp_path, TWO), HostJson(function_timeout=60)).functions] == [60, 60]
+    assert [
+        each.timeout
+        for each in load(app_in(tmp_path, TWO), HostJson(function_timeout=60)).functions
+    ] == [60, 60]
 
 
 @pytest.mark.parametrize(
     ("annotation", "converter"),
-    [("", "timerTrigger"), (": func.TimerRequest", "timerTrigger"), (": str", "generic"), (": bytes", "generic")],
+    [
+        ("", "timerTrigger"),
+        (": func.TimerRequest", "timerTrigger"),
+        (": str", "generic"),
+        (": bytes", "generic"),
+    ],
 )
 def test_a_function_may_take_the_payload_as_it_came(tmp_path, annotation, converter) -> None:
     """As text or bytes, by the annotation of its parameter."""
@@ -173,7 +184,9 @@ COMMENTED = '{"version": "2.0"} // a comment'
 
 @pytest.mark.parametrize("host_json", [COMMENTED, '{"version": "2.0",}', "\ufeff" + STRICT])
 def test_durable_functions_want_a_strict_host_json(tmp_path, host_json) -> None:
-    """The SDK reads it at its import, and the real host loads no function if that fails; the line names the file."""
+    """The SDK reads it at its import, and the real host loads no function if that fails; the line
+    names the file.
+    """
     (tmp_path / "host.json").write_text(host_json, encoding="utf-8")
     with pytest.raises(AppError, match=r"host\.json is read by azure-functions-durable"):
         load(app_in(tmp_path, TWO))
@@ -181,7 +194,9 @@ def test_durable_functions_want_a_strict_host_json(tmp_path, host_json) -> None:
 
 def test_an_app_without_durable_functions_may_have_comments_in_host_json(tmp_path) -> None:
     """And one with them a host.json without."""
-    plain = "import azure.functions as func\napp = func.FunctionApp()\n@app.route('a')\ndef a(req): ..."
+    plain = (
+        "import azure.functions as func\napp = func.FunctionApp()\n@app.route('a')\ndef a(req): ..."
+    )
     (tmp_path / "host.json").write_text(COMMENTED)
     assert load(app_in(tmp_path, plain)).functions
     (tmp_path / "host.json").write_text(STRICT)

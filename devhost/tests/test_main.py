@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 import requests
-
 from devhost.__main__ import open_as_many_files_as_allowed
 from devhost.runner import SHUTDOWN_SECONDS
 
@@ -69,7 +68,12 @@ def command(*options: object) -> list[str]:
 def fails(*options: object, **environment: str) -> str:
     """Run a devhost that cannot start; returns its one line."""
     done = subprocess.run(
-        command(*options), capture_output=True, text=True, cwd=ROOT, timeout=30, env=os.environ | environment
+        command(*options),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=30,
+        env=os.environ | environment,
     )
     assert done.returncode == 1, done
     assert done.stdout == ""
@@ -118,7 +122,9 @@ def test_what_is_being_served_is_answered_before_the_end(folder) -> None:
 
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_data_file_that_goes_away_ends_it(folder, replaced) -> None:
-    """With one line, within a second, whatever a function is stuck in: nothing of what is written would be found."""
+    """With one line, within a second, whatever a function is stuck in: nothing of what is written
+    would be found.
+    """
     running = Running(folder)
     with ThreadPoolExecutor() as pool:
         stuck = pool.submit(requests.get, f"{running.url}/api/stuck")
@@ -208,17 +214,33 @@ def test_it_serves_until_it_is_told_to_stop(folder, number) -> None:
 
 
 def test_what_it_prints_at_the_start(folder) -> None:
-    """Where the page is, first and last; a line for each function that has a route; what of host.json has no effect."""
-    (folder / "host.json").write_text('{"version": "2.0", "extensions": {"http": {"hsts": {"isEnabled": true}}}}')
+    """Where the page is, first and last; a line for each function that has a route; what of
+    host.json has no effect.
+    """
+    (folder / "host.json").write_text(
+        '{"version": "2.0", "extensions": {"http": {"hsts": {"isEnabled": true}}}}'
+    )
     running = Running(folder, "--page", "/api/hello")
     running.stop()
     first, *table, internal, _, ignored, last = "".join(running.printed).splitlines()
     assert re.fullmatch(r"devhost: serving http://127\.0\.0\.1:\d+/api/hello", first)
-    assert re.fullmatch(r"devhost: ready on http://127\.0\.0\.1:\d+/api/hello, stop with Ctrl-C", last)
-    assert sorted(line.split()[0] for line in table if line) == ["blocks", "exit", "hello", "slow", "stuck", "where"]
+    assert re.fullmatch(
+        r"devhost: ready on http://127\.0\.0\.1:\d+/api/hello, stop with Ctrl-C", last
+    )
+    assert sorted(line.split()[0] for line in table if line) == [
+        "blocks",
+        "exit",
+        "hello",
+        "slow",
+        "stuck",
+        "where",
+    ]
     assert re.search(r"^  hello  +\S+  +/api/hello$", "\n".join(table), re.MULTILINE)
     assert internal == "  and 1 without a route (--verbose names them)"
-    assert ignored == "devhost: these have no effect here: extensions.http.hsts (host.json and its settings)"
+    assert (
+        ignored
+        == "devhost: these have no effect here: extensions.http.hsts (host.json and its settings)"
+    )
 
 
 def test_a_request_that_only_reads_is_not_logged(folder) -> None:
@@ -259,7 +281,10 @@ def test_a_function_that_leaves_does_not_end_it(folder, how) -> None:
 def test_it_says_how_unkind_it_was(folder) -> None:
     """What went wrong, at its end."""
     running = Running(folder, "--unkind", 7)
-    assert "devhost: unkind, with seed 7: expect what goes wrong on Azure now and then\n" in running.printed
+    assert (
+        "devhost: unkind, with seed 7: expect what goes wrong on Azure now and then\n"
+        in running.printed
+    )
     management = f"{running.url}/runtime/webhooks/durabletask/entities/nothing/a"
     for _ in range(20):
         requests.get(management)
@@ -304,7 +329,9 @@ def test_an_app_that_ends_the_worker_at_import(folder) -> None:
 
 def test_an_app_that_is_not_there(folder) -> None:
     """It is said which folder is none."""
-    done = subprocess.run(command("--app", folder / "x"), capture_output=True, text=True, cwd=ROOT, timeout=30)
+    done = subprocess.run(
+        command("--app", folder / "x"), capture_output=True, text=True, cwd=ROOT, timeout=30
+    )
     assert done.returncode == 2
     assert f"there is no folder {folder}/x" in done.stderr
 
@@ -312,7 +339,10 @@ def test_an_app_that_is_not_there(folder) -> None:
 def test_a_setting_that_is_not_allowed() -> None:
     """One line: the setting, its value, and what is allowed."""
     line = fails("--app", ROOT, "--port", 0, REGISTRY_OPEN_SECONDS="soon")
-    assert line == "devhost: REGISTRY_OPEN_SECONDS is 'soon', but must be a whole number from 1 to 86400"
+    assert (
+        line
+        == "devhost: REGISTRY_OPEN_SECONDS is 'soon', but must be a whole number from 1 to 86400"
+    )
 
 
 def test_several_settings_that_are_not_allowed() -> None:
@@ -350,6 +380,8 @@ def test_it_explains_itself() -> None:
 @pytest.mark.parametrize("port", ["-1", "65536", "http", "\N{SUPERSCRIPT TWO}"])
 def test_a_port_that_is_no_port(port) -> None:
     """Named, with what is allowed."""
-    done = subprocess.run(command(f"--port={port}"), capture_output=True, text=True, cwd=ROOT, timeout=30)
+    done = subprocess.run(
+        command(f"--port={port}"), capture_output=True, text=True, cwd=ROOT, timeout=30
+    )
     assert done.returncode == 2
     assert f"{port!r} is not a port from 0 to 65535" in done.stderr

@@ -7,8 +7,8 @@ from datetime import timedelta
 import azure.durable_functions as df
 import pytest
 from azure.durable_functions import OrchestrationRuntimeStatus
-
 from devhost.management.api import CONTINUATION, Call, handle
+
 from tests.clock import START
 from tests.sample_host import ORIGIN, SampleHost
 
@@ -24,7 +24,9 @@ def ids(reply) -> list[str]:
 
 @pytest.fixture
 def five(host) -> None:
-    """Instances a to e, started a minute after each other; a and b have completed, c was terminated, d is suspended."""
+    """Instances a to e, started a minute after each other; a and b have completed, c was
+    terminated, d is suspended.
+    """
     for id in "abcde":
         host.start("two_events", {"number": id}, id=id)
         host.clock.advance(minutes=1)
@@ -40,7 +42,10 @@ def five(host) -> None:
         ({}, "abcde"),
         ({"runtimeStatus": "Completed"}, "ab"),
         ({"runtimeStatus": "Suspended,Running, Terminated"}, "cde"),
-        ({"createdTimeFrom": "2026-12-24T18:01:00Z", "createdTimeTo": "2026-12-24T18:03:00Z"}, "bcd"),
+        (
+            {"createdTimeFrom": "2026-12-24T18:01:00Z", "createdTimeTo": "2026-12-24T18:03:00Z"},
+            "bcd",
+        ),
         ({"createdTimeFrom": "2026-12-24T19:03:30+01:00"}, "e"),
         ({"createdTimeFrom": "no moment"}, "abcde"),
         ({"instanceIdPrefix": "c"}, "c"),
@@ -76,7 +81,10 @@ def test_a_page_of_no_length_has_a_token(host) -> None:
     one = call(host, "GET", "instances", empty.headers[CONTINUATION], top="1")
     empty = call(host, "GET", "instances", one.headers[CONTINUATION], top="0")
     rest = call(host, "GET", "instances", empty.headers[CONTINUATION])
-    assert [each["instanceId"] for page in (one, rest) for each in json.loads(page.body)] == ["a", "b"]
+    assert [each["instanceId"] for page in (one, rest) for each in json.loads(page.body)] == [
+        "a",
+        "b",
+    ]
     assert CONTINUATION not in rest.headers
 
 
@@ -103,10 +111,14 @@ def test_the_client_queries_and_purges_by_filters(host, client, five) -> None:
     completed = [OrchestrationRuntimeStatus.Completed]
     (found,) = asyncio.run(client.get_status_by(START, START + timedelta(seconds=30), completed))
     assert found.instance_id == "a"
-    purged = asyncio.run(client.purge_instance_history_by(START, START + timedelta(minutes=9), completed))
+    purged = asyncio.run(
+        client.purge_instance_history_by(START, START + timedelta(minutes=9), completed)
+    )
     assert purged.instances_deleted == 2
     assert ids(call(host, "GET", "instances")) == ["c", "d", "e"]
-    assert asyncio.run(client.purge_instance_history_by(START, None, completed)).instances_deleted == 0
+    assert (
+        asyncio.run(client.purge_instance_history_by(START, None, completed)).instances_deleted == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,7 +130,9 @@ def test_the_client_queries_and_purges_by_filters(host, client, five) -> None:
         ({"createdTimeTo": "2026-12-24T18:02:30Z"}, "de"),
     ],
 )
-def test_a_purge_by_filters_takes_whatever_is_in_its_time_unless_it_names_an_end(host, five, query, left) -> None:
+def test_a_purge_by_filters_takes_whatever_is_in_its_time_unless_it_names_an_end(
+    host, five, query, left
+) -> None:
     """As on the real host, where other statuses than those of ends do not count."""
     reply = call(host, "DELETE", "instances", createdTimeFrom="2026-01-01", **query)
     assert (reply.status, json.loads(reply.body)) == (200, {"instancesDeleted": 5 - len(left)})
@@ -130,7 +144,11 @@ def test_a_purge_by_filters_takes_entities_with_what_they_have_not_taken(host) -
     with host.store.transaction():
         host.store.save_entity("@counter@a", "1", "2026-12-24T18:00:00.000000Z")
         host.engine.signal("@counter@a", "add", None)
-        assert handle(host.engine, Call("DELETE", "instances", ORIGIN, {"createdTimeFrom": "2026-01-01"}), START)
+        assert handle(
+            host.engine,
+            Call("DELETE", "instances", ORIGIN, {"createdTimeFrom": "2026-01-01"}),
+            START,
+        )
     assert host.store.next_due() is None
     assert host.store.entity("@counter@a") is None
 
@@ -185,7 +203,10 @@ def test_a_failure_may_be_500(host) -> None:
     """If the request says so."""
     id = host.start("unknown_activity")
     assert call(host, "GET", f"instances/{id}").status == 200
-    assert call(host, "GET", f"instances/{id}", returnInternalServerErrorOnFailure="true").status == 500
+    assert (
+        call(host, "GET", f"instances/{id}", returnInternalServerErrorOnFailure="true").status
+        == 500
+    )
 
 
 def test_entities_are_listed(host) -> None:
@@ -206,7 +227,10 @@ def test_entities_are_listed(host) -> None:
     first = call(host, "GET", "entities", top="1")
     (second,) = json.loads(call(host, "GET", "entities", first.headers[CONTINUATION], top="1").body)
     assert second["entityId"]["key"] == "b"
-    assert json.loads(call(host, "GET", "entities", lastOperationTimeTo="2026-12-24T17:00:00Z").body) == []
+    assert (
+        json.loads(call(host, "GET", "entities", lastOperationTimeTo="2026-12-24T17:00:00Z").body)
+        == []
+    )
 
 
 def test_the_client_suspends_resumes_rewinds_and_restarts(host, client) -> None:
@@ -239,7 +263,11 @@ def test_every_url_of_a_start_leads_to_its_instance(host) -> None:
         "suspendPostUri",
         "resumePostUri",
     }
-    for name, status in (("suspendPostUri", 202), ("resumePostUri", 202), ("terminatePostUri", 202)):
+    for name, status in (
+        ("suspendPostUri", 202),
+        ("resumePostUri", 202),
+        ("terminatePostUri", 202),
+    ):
         path = body[name].split("/durabletask/")[1].split("?")[0]
         assert call(host, "POST", path).status == status
     path = body["purgeHistoryDeleteUri"].split("/durabletask/")[1].split("?")[0]

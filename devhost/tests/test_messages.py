@@ -1,6 +1,5 @@
 import azure.functions as func
 import pytest
-
 from devhost.http.heads import Head
 from devhost.http.messages import from_function, to_function
 from devhost.http.responses import Response
@@ -11,7 +10,10 @@ def test_a_function_gets_what_a_request_says() -> None:
     head = Head("PUT", "/a%2Fb", "/a%2Fb", "?x=1&X=2", {"host": "localhost", "x-a": "1"})
     request = to_function(head, b"body", {"id": "7"})
     assert (request.method, request.url) == ("PUT", "http://localhost/a%2Fb?x=1&X=2")
-    assert (dict(request.headers), dict(request.params)) == ({"host": "localhost", "x-a": "1"}, {"X": "1,2"})
+    assert (dict(request.headers), dict(request.params)) == (
+        {"host": "localhost", "x-a": "1"},
+        {"X": "1,2"},
+    )
     assert (dict(request.route_params), request.get_body()) == ({"id": "7"}, b"body")
 
 
@@ -25,11 +27,14 @@ def test_what_is_no_response_fails(result) -> None:
 def test_a_text_is_a_response_of_its_own() -> None:
     """What it may say is told by `texts`."""
     result = '{"status": 202, "headers": {"X-A": "1"}, "body": "b"}'
-    assert from_function(result) == Response(202, [("X-A", "1"), ("Content-Type", "text/plain; charset=utf-8")], b"b")
+    assert from_function(result) == Response(
+        202, [("X-A", "1"), ("Content-Type", "text/plain; charset=utf-8")], b"b"
+    )
 
 
 @pytest.mark.parametrize(
-    ("status", "sent"), [("201", 201), ("abc", 200), (201.0, 200), (None, 200), (-1, -1), (99999, 99999)]
+    ("status", "sent"),
+    [("201", 201), ("abc", 200), (201.0, 200), (None, 200), (-1, -1), (99999, 99999)],
 )
 def test_a_status_that_is_no_number_is_200(status, sent) -> None:
     """Every number is sent."""
@@ -48,14 +53,22 @@ def test_a_header_that_cannot_be_sent_fails(name, value) -> None:
 
 def test_an_empty_content_type_is_none() -> None:
     """Other headers may be empty, and a tab is no control character."""
-    response = from_function(func.HttpResponse("x", headers={"Content-Type": "", "X-A": "", "X-B": "a\tb"}))
+    response = from_function(
+        func.HttpResponse("x", headers={"Content-Type": "", "X-A": "", "X-B": "a\tb"})
+    )
     assert response.headers == [("X-A", ""), ("X-B", "a\tb")]
 
 
 def test_a_length_that_is_wrong() -> None:
-    """One that is too small is 500 and the connection's end; what is no number fails; one that is too large is sent."""
-    assert from_function(func.HttpResponse("12345", headers={"Content-Length": "3"})) == Response(500, closes=True)
-    assert from_function(func.HttpResponse("12345", headers={"Content-Length": "9"})).body == b"12345"
+    """One that is too small is 500 and the connection's end; what is no number fails; one that is
+    too large is sent.
+    """
+    assert from_function(func.HttpResponse("12345", headers={"Content-Length": "3"})) == Response(
+        500, closes=True
+    )
+    assert (
+        from_function(func.HttpResponse("12345", headers={"Content-Length": "9"})).body == b"12345"
+    )
     with pytest.raises(ValueError, match="the header Content-Length is not a number"):
         from_function(func.HttpResponse("12345", headers={"Content-Length": "-1"}))
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import azure.durable_functions as df
 import pytest
-
-from devhost.settings.files import DEFAULTS, HostJson
 from devhost.functions.loading import index
 from devhost.replay.protocol import EventType, split
+from devhost.settings.files import DEFAULTS, HostJson
+
 from tests.sample_host import EngineHost
 
 COUNTER = df.EntityId("Counter", "a")
@@ -98,7 +98,9 @@ def test_the_end_waits_for_open_activities(function, end) -> None:
 
 @pytest.mark.parametrize(("days", "until"), [(1, 1), (10, 3)])
 def test_the_end_waits_for_timers(days, until) -> None:
-    """Those that are not cancelled; of a long one, whose cancelling reaches no timer, for the first piece."""
+    """Those that are not cancelled; of a long one, whose cancelling reaches no timer, for the first
+    piece.
+    """
 
     def races(context):
         timer = context.create_timer(context.current_utc_datetime + timedelta(days=days))
@@ -121,7 +123,9 @@ def test_the_end_does_not_wait_for_cancelled_timers() -> None:
 
     def races(context):
         timer = context.create_timer(context.current_utc_datetime + timedelta(days=1))
-        yield context.task_any([timer, context.wait_for_external_event("go"), context.call_entity(COUNTER, "add")])
+        yield context.task_any(
+            [timer, context.wait_for_external_event("go"), context.call_entity(COUNTER, "add")]
+        )
         timer.cancel()
         return "done"
 
@@ -187,7 +191,10 @@ def test_a_custom_status_has_its_bounds(length, size) -> None:
             "not an entity function. {} entity functions: 'Counter'.",
         ),
         (
-            lambda context: context.signal_entity(df.EntityId("none", "a"), "add") or context.call_activity("wrap", 1),
+            lambda context: (
+                context.signal_entity(df.EntityId("none", "a"), "add")
+                or context.call_activity("wrap", 1)
+            ),
             "not an entity function. {} entity functions: 'Counter'.",
         ),
         (
@@ -248,7 +255,9 @@ def test_the_failure_of_a_sub_orchestration_has_its_details() -> None:
         id = host.start("it")
         host.complete("1")
         _, output = host.status(id)
-        assert output.startswith("Orchestrator function 'failing' failed: boom \n Message: boom, StackTrace:   File ")
+        assert output.startswith(
+            "Orchestrator function 'failing' failed: boom \n Message: boom, StackTrace:   File "
+        )
 
 
 def test_what_the_sdk_raises_is_told_as_of_any_function() -> None:
@@ -265,7 +274,9 @@ def test_what_the_sdk_raises_is_told_as_of_any_function() -> None:
     )
 
 
-@pytest.mark.parametrize(("given", "kept"), [(float("nan"), "NaN"), ("a\ud800b", "a\ufffdb"), (["\ud83c"], ["\ufffd"])])
+@pytest.mark.parametrize(
+    ("given", "kept"), [(float("nan"), "NaN"), ("a\ud800b", "a\ufffdb"), (["\ud83c"], ["\ufffd"])]
+)
 def test_what_json_does_not_have_is_replaced(given, kept) -> None:
     """In outputs and custom states: NaN by text, half of a surrogate pair by U+FFFD."""
 
@@ -289,19 +300,32 @@ def test_what_arrived_is_played_in_replays() -> None:
     with running(looks) as host:
         id = host.start("it")
         host.complete("1")
-        assert host.status(id)[1] == [[12, False], [0, True], [4, False], [13, False], [12, False], [5, False]]
+        assert host.status(id)[1] == [
+            [12, False],
+            [0, True],
+            [4, False],
+            [13, False],
+            [12, False],
+            [5, False],
+        ]
 
 
-@pytest.mark.parametrize(("store_inputs", "kept"), [(False, [None, None]), (True, ['["7"]', '"8"'])])
+@pytest.mark.parametrize(
+    ("store_inputs", "kept"), [(False, [None, None]), (True, ['["7"]', '"8"'])]
+)
 def test_a_history_keeps_inputs_where_host_json_says_so(store_inputs, kept) -> None:
     """Of activities and of sub-orchestrations."""
 
     def parent(context):
-        yield context.task_all([context.call_activity("wrap", 7), context.call_sub_orchestrator("child", 8)])
+        yield context.task_all(
+            [context.call_activity("wrap", 7), context.call_sub_orchestrator("child", 8)]
+        )
 
     with running(parent, replace(DEFAULTS, store_inputs=store_inputs)) as host:
         id = host.start("it")
-        scheduled = events(host, id, EventType.TASK_SCHEDULED) + events(host, id, EventType.SUB_ORCHESTRATION_CREATED)
+        scheduled = events(host, id, EventType.TASK_SCHEDULED) + events(
+            host, id, EventType.SUB_ORCHESTRATION_CREATED
+        )
         assert [event.get("Input") for event in scheduled] == kept
         assert [activity.input for activity in host.store.activities()] == ["7"]
         assert json.loads(json.loads(host.store.instance(f"{id}:1").input)) == 8

@@ -4,8 +4,8 @@ import json
 from datetime import timedelta
 
 import pytest
-
 from devhost.management.api import Call
+
 from tests.sample_host import ORIGIN, turns
 
 
@@ -97,7 +97,9 @@ def test_continue_as_new_starts_over_with_its_input(host) -> None:
 
 @pytest.mark.parametrize("limit", [2, 8])
 def test_continue_as_new_keeps_unprocessed_events_in_order(host, limit) -> None:
-    """Of the same turn, and those that it has not taken yet: they come after the start of the next execution."""
+    """Of the same turn, and those that it has not taken yet: they come after the start of the next
+    execution.
+    """
     with host.store.transaction():
         id = host.engine.start("eternal", None, host.clock.now)
         for number in (1, 2, 3):
@@ -205,7 +207,9 @@ def test_restart_runs_it_again_with_its_input(host, new) -> None:
     """Under a new id, or under its own."""
     id = host.start("fan_out", [2])
     host.complete("4")
-    reply = host.manage(Call("POST", f"instances/{id}/restart", ORIGIN, query={"restartWithNewInstanceId": new}))
+    reply = host.manage(
+        Call("POST", f"instances/{id}/restart", ORIGIN, query={"restartWithNewInstanceId": new})
+    )
     assert reply.status == 202
     again = json.loads(reply.body)["id"]
     assert (again == id) == (new == "false")

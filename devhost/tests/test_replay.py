@@ -1,7 +1,6 @@
 import json
 
 import pytest
-
 from devhost.replay.protocol import EventType, OrchestrationError
 from devhost.replay.replay import _Walk, decide
 
@@ -40,7 +39,10 @@ def all_of(*actions: dict) -> dict:
 
 
 def completed(id: int, failed: bool = False) -> dict:
-    return {"EventType": EventType.TASK_FAILED if failed else EventType.TASK_COMPLETED, "TaskScheduledId": id}
+    return {
+        "EventType": EventType.TASK_FAILED if failed else EventType.TASK_COMPLETED,
+        "TaskScheduledId": id,
+    }
 
 
 def raised(name: str = "go") -> dict:
@@ -78,7 +80,9 @@ def test_what_the_history_has_is_not_scheduled_again() -> None:
 
 def test_cancelled_timers_are_told() -> None:
     """By their ids."""
-    decisions = decide(STARTED, [activity(), any_of(timer(cancelled=True), timer())], "instance", "execution")
+    decisions = decide(
+        STARTED, [activity(), any_of(timer(cancelled=True), timer())], "instance", "execution"
+    )
     assert decisions.cancelled_timers == [1]
 
 
@@ -105,8 +109,12 @@ def test_how_many_actions_there_are_is_noted() -> None:
     assert decide(STARTED, [activity(), wait()], "instance", "execution").actions == 2
 
 
-CHANGED = " Was a change made to the orchestrator code after this instance had already started running?"
-BEFORE = "Non-Deterministic workflow detected: A previous execution of this orchestration scheduled "
+CHANGED = (
+    " Was a change made to the orchestrator code after this instance had already started running?"
+)
+BEFORE = (
+    "Non-Deterministic workflow detected: A previous execution of this orchestration scheduled "
+)
 NOW = "the current orchestration replay instead "
 GONE = "the current replay execution hasn't (yet?) scheduled this task."
 CHILD = past(0, EventType.SUB_ORCHESTRATION_CREATED, Name="wrap", InstanceId="a:0")
@@ -128,8 +136,16 @@ WRAPPED = {"actionType": 2, "functionName": "wrap", "input": "1", "instanceId": 
             f"an activity task with sequence number 0 named 'square', but {NOW}"
             "produced a CreateTimerOrchestratorAction action with this sequence number.",
         ),
-        (past(0), [], f"an activity task with sequence ID 0 and name 'square' (version ''), but {GONE}"),
-        (past(0, EventType.TIMER_CREATED, Name=None), [], f"a timer task with sequence number 0 but {GONE}"),
+        (
+            past(0),
+            [],
+            f"an activity task with sequence ID 0 and name 'square' (version ''), but {GONE}",
+        ),
+        (
+            past(0, EventType.TIMER_CREATED, Name=None),
+            [],
+            f"a timer task with sequence number 0 but {GONE}",
+        ),
         (
             past(0, EventType.TIMER_CREATED, Name=None),
             [activity()],
@@ -157,7 +173,9 @@ WRAPPED = {"actionType": 2, "functionName": "wrap", "input": "1", "instanceId": 
     ],
 )
 def test_a_replay_that_asks_for_something_else_is_refused(then, asked, difference) -> None:
-    """Another name, another kind, less than before, or another entity: in the words of the real host."""
+    """Another name, another kind, less than before, or another entity: in the words of the real
+    host.
+    """
     with pytest.raises(OrchestrationError) as refused:
         decide([*STARTED, then], asked, "instance", "execution")
     assert str(refused.value) == BEFORE + difference + CHANGED
@@ -170,13 +188,21 @@ def test_names_are_the_same_in_any_letter_case() -> None:
 
 def test_an_action_that_is_not_supported_is_named() -> None:
     """Never silently ignored."""
-    with pytest.raises(OrchestrationError, match="does not support orchestrator actions of type 99"):
+    with pytest.raises(
+        OrchestrationError, match="does not support orchestrator actions of type 99"
+    ):
         decide(STARTED, [{"actionType": 99}], "instance", "execution")
 
 
 def test_a_sub_orchestration_has_an_id_of_its_own() -> None:
     """The one that was asked for, or that of its parent with the number of the task."""
-    action = {"actionType": 2, "functionName": "fan_out", "input": "1", "instanceId": None, "version": None}
+    action = {
+        "actionType": 2,
+        "functionName": "fan_out",
+        "input": "1",
+        "instanceId": None,
+        "version": None,
+    }
     first, second = decide(
         STARTED, [all_of(action, action | {"instanceId": "mine"})], "instance", "execution"
     ).scheduled
@@ -196,7 +222,9 @@ def pauses(**options) -> list[str]:
         timer = event["EventType"] == EventType.TIMER_CREATED
         fired = {"EventType": EventType.TIMER_FIRED, "TimerId": event["EventId"]}
         history.append(fired if timer else completed(event["EventId"], failed=True))
-    return [event["FireAt"][17:19] for event in history if event["EventType"] == EventType.TIMER_CREATED]
+    return [
+        event["FireAt"][17:19] for event in history if event["EventType"] == EventType.TIMER_CREATED
+    ]
 
 
 @pytest.mark.parametrize(
@@ -214,7 +242,9 @@ def test_pauses_between_attempts(options, seconds) -> None:
 
 
 def test_attempts_take_their_ids_when_they_are_made() -> None:
-    """What is scheduled before a failure has the lower id, what is scheduled after it the higher one."""
+    """What is scheduled before a failure has the lower id, what is scheduled after it the higher
+    one.
+    """
     retried = RETRIED | {"retryOptions": EVERY_SECOND}
     actions = [any_of(retried, activity("first")), activity("then")]
     failure = [*STARTED, past(0), past(1, Name="first"), completed(0, failed=True)]
@@ -237,13 +267,17 @@ def test_what_was_reached_in_a_turn_is_reached_in_its_replays() -> None:
     history += [STARTED[0], {"EventType": EventType.TIMER_FIRED, "TimerId": 1}]
     assert scheduled(history, actions) == [(2, "TASK_SCHEDULED")]
     history += [past(2, Name="then"), {"EventType": 13, "Actions": 3}]
-    assert scheduled([*history, STARTED[0], completed(0, failed=True)], actions) == [(3, "TIMER_CREATED")]
+    assert scheduled([*history, STARTED[0], completed(0, failed=True)], actions) == [
+        (3, "TIMER_CREATED")
+    ]
 
 
 def test_a_failed_entity_call_fails_a_task_all() -> None:
     """And the orchestrator goes on."""
     (request,) = decide(STARTED, [entity()], "instance", "execution").scheduled
-    reply = raised(json.loads(request["Input"])["id"]) | {"Input": '{"result": "\\"no\\"", "exceptionType": "Error"}'}
+    reply = raised(json.loads(request["Input"])["id"]) | {
+        "Input": '{"result": "\\"no\\"", "exceptionType": "Error"}'
+    }
     actions = [all_of(entity(), wait()), activity()]
     history = [*STARTED, request, reply]
     assert scheduled(history, actions) == [(1, "TASK_SCHEDULED")]
@@ -261,7 +295,9 @@ def test_an_event_that_was_taken_is_not_kept() -> None:
     """Also when it came before its wait."""
     again = {"actionType": 4, "input": "7"}
     history = [*STARTED, past(0), raised("go"), completed(0)]
-    assert decide(history, [activity(), wait("go"), again], "instance", "execution").unprocessed == []
+    assert (
+        decide(history, [activity(), wait("go"), again], "instance", "execution").unprocessed == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -295,7 +331,9 @@ def test_continue_as_new_keeps_events_of_names_that_were_waited_for(actions, nam
     ],
 )
 def test_what_an_end_waits_for(actions, events, is_open) -> None:
-    """Activities, sub-orchestrations and timers that are not cancelled; not events, and not entities."""
+    """Activities, sub-orchestrations and timers that are not cancelled; not events, and not
+    entities.
+    """
     assert decide([*STARTED, *events], actions, "instance", "execution").has_open_tasks is is_open
 
 
@@ -319,7 +357,9 @@ def test_an_action_is_reached_when_the_one_before_it_completes(first, events) ->
     for event in STARTED:
         walk.take(event)
     for event in events:
-        assert EventType.TIMER_CREATED not in {each["EventType"] for each in walk.scheduled.values()}
+        assert EventType.TIMER_CREATED not in {
+            each["EventType"] for each in walk.scheduled.values()
+        }
         walk.take(event)
     assert EventType.TIMER_CREATED in {each["EventType"] for each in walk.scheduled.values()}
 

@@ -1,13 +1,18 @@
 import pytest
-
 from devhost.http.responses import Response, encode
 
 
-def sent(response: Response, method: str = "GET", stays: bool = True) -> tuple[list[str], bytes, bool]:
-    """What goes out: the head without Date and Server, the body, and whether the connection stays open."""
+def sent(
+    response: Response, method: str = "GET", stays: bool = True
+) -> tuple[list[str], bytes, bool]:
+    """What goes out: the head without Date and Server, the body, and whether the connection stays
+    open.
+    """
     octets, open = encode(response, method, stays)
     head, _, body = octets.partition(b"\r\n\r\n")
-    lines = [line for line in head.decode().split("\r\n") if not line.startswith(("Date:", "Server:"))]
+    lines = [
+        line for line in head.decode().split("\r\n") if not line.startswith(("Date:", "Server:"))
+    ]
     return lines, body, open
 
 
@@ -21,13 +26,17 @@ def test_a_response_has_its_length() -> None:
 
 @pytest.mark.parametrize("status", [204, 304])
 def test_a_status_without_a_body(status) -> None:
-    """It has no length; a body that there is all the same ends the connection instead of being sent."""
+    """It has no length; a body that there is all the same ends the connection instead of being
+    sent.
+    """
     assert sent(Response(status))[1:] == (b"", True)
     assert sent(Response(status, [], b"x"))[1:] == (b"", False)
     assert not any(line.startswith("Content-Length") for line in sent(Response(status))[0])
 
 
-@pytest.mark.parametrize(("status", "line"), [(999, "HTTP/1.1 999 "), (-1, "HTTP/1.1 -1 "), (103, "HTTP/1.1 103 ")])
+@pytest.mark.parametrize(
+    ("status", "line"), [(999, "HTTP/1.1 999 "), (-1, "HTTP/1.1 -1 "), (103, "HTTP/1.1 103 ")]
+)
 def test_a_status_of_its_own(status, line) -> None:
     """It has no reason phrase."""
     assert sent(Response(status))[0][0] == line
@@ -59,4 +68,7 @@ def test_own_headers_win() -> None:
         {"X-Mine": "1", "X-B": "3"}
     )
     octets, _ = encode(response, "GET", True)
-    assert octets == b"HTTP/1.1 200 OK\r\nx-mine: 2\r\nDate: now\r\nServer: mine\r\nX-B: 3\r\nContent-Length: 0\r\n\r\n"
+    assert (
+        octets
+        == b"HTTP/1.1 200 OK\r\nx-mine: 2\r\nDate: now\r\nServer: mine\r\nX-B: 3\r\nContent-Length: 0\r\n\r\n"
+    )

@@ -1,6 +1,5 @@
 import azure.functions as func
 import pytest
-
 from devhost.functions.loading import AppError, index
 from devhost.http.routing import RouteTable, route_table
 
@@ -24,7 +23,9 @@ def called(table: RouteTable, method: str, path: str) -> tuple[str, dict[str, st
 
 
 def test_functions_are_tried_in_the_order_of_their_names() -> None:
-    """However general the first is; letter case does not count, and an underscore comes after the letters."""
+    """However general the first is; letter case does not count, and an underscore comes after the
+    letters.
+    """
     routes = table(b_fixed=("o/fixed", None), A_param=("o/{x}", None), ab=("{*rest}", ["POST"]))
     assert [route.function.name for route in routes.routes] == ["ab", "A_param", "b_fixed"]
     assert called(routes, "GET", "/api/o/fixed") == ("A_param", {"x": "fixed"})
@@ -42,7 +43,10 @@ def test_a_function_answers_to_its_methods_only() -> None:
 def test_a_second_function_at_a_route_is_in_error() -> None:
     """Where their methods overlap; the others run."""
     routes = table(
-        n1=("r/{x}", ["GET", "POST"]), n2=("R/{x}", ["POST", "PUT"]), n3=("r/{x}", ["PUT"]), n4=("r/{x}", None)
+        n1=("r/{x}", ["GET", "POST"]),
+        n2=("R/{x}", ["POST", "PUT"]),
+        n3=("r/{x}", ["PUT"]),
+        n4=("r/{x}", None),
     )
     reason = "The route specified conflicts with the route defined by function 'n1'."
     assert routes.errors == {"n2": reason, "n4": reason}
@@ -72,7 +76,9 @@ def test_a_prefix_is_part_of_the_route(prefix, route, path, parameters) -> None:
     assert called(table(prefix, gift=(route, None)), "GET", path) == ("gift", parameters)
 
 
-@pytest.mark.parametrize(("prefix", "route"), [("api", "/gifts"), ("/p/", "gifts"), ("api", "{id:nosuch}")])
+@pytest.mark.parametrize(
+    ("prefix", "route"), [("api", "/gifts"), ("/p/", "gifts"), ("api", "{id:nosuch}")]
+)
 def test_a_route_that_the_real_host_dies_of_is_named(prefix, route) -> None:
     """With its function: in Azure no function of the app would run, and no line would say why."""
     with pytest.raises(AppError, match=r"^function gift has a route that is none, '.*': "):

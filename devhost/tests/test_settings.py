@@ -3,7 +3,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from devhost.settings.files import HostJson, read_host_json
 from devhost.settings.options import OptionError
 
@@ -44,7 +43,9 @@ def test_what_host_json_says_is_honoured(tmp_path) -> None:
     }
     http = {"routePrefix": "", "customHeaders": {"X-Mine": "1"}}
     extensions = {"http": http, "durableTask": task}
-    folder = write(tmp_path, functionTimeout="00:05:00", functions=["Add", "peek"], extensions=extensions)
+    folder = write(
+        tmp_path, functionTimeout="00:05:00", functions=["Add", "peek"], extensions=extensions
+    )
     assert read_host_json(folder, {}) == HostJson(
         route_prefix="",
         custom_headers={"X-Mine": "1"},
@@ -73,7 +74,9 @@ def test_settings_win_over_host_json(tmp_path) -> None:
 
 def test_members_have_any_letter_case_but_for_the_version(tmp_path) -> None:
     """So it is on the real host."""
-    (tmp_path / "host.json").write_text('{"version": "2.0", "Extensions": {"HTTP": {"RoutePrefix": "p"}}}')
+    (tmp_path / "host.json").write_text(
+        '{"version": "2.0", "Extensions": {"HTTP": {"RoutePrefix": "p"}}}'
+    )
     assert read_host_json(tmp_path, {}).route_prefix == "p"
     (tmp_path / "host.json").write_text('{"Version": "2.0"}')
     with pytest.raises(ValueError, match=r'must have "version": "2.0"'):
@@ -82,7 +85,10 @@ def test_members_have_any_letter_case_but_for_the_version(tmp_path) -> None:
 
 def test_a_route_prefix_that_is_null_is_empty(tmp_path) -> None:
     """So it is on the real host."""
-    assert read_host_json(write(tmp_path, extensions={"http": {"routePrefix": None}}), {}).route_prefix == ""
+    assert (
+        read_host_json(write(tmp_path, extensions={"http": {"routePrefix": None}}), {}).route_prefix
+        == ""
+    )
 
 
 def test_comments_and_trailing_commas_are_taken(tmp_path) -> None:
@@ -94,7 +100,14 @@ def test_comments_and_trailing_commas_are_taken(tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("timeout", "seconds"),
-    [("-1", None), (-1, None), (5, 5 * 86400), ("20:00:00", 72000), ("1.00:00:01.5", 86401.5), ("00:10", 600)],
+    [
+        ("-1", None),
+        (-1, None),
+        (5, 5 * 86400),
+        ("20:00:00", 72000),
+        ("1.00:00:01.5", 86401.5),
+        ("00:10", 600),
+    ],
 )
 def test_the_function_timeout_is_a_span_of_dotnet(tmp_path, timeout, seconds) -> None:
     """A bare number counts days, and -1 is no end."""
@@ -110,7 +123,10 @@ def test_a_function_timeout_that_is_none_is_refused(tmp_path, timeout) -> None:
 
 def test_members_without_effect_are_known(tmp_path) -> None:
     """Each by the shortest path under which nothing has an effect."""
-    extensions = {"durableTask": {"hubName": "Gifts", "storageProvider": {"partitionCount": 8}}, "queues": {"a": 1}}
+    extensions = {
+        "durableTask": {"hubName": "Gifts", "storageProvider": {"partitionCount": 8}},
+        "queues": {"a": 1},
+    }
     folder = write(tmp_path, logging={"logLevel": {"default": "Warning"}}, extensions=extensions)
     assert read_host_json(folder, {}).ignored == (
         "extensions.durableTask.storageProvider.partitionCount",
@@ -146,7 +162,9 @@ def test_a_folder_without_host_json_is_refused(tmp_path) -> None:
 @pytest.mark.parametrize("name", ["bad hub!", "1hub", "ab", "MyHub-1", "x" * 51, ""])
 def test_a_bad_hub_name_is_refused(tmp_path, name) -> None:
     """In the words of the Durable extension."""
-    message = f"Task hub name '{name}' should contain only alphanumeric characters, start with a letter"
+    message = (
+        f"Task hub name '{name}' should contain only alphanumeric characters, start with a letter"
+    )
     with pytest.raises(ValueError, match=message):
         read_host_json(durable(tmp_path, hubName=name), {})
 
@@ -184,17 +202,29 @@ def test_a_member_whose_name_looks_like_a_path_is_another_one(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({"maxConcurrentActivityFunctions": 0}, "MaxConcurrentActivityFunctions must be a positive integer value."),
+        (
+            {"maxConcurrentActivityFunctions": 0},
+            "MaxConcurrentActivityFunctions must be a positive integer value.",
+        ),
         (
             {"maxConcurrentActivityFunctions": "x"},
             "Failed to convert configuration value 'x' at "
             "'AzureFunctionsJobHost:extensions:durableTask:MaxConcurrentActivityFunctions' to type 'System.Int32'.",
         ),
-        ({"extendedSessionsEnabled": True}, "extendedSessionsEnabled set to 'true' is only supported"),
+        (
+            {"extendedSessionsEnabled": True},
+            "extendedSessionsEnabled set to 'true' is only supported",
+        ),
         ({"extendedSessionsEnabled": "maybe"}, "to type 'System.Boolean'"),
         ({"versionMatchStrategy": "Newer"}, "must be one of None, Strict, CurrentOrOlder"),
-        ({"storageProvider": {"partitionCount": 17}}, "PartitionCount must be an integer value between 1 and 16."),
-        ({"storageProvider": {"queueClientMessageEncoding": "Nope"}}, "must be one of UTF8, Base64"),
+        (
+            {"storageProvider": {"partitionCount": 17}},
+            "PartitionCount must be an integer value between 1 and 16.",
+        ),
+        (
+            {"storageProvider": {"queueClientMessageEncoding": "Nope"}},
+            "must be one of UTF8, Base64",
+        ),
         (
             {"storageProvider": {"controlQueueVisibilityTimeout": "00:00:59"}},
             "ControlQueueVisibilityTimeout must be between 1 and 60 minutes.",

@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-
 from devhost.storage.store import NEVER, Activity, Instance, Message, Query, Store, StoreError
 
 T1, T2, T3 = (f"2026-12-24T18:0{minute}:00.000000Z" for minute in (1, 2, 3))
@@ -20,7 +19,13 @@ def store(request, tmp_path):
 
 
 def instance(id: str = "a", **changes) -> Instance:
-    values = {"execution": "e1", "name": "fan_out", "status": "Pending", "input": "[1]", "output": None}
+    values = {
+        "execution": "e1",
+        "name": "fan_out",
+        "status": "Pending",
+        "input": "[1]",
+        "output": None,
+    }
     values |= {"custom_status": None, "created": T1, "updated": T1}
     return Instance(id, **(values | changes))
 
@@ -101,7 +106,8 @@ def test_messages_are_due_in_order_of_arrival(store) -> None:
 def test_what_is_due_is_found_by_the_index_alone(store) -> None:
     """However many timers there are, and however many of them are due: no search, no sort."""
     plan = store._db.execute(
-        "EXPLAIN QUERY PLAN SELECT target FROM messages WHERE due <= ? ORDER BY due, seq LIMIT ?", (T1, 10)
+        "EXPLAIN QUERY PLAN SELECT target FROM messages WHERE due <= ? ORDER BY due, seq LIMIT ?",
+        (T1, 10),
     ).fetchall()
     assert [step[-1] for step in plan] == ["SEARCH messages USING INDEX messages_due (due<?)"]
 
@@ -173,7 +179,13 @@ def test_what_was_sent_in_a_part_that_is_undone_can_be_known(store) -> None:
 
 def test_a_cancelled_timer_is_gone(store) -> None:
     """That timer of that instance."""
-    store.enqueue([Message("a", "1", T1, timer=0), Message("a", "2", T1, timer=1), Message("b", "3", T1, timer=0)])
+    store.enqueue(
+        [
+            Message("a", "1", T1, timer=0),
+            Message("a", "2", T1, timer=1),
+            Message("b", "3", T1, timer=0),
+        ]
+    )
     store.cancel_timer("a", 0)
     assert [message.body for message in store.due(T1, 10)] == ["2", "3"]
 
@@ -227,10 +239,15 @@ def test_a_second_process_is_refused(tmp_path) -> None:
     """One task hub, one devhost; the message says so."""
     path = tmp_path / "hub.db"
     store = Store(path)
-    code = f"from devhost.storage.store import *; from pathlib import Path; Store(Path({str(path)!r}))"
+    code = (
+        f"from devhost.storage.store import *; from pathlib import Path; Store(Path({str(path)!r}))"
+    )
     second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     store.close()
-    assert second.stderr.splitlines()[-1] == f"devhost.storage.store.StoreError: {path} is in use by another devhost"
+    assert (
+        second.stderr.splitlines()[-1]
+        == f"devhost.storage.store.StoreError: {path} is in use by another devhost"
+    )
 
 
 def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path) -> None:
@@ -240,9 +257,13 @@ def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path) -> None:
         db.execute("CREATE TABLE gifts (name)")
     db.close()
     garbage.write_bytes(b"not a database " * 100)
-    with pytest.raises(StoreError, match=r"foreign.db cannot be used as a task hub: it is a database of another"):
+    with pytest.raises(
+        StoreError, match=r"foreign.db cannot be used as a task hub: it is a database of another"
+    ):
         Store(foreign)
-    with pytest.raises(StoreError, match=r"garbage.db cannot be used as a task hub: file is not a database"):
+    with pytest.raises(
+        StoreError, match=r"garbage.db cannot be used as a task hub: file is not a database"
+    ):
         Store(garbage)
     assert garbage.read_bytes() == b"not a database " * 100
 
@@ -266,7 +287,9 @@ def test_a_damaged_task_hub_is_refused(tmp_path, damage) -> None:
     if damage == "empty":
         Store(path).close()
     else:
-        with pytest.raises(StoreError, match=r"hub.db cannot be used as a task hub: .*(damaged|malformed)") as error:
+        with pytest.raises(
+            StoreError, match=r"hub.db cannot be used as a task hub: .*(damaged|malformed)"
+        ) as error:
             Store(path)
         assert len(str(error.value).splitlines()) == 1
 
@@ -283,7 +306,9 @@ def test_a_task_hub_of_another_version_is_refused(tmp_path) -> None:
 
 
 def test_a_write_that_fails_is_a_store_error(tmp_path) -> None:
-    """Disk full: nothing of the transaction is kept, and the store goes on when there is room again."""
+    """Disk full: nothing of the transaction is kept, and the store goes on when there is room
+    again.
+    """
     store = Store(tmp_path / "hub.db")
     pages = store._db.execute("PRAGMA page_count").fetchone()[0]
     store._db.execute(f"PRAGMA max_page_count = {pages + 2}")
@@ -344,8 +369,17 @@ def test_entities_are_listed_as_instances_that_run(store) -> None:
     found = store.targets(Query())
     assert [each.id for each in found] == ["9", "@e@a", "a"]
     entity = found[1]
-    assert (entity.name, entity.status, entity.custom_status, entity.output) == ("@e@a", "Running", "{}", None)
-    assert (json.loads(entity.input), entity.created, entity.updated) == ({"state": '"2"', "sorter": {}}, T1, T3)
+    assert (entity.name, entity.status, entity.custom_status, entity.output) == (
+        "@e@a",
+        "Running",
+        "{}",
+        None,
+    )
+    assert (json.loads(entity.input), entity.created, entity.updated) == (
+        {"state": '"2"', "sorter": {}},
+        T1,
+        T3,
+    )
     assert store.entity_instance("@e@a") == entity
     assert [each.id for each in store.instances(Query())] == ["9", "a"]
     assert [each.id for each in store.targets(Query(statuses=("Running",), first="@"))] == ["@e@a"]

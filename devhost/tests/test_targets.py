@@ -1,5 +1,4 @@
 import pytest
-
 from devhost.http.targets import decode_path, encode_path, parse_query
 
 

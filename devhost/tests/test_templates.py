@@ -1,5 +1,4 @@
 import pytest
-
 from devhost.http.templates import Template, TemplateError
 
 
@@ -50,7 +49,10 @@ def test_a_template_gives_the_values_of_a_path(template, path, values) -> None:
         ("{a:int?x}", "the parameter 'a:int?x' cannot be read from '?x' on"),
         ("{*a?}", "the catch-all parameter '*a?' cannot be optional"),
         ("{a?}x", "in a segment with others, an optional parameter comes last and after a period"),
-        ("{a}-{b?}", "in a segment with others, an optional parameter comes last and after a period"),
+        (
+            "{a}-{b?}",
+            "in a segment with others, an optional parameter comes last and after a period",
+        ),
     ],
 )
 def test_what_is_no_template_says_why(template, reason) -> None:

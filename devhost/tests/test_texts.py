@@ -1,5 +1,4 @@
 import pytest
-
 from devhost.http.texts import of_text
 
 

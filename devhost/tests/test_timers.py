@@ -2,7 +2,6 @@ from datetime import UTC, datetime
 
 import azure.functions as func
 import pytest
-
 from devhost.functions.loading import AppError, index
 from devhost.functions.timers import Schedule
 
@@ -29,7 +28,10 @@ def test_a_schedule_in_an_app_setting(monkeypatch) -> None:
     monkeypatch.setenv("CLEAN_AT", "0 0 3 * * *")
     assert Schedule("clean", "%CLEAN_AT%").after(NOW).hour == 3
     monkeypatch.delenv("CLEAN_AT")
-    with pytest.raises(ValueError, match="function clean has its schedule in the app setting CLEAN_AT, which is miss"):
+    with pytest.raises(
+        ValueError,
+        match="function clean has its schedule in the app setting CLEAN_AT, which is miss",
+    ):
         Schedule("clean", "%CLEAN_AT%")
 
 
@@ -41,7 +43,9 @@ def test_what_is_no_schedule_is_refused(expression) -> None:
     @app.timer_trigger("timer", schedule=expression)
     def clean(timer: func.TimerRequest) -> None: ...
 
-    with pytest.raises(AppError, match="function clean has a schedule that is no NCRONTAB expression"):
+    with pytest.raises(
+        AppError, match="function clean has a schedule that is no NCRONTAB expression"
+    ):
         index(app)
 
 

@@ -13,17 +13,25 @@ import azure.durable_functions as df
 import azure.functions as func
 import pytest
 import requests
-
-from devhost.testing import faults as unkind, faulty_client as unkind_engine, faulty_host as unkind_host
-from devhost.settings.files import HostJson
+from devhost.engine.work_items import event_message
 from devhost.functions.loading import index
 from devhost.management.api import CONTINUATION, PREFIX
+from devhost.settings.files import HostJson
 from devhost.storage.store import Query, Store
-from devhost.testing.faults import Rates, Unkind
-from devhost.engine.work_items import event_message
-from tests.server import serving
+from devhost.testing import (
+    faults as unkind,
+)
+from devhost.testing import (
+    faulty_client as unkind_engine,
+)
+from devhost.testing import (
+    faulty_host as unkind_host,
+)
 from devhost.testing.answers import Unanswered
+from devhost.testing.faults import Rates, Unkind
 from devhost.testing.virtual_host import ORIGIN, START, VirtualHost
+
+from tests.server import serving
 
 MANAGEMENT = PREFIX.rstrip("/")
 SOON = HostJson(control_queue_visibility=60, work_item_visibility=60)
@@ -111,13 +119,17 @@ class Sample:
         with VirtualHost(self.app, seed=seed, unkind=self.unkind, config=SOON) as self.host:
             yield self
 
-    def manage(self, method: str, path: str, data: object = None, headers: dict[str, str] | None = None):
+    def manage(
+        self, method: str, path: str, data: object = None, headers: dict[str, str] | None = None
+    ):
         """Ask the management API, as functions do; returns status, JSON and headers."""
 
         async def ask():
             async with (
                 aiohttp.ClientSession(connector=aiohttp.BaseConnector()) as session,
-                session.request(method, f"{ORIGIN}{MANAGEMENT}/{path}", json=data, headers=headers) as answer,
+                session.request(
+                    method, f"{ORIGIN}{MANAGEMENT}/{path}", json=data, headers=headers
+                ) as answer,
             ):
                 return answer.status, await answer.json(), answer.headers
 
@@ -182,7 +194,9 @@ def test_what_comes_for_an_instance_that_is_gone_is_dropped(sample) -> None:
     with sample.on():
         store = sample.host.store
         with store.transaction():
-            store.enqueue([event_message("gone", {"EventType": 15, "Name": "go", "Input": '"now"'})])
+            store.enqueue(
+                [event_message("gone", {"EventType": 15, "Name": "go", "Input": '"now"'})]
+            )
         sample.start("waits")
         sample.host.advance(seconds=10)
         assert store.next_due() is None
@@ -200,7 +214,9 @@ def test_signals_and_events_of_clients_come_twice(sample) -> None:
     assert sample.unkind.counts == {"message_repeated": 2}
 
 
-@pytest.mark.parametrize(("rate", "earliest", "latest"), [("timer_early", -1.0, 0.0), ("timer_late", 0.5, 6.0)])
+@pytest.mark.parametrize(
+    ("rate", "earliest", "latest"), [("timer_early", -1.0, 0.0), ("timer_late", 0.5, 6.0)]
+)
 def test_timers_are_not_on_time(sample, rate, earliest, latest) -> None:
     """They fire up to a second early, or some seconds late."""
     fired = []
@@ -221,7 +237,10 @@ def test_clocks_are_off(sample) -> None:
     with sample.on(clock_off=1):
         for gift in range(20):
             sample.put(str(gift))
-        shown = [datetime.fromisoformat(sample.host.request("GET", "/api/clock").body.decode()) for _ in range(20)]
+        shown = [
+            datetime.fromisoformat(sample.host.request("GET", "/api/clock").body.decode())
+            for _ in range(20)
+        ]
         off = [(moment - START).total_seconds() for moment in [*sample.seen, *shown]]
         assert sample.host.utc_now() == START
     assert -1.001 <= min(off) < -0.5 < 0.5 < max(off) <= 1.001
@@ -229,7 +248,9 @@ def test_clocks_are_off(sample) -> None:
 
 
 def test_a_batch_is_judged_before_it_is_committed(sample) -> None:
-    """Its replies leave at once; what was judged can be read later, and meanwhile no other batch is judged."""
+    """Its replies leave at once; what was judged can be read later, and meanwhile no other batch is
+    judged.
+    """
     with sample.on(commit_late=1):
         sample.start("fills")
         sample.host.settle()
@@ -424,11 +445,15 @@ def test_an_operator_terminates_orchestrations(sample) -> None:
         for number in range(5):
             sample.start("waits", id=f"i{number}")
         sample.host.advance(minutes=5)
-        assert {instance.status for instance in sample.host.store.instances(Query())} == {"Terminated"}
+        assert {instance.status for instance in sample.host.store.instances(Query())} == {
+            "Terminated"
+        }
         assert sample.output("i0") == "An operator was here."
 
 
-@pytest.mark.parametrize(("rate", "expected"), [("error_before_effect", None), ("error_after_effect", ["a"])])
+@pytest.mark.parametrize(
+    ("rate", "expected"), [("error_before_effect", None), ("error_after_effect", ["a"])]
+)
 def test_the_management_api_answers_500(sample, rate, expected) -> None:
     """Before the effect, or after it."""
     with sample.on(**{rate: 1}):
@@ -445,7 +470,9 @@ def test_reads_of_state_fail(sample) -> None:
         assert sample.manage("GET", "entities/Bag")[0] == 200
 
 
-@pytest.mark.parametrize("rates", [{"page_short": 1}, {"page_empty": 0.5}, {"page_short": 0.5, "page_empty": 0.5}])
+@pytest.mark.parametrize(
+    "rates", [{"page_short": 1}, {"page_empty": 0.5}, {"page_short": 0.5, "page_empty": 0.5}]
+)
 def test_pages_are_cut_short(sample, rates) -> None:
     """With a token that leads on: whoever follows it until there is none gets everything, once."""
     with sample.on(**rates):
@@ -493,9 +520,13 @@ def test_it_comes_to_rest(sample) -> None:
 
 
 def test_a_kill_of_the_process_loses_nothing(sample) -> None:
-    """What was judged and not committed is still in the task hub, and is judged by the next process."""
+    """What was judged and not committed is still in the task hub, and is judged by the next
+    process.
+    """
     store = Store(None)
-    with VirtualHost(sample.app, store=store, unkind=Unkind(1, Rates.only(commit_late=1))) as sample.host:
+    with VirtualHost(
+        sample.app, store=store, unkind=Unkind(1, Rates.only(commit_late=1))
+    ) as sample.host:
         sample.put("a")
         sample.host.settle()
         assert (len(sample.seen), sample.bag()) == (1, None)
@@ -505,7 +536,9 @@ def test_a_kill_of_the_process_loses_nothing(sample) -> None:
     store.close()
 
 
-@pytest.mark.parametrize(("rate", "answered"), [("worker_deaths_a_minute", True), ("host_deaths_a_minute", False)])
+@pytest.mark.parametrize(
+    ("rate", "answered"), [("worker_deaths_a_minute", True), ("host_deaths_a_minute", False)]
+)
 def test_over_real_sockets(sample, rate, answered) -> None:
     """A death ends connections without an answer, or with the host's 500."""
     with serving(sample.app, unkind=Unkind(1, Rates.only(**{rate: 300}))) as origin:
@@ -530,12 +563,17 @@ def run_of(seed: int, decided: Unkind | None, clients: int = 4) -> tuple[object,
         async def client(number: int) -> None:
             for step in range(30):
                 for method, path in (
-                    ("POST", f"orchestrators/{['fills', 'wraps', 'naps'][step % 3]}/{number}-{step}"),
+                    (
+                        "POST",
+                        f"orchestrators/{['fills', 'wraps', 'naps'][step % 3]}/{number}-{step}",
+                    ),
                     ("POST", f"entities/Bag/{number % 2}?op=put"),
                     ("GET", f"entities/Bag/{number % 2}"),
                 ):
                     try:
-                        answer = await host.call(method, f"{MANAGEMENT}/{path}", body=b'"1"' * (method == "POST"))
+                        answer = await host.call(
+                            method, f"{MANAGEMENT}/{path}", body=b'"1"' * (method == "POST")
+                        )
                         log.append((host.now(), number, answer.status, answer.body))
                     except Unanswered:
                         log.append((host.now(), number, "unanswered"))
@@ -554,7 +592,10 @@ def run_of(seed: int, decided: Unkind | None, clients: int = 4) -> tuple[object,
         if decided is not None:
             decided.calm()
         host.advance(minutes=5)
-        statuses = [(instance.id, instance.status, instance.output) for instance in host.store.instances(Query())]
+        statuses = [
+            (instance.id, instance.status, instance.output)
+            for instance in host.store.instances(Query())
+        ]
         return sorted(log, key=str), statuses, sample.seen, sample.ran, sample.ended
 
 
@@ -564,7 +605,9 @@ def test_the_same_seed_gives_the_same_run() -> None:
     assert run_of(1, first) == run_of(1, second)
     assert run_of(1, other) != run_of(1, Unkind(1, EVERYTHING))
     assert first.counts == second.counts
-    assert {"host_deaths_a_minute", "worker_deaths_a_minute", "terminations_a_minute"} < set(first.counts)
+    assert {"host_deaths_a_minute", "worker_deaths_a_minute", "terminations_a_minute"} < set(
+        first.counts
+    )
 
 
 def test_a_host_to_which_nothing_happens_is_like_a_kind_one() -> None:
@@ -581,8 +624,13 @@ def test_nothing_stays_undone() -> None:
 
 def test_each_hardship_is_independent_of_the_others() -> None:
     """To turn another one on does not change when the first strikes."""
-    alone, together = Unkind(5, Rates.only(timer_early=0.5)), Unkind(5, Rates.only(timer_early=0.5, commit_late=0.5))
-    decided = [(alone.timer_seconds(), together.batch(), together.timer_seconds())[::2] for _ in range(50)]
+    alone, together = (
+        Unkind(5, Rates.only(timer_early=0.5)),
+        Unkind(5, Rates.only(timer_early=0.5, commit_late=0.5)),
+    )
+    decided = [
+        (alone.timer_seconds(), together.batch(), together.timer_seconds())[::2] for _ in range(50)
+    ]
     assert all(first == second for first, second in decided)
 
 

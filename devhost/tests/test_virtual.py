@@ -11,11 +11,11 @@ import azure.durable_functions as df
 import azure.functions as func
 import pytest
 import requests
-
 from devhost.functions.loading import index
 from devhost.storage.store import Query, Store
-from tests.sample_app import make_app
 from devhost.testing.virtual_host import ORIGIN, START, VirtualHost
+
+from tests.sample_app import make_app
 
 
 @pytest.fixture
@@ -35,7 +35,9 @@ def test_time_passes_without_waiting(host) -> None:
 
     began = time.monotonic()
     host.run_all(sleeper(86_400), sleeper(0.001), sleeper(60))
-    assert woken == [(seconds, START + timedelta(seconds=seconds)) for seconds in (0.001, 60, 86_400)]
+    assert woken == [
+        (seconds, START + timedelta(seconds=seconds)) for seconds in (0.001, 60, 86_400)
+    ]
     assert time.monotonic() - began < 60
 
 
@@ -76,7 +78,9 @@ def test_a_function_is_called_as_over_http(host) -> None:
     answer = host.request("POST", "/api/echo/a%20b?c=d", b"body")
     assert answer.status == 201
     assert answer.headers["x-function"] == "echo"
-    assert answer.body.decode() == (f"POST {ORIGIN}/api/echo/a%20b?c=d {{'word': 'a b'}} {{'c': 'd'}} b'body'")
+    assert answer.body.decode() == (
+        f"POST {ORIGIN}/api/echo/a%20b?c=d {{'word': 'a b'}} {{'c': 'd'}} b'body'"
+    )
     assert host.request("GET", "/api/nowhere").status == 404
     assert host.request("GET", "/api/fail") == (500, {}, b"")
 
@@ -111,7 +115,9 @@ def web_app() -> func.FunctionApp:
     async def with_aiohttp(req: func.HttpRequest) -> str:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(5)) as session:
             try:
-                async with session.post("http://gifts/?a=1", json={"b": 2}, headers={"X-A": "c"}) as answer:
+                async with session.post(
+                    "http://gifts/?a=1", json={"b": 2}, headers={"X-A": "c"}
+                ) as answer:
                     return str(answer.status)
             except (aiohttp.ClientConnectionError, TimeoutError) as error:
                 return type(error).__name__
@@ -132,7 +138,9 @@ def web_app() -> func.FunctionApp:
 
 @pytest.mark.parametrize("way", ["aiohttp", "requests"])
 def test_the_rest_of_the_web_is_the_receiver(way) -> None:
-    """It gets what is sent, and its status comes back; where there is none, connections are refused."""
+    """It gets what is sent, and its status comes back; where there is none, connections are
+    refused.
+    """
     received = []
 
     def receiver(*request) -> int:
@@ -146,7 +154,10 @@ def test_the_rest_of_the_web_is_the_receiver(way) -> None:
     ((method, url, headers, body),) = received
     assert (method, url) == ("POST", "http://gifts/?a=1")
     assert body == (b'{"b": 2}' if way == "aiohttp" else b"d")
-    assert way == "requests" or (headers["x-a"], headers["content-type"]) == ("c", "application/json")
+    assert way == "requests" or (headers["x-a"], headers["content-type"]) == (
+        "c",
+        "application/json",
+    )
 
 
 def test_a_receiver_may_be_slow() -> None:

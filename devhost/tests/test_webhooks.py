@@ -4,8 +4,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from azure.durable_functions import EntityId, OrchestrationRuntimeStatus
-
 from devhost.management.api import PREFIX, Call
+
 from tests.sample_host import ORIGIN
 
 
@@ -23,7 +23,10 @@ def test_the_client_starts_and_sees_an_instance_through(host, client) -> None:
     for _ in range(2):
         asyncio.run(client.raise_event(id, "go", {"b": 2}))
     status = asyncio.run(client.get_status(id))
-    assert (status.runtime_status, status.output) == (OrchestrationRuntimeStatus.Completed, ['{"b": 2}'] * 2)
+    assert (status.runtime_status, status.output) == (
+        OrchestrationRuntimeStatus.Completed,
+        ['{"b": 2}'] * 2,
+    )
 
 
 def test_an_instance_shows_as_pending_until_its_first_turn(host, client) -> None:
@@ -47,7 +50,10 @@ def test_an_instance_of_an_orchestrator_that_does_not_exist_fails(host, client) 
     """In the words of the real host, which starts it."""
     status, output = host.status(asyncio.run(client.start_new("nothing")))
     assert status == "Failed"
-    assert "The function 'nothing' doesn't exist, is disabled, or is not an orchestrator function." in output
+    assert (
+        "The function 'nothing' doesn't exist, is disabled, or is not an orchestrator function."
+        in output
+    )
 
 
 def test_the_client_reads_and_signals_entities(client) -> None:
@@ -64,7 +70,10 @@ def test_the_client_terminates_and_purges(client) -> None:
     id = asyncio.run(client.start_new("two_events"))
     asyncio.run(client.terminate(id, "enough & over"))
     status = asyncio.run(client.get_status(id))
-    assert (status.runtime_status, status.output) == (OrchestrationRuntimeStatus.Terminated, "enough & over")
+    assert (status.runtime_status, status.output) == (
+        OrchestrationRuntimeStatus.Terminated,
+        "enough & over",
+    )
     assert asyncio.run(client.purge_instance_history(id)).instances_deleted == 1
     assert not asyncio.run(client.get_status(id))
     assert asyncio.run(client.purge_instance_history(id)).instances_deleted == 0
@@ -138,14 +147,18 @@ def test_what_is_malformed_is_400(host, method, path, body) -> None:
 def test_an_event_must_be_json(host) -> None:
     """By its type and by its content."""
     id = host.start("two_events")
-    assert call(host, "POST", f"instances/{id}/raiseEvent/go", body="1", is_json=False).status == 400
+    assert (
+        call(host, "POST", f"instances/{id}/raiseEvent/go", body="1", is_json=False).status == 400
+    )
     assert call(host, "POST", f"instances/{id}/raiseEvent/go", body="{").status == 400
 
 
 def test_a_signal_in_plain_text_is_a_string(host) -> None:
     """As the real host takes it."""
     call(host, "POST", "entities/Counter/a", query={"op": "add"}, body="3", is_json=True)
-    assert host.store.entity("@counter@a") == "null"  # the SDK wants JSON in JSON: a bare 3 fails there
+    assert (
+        host.store.entity("@counter@a") == "null"
+    )  # the SDK wants JSON in JSON: a bare 3 fails there
     call(host, "POST", "entities/Counter/a", query={"op": "add"}, body="3", is_json=False)
     assert host.store.entity("@counter@a") == "3"
 

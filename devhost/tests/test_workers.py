@@ -6,10 +6,9 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
 import pytest
-
-from devhost.settings.files import DEFAULTS
 from devhost.engine.work_items import DurableFunctions, WorkItem
 from devhost.engine.workers import Done, Workers
+from devhost.settings.files import DEFAULTS
 
 
 class Step(WorkItem):
@@ -68,7 +67,9 @@ def test_what_is_quick_is_done_when_it_returns() -> None:
 
 
 def test_what_is_slow_comes_later_and_holds_up_nobody(monkeypatch) -> None:
-    """What was done before it is there, what nobody has begun is given back, and others are executed meanwhile."""
+    """What was done before it is there, what nobody has begun is given back, and others are
+    executed meanwhile.
+    """
     go = threading.Event()
 
     async def scenario() -> None:
@@ -89,7 +90,9 @@ def test_what_is_slow_comes_later_and_holds_up_nobody(monkeypatch) -> None:
 
 
 class Impatient(SimpleQueue):
-    """Whoever would wait for so long gives up, once an event has happened; from the second time on it waits."""
+    """Whoever would wait for so long gives up, once an event has happened; from the second time on
+    it waits.
+    """
 
     happened: threading.Event
     has_waited = False

@@ -1,8 +1,10 @@
-"""Entities: one RegistryList for each registry, the only judge of what is in it, and RegistryStats in shards.
+"""Entities: one RegistryList for each registry, the only judge of what is in it, and RegistryStats
+in shards.
 
-Operations run one after the other. The SDK keeps what an operation has set although it fails afterwards, and makes an
-entity exist that sets a result: so each sets the state once, at its end, and has no result. It may be judged again
-after a crash, with another outcome: what came of it is told by the state only.
+Operations run one after the other. The SDK keeps what an operation has set although it fails
+afterwards, and makes an entity exist that sets a result: so each sets the state once, at its end,
+and has no result. It may be judged again after a crash, with another outcome: what came of it is
+told by the state only.
 """
 
 from collections.abc import Callable
@@ -26,21 +28,31 @@ OPERATIONS: dict[str, Callable[[Registry, Message, datetime], None]] = {
     "remove": lambda registry, message, now: registry.remove(message["key"], now),
     "close": lambda registry, message, now: registry.close(message["by"], now),
     "send_again": lambda registry, message, now: registry.send_again(message["number"], now),
-    "delivered": lambda registry, message, now: registry.delivered(message["number"], message["outcome"]),
+    "delivered": lambda registry, message, now: registry.delivered(
+        message["number"], message["outcome"]
+    ),
 }
-EVENTS = dict(zip(OPERATIONS, ("opened", "added", "removed", "closed", "asked", "sent"), strict=True))
-"""What is logged of an operation that changes something, unless it has closed or filled the registry."""
+EVENTS = dict(
+    zip(OPERATIONS, ("opened", "added", "removed", "closed", "asked", "sent"), strict=True)
+)
+"""What is logged of an operation that changes something, unless it has closed or filled the
+registry.
+"""
 
 
 @blueprint.entity_trigger(context_name="context", entity_name="RegistryList")
 def registry_list(context: df.DurableEntityContext) -> None:
     """The operations that `names` has messages for. Each change leaves its line in the log.
 
-    `open` makes a registry, and so does a `close` that comes before it: a closed, empty one, which is not sent. Nothing
-    else does: nobody creates state by guessing ids, or by a message from before it was forgotten.
+    `open` makes a registry, and so does a `close` that comes before it: a closed, empty one, which
+    is not sent. Nothing else does: nobody creates state by guessing ids, or by a message from
+    before it was forgotten.
     """
     id, operation, now = context.entity_key, context.operation_name, clock.utc_now()
-    state, message = context.get_state(), context.get_input(expected_type=dict)  # "" or null is what a failure leaves
+    state, message = (
+        context.get_state(),
+        context.get_input(expected_type=dict),
+    )  # "" or null is what a failure leaves
     if operation not in OPERATIONS:
         raise ValueError(f"RegistryList has no operation {operation!r}")
     if state:
@@ -54,7 +66,10 @@ def registry_list(context: df.DurableEntityContext) -> None:
     OPERATIONS[operation](registry, message, now)
     if registry.revision != before.revision:
         context.set_state(stored(registry))
-        has_closed, has_filled = registry.is_closed > before.is_closed, registry.is_full > before.is_full
+        has_closed, has_filled = (
+            registry.is_closed > before.is_closed,
+            registry.is_full > before.is_full,
+        )
         event = "closed" if has_closed else "filled" if has_filled else EVENTS[operation]
         details: dict[str, object] = {"by": registry.closed_by} if has_closed else {}
         details |= {"outcome": registry.processing} if event == "sent" else {}

@@ -1,4 +1,6 @@
-"""The model as JSON: as it is stored, and read in the form of this version or an older one, and as people see it."""
+"""The model as JSON: as it is stored, and read in the form of this version or an older one, and as
+people see it.
+"""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -10,11 +12,15 @@ from registry.domain.registry import Backoff, Birth, Phase, Registry, Standing, 
 State = dict[str, Any]
 
 VERSION = 1  # of states, inputs and messages. Those of before 1.0 have none
-LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)  # when something was due of which an older version did not note when
+LONG_AGO = datetime(
+    2020, 1, 1, tzinfo=UTC
+)  # when something was due of which an older version did not note when
 
 
 def dump(value: Any) -> Any:
-    """A part of the model as JSON. A mapping becomes pairs, so that nobody reads a meaning into its keys."""
+    """A part of the model as JSON. A mapping becomes pairs, so that nobody reads a meaning into its
+    keys.
+    """
     match value:
         case str() | int() | float() | None:  # first, for nearly all there is is one of these
             return value
@@ -35,12 +41,20 @@ def stored(whole: Registry | Stats) -> State:
 
 
 def to_birth(state: State, id: str = "") -> Birth:
-    """Read a birth. In older versions its members are those of the list's state or the life's input, without the id."""
+    """Read a birth. In older versions its members are those of the list's state or the life's
+    input, without the id.
+    """
     if "openedAt" in state:
         opened_at, closes_at = from_text(state["openedAt"]), from_text(state["closesAt"])
         is_sent = state.get("processing", "off") != "off"
-        return Birth(id, opened_at, closes_at, state["maxItems"], is_sent, Backoff(*state.get("backoff", [])))
-    return Birth(**state | _moments(state, "opened_at", "closes_at") | {"backoff": Backoff(*state["backoff"])})
+        return Birth(
+            id, opened_at, closes_at, state["maxItems"], is_sent, Backoff(*state.get("backoff", []))
+        )
+    return Birth(
+        **state
+        | _moments(state, "opened_at", "closes_at")
+        | {"backoff": Backoff(*state["backoff"])}
+    )
 
 
 def to_registry(state: State, id: str) -> Registry:
@@ -66,17 +80,26 @@ def to_standing(state: State) -> Standing:
 
 
 def to_stats(state: State) -> Stats:
-    """Read what a shard of the stats stores. Where an older version did not note when something is due, it is now."""
+    """Read what a shard of the stats stores. Where an older version did not note when something is
+    due, it is now.
+    """
     if "v" in state:
         standings = {id: to_standing(each) for id, each in state["standings"]}
         return Stats(state["items"], Counter(state["phases"]), standings)
     standings = {id: Standing(0, count, "open", LONG_AGO) for id, count in state["open"].items()}
-    standings |= {id: Standing(0, state["open"].get(id), "pending", LONG_AGO) for id in state.get("pending", [])}
+    standings |= {
+        id: Standing(0, state["open"].get(id), "pending", LONG_AGO)
+        for id in state.get("pending", [])
+    }
     phases: Counter[Phase] = Counter(each.phase for each in standings.values())
-    phases.update({phase: max(0, n) for phase, n in state.get("processing", {}).items() if phase != "pending"})
+    phases.update(
+        {phase: max(0, n) for phase, n in state.get("processing", {}).items() if phase != "pending"}
+    )
     others = state["registries"] - phases.total()
     ended: tuple[Phase, ...] = ("off", "delivered", "failed")
-    phases["off" if others >= 0 else max(ended, key=phases.__getitem__)] += others  # some were counted twice
+    phases["off" if others >= 0 else max(ended, key=phases.__getitem__)] += (
+        others  # some were counted twice
+    )
     return Stats(state["closedItems"] + sum(state["open"].values()), phases, standings)
 
 
@@ -85,7 +108,9 @@ def _moments(state: State, *names: str) -> State:
 
 
 def shown(registry: Registry, now: datetime) -> dict[str, Any]:
-    """What `peek` answers. A registry whose time was up at `now`, but whose close is not on record, is Closing."""
+    """What `peek` answers. A registry whose time was up at `now`, but whose close is not on record,
+    is Closing.
+    """
     birth = registry.birth
     status = "Closed" if registry.is_closed else "Closing" if now >= birth.closes_at else "Open"
     members = {

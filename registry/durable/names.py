@@ -12,11 +12,15 @@ from registry.domain.registry import Birth, ClosedBy, Processing
 from registry.durable.messages import State, to_birth
 
 LIFE, FINISH = "RegistryOrchestration", "finish"
-"""The orchestration of a registry from its open to its close, whose instance has its id, and the event that ends it."""
+"""The orchestration of a registry from its open to its close, whose instance has its id, and the
+event that ends it.
+"""
 DELIVERY = "DeliveryOrchestration"  # the orchestration that sends a closed registry to the webhook
 SETTLE, SEND = "settle", "send"  # the activities of both
 STATS_SHARDS = 16
-"""How many entities share the global counts, because one handles only some tens of operations a second."""
+"""How many entities share the global counts, because one handles only some tens of operations a
+second.
+"""
 
 
 def delivery_instance(id: str) -> str:
@@ -46,7 +50,9 @@ def birth_of(id: str, input: Any) -> Birth:
 
 
 class Message(TypedDict):
-    """The envelope of every message. `trace` is the trace id of the caller that it goes back to, or empty."""
+    """The envelope of every message. `trace` is the trace id of the caller that it goes back to, or
+    empty.
+    """
 
     v: int
     trace: str
@@ -54,7 +60,9 @@ class Message(TypedDict):
 
 
 class Turn(Message):
-    """`open` for a list, and the input of a life; with who closes it: `close` for a list, and the input of `settle`."""
+    """`open` for a list, and the input of a life; with who closes it: `close` for a list, and the
+    input of `settle`.
+    """
 
     birth: State
     by: NotRequired[ClosedBy]
@@ -68,14 +76,18 @@ class Change(Message):
 
 
 class Sending(Message):
-    """`send_again` and `delivered` for a list: of the delivery of this number. The second has an outcome."""
+    """`send_again` and `delivered` for a list: of the delivery of this number. The second has an
+    outcome.
+    """
 
     number: int
     outcome: NotRequired[Processing]
 
 
 class Delivery(Sending):
-    """The input of a delivery; with the pause to the next attempt in seconds, None for the last, that of `send`."""
+    """The input of a delivery; with the pause to the next attempt in seconds, None for the last,
+    that of `send`.
+    """
 
     id: str
     backoff: list[int]

@@ -1,12 +1,18 @@
-"""How soon a change can be read: learnt from the reads before, since no two task hubs are equally fast."""
+"""How soon a change can be read: learnt from the reads before, since no two task hubs are equally
+fast.
+"""
 
 FIRST_DELAY = 0.02
-"""Seconds before the first read of what a message is to change: a commit on Azure Storage takes 15 to 50 ms."""
+"""Seconds before the first read of what a message is to change: a commit on Azure Storage takes 15
+to 50 ms.
+"""
 LONGEST_FIRST_DELAY = 0.1
 SHORTEST_DELAY = 0.001
 """Where less is enough, the read comes at once."""
 SOONER, LATER = 0.95, 1.5
-"""What a first read that was in time, and one that was not, make of the delay: so one in nine or so is too early."""
+"""What a first read that was in time, and one that was not, make of the delay: so one in nine or so
+is too early.
+"""
 
 
 class Pace:

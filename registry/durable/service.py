@@ -1,7 +1,7 @@
 """The registries as the API and the healers reach them, over the Durable client.
 
-What a caller is told was read back as committed: a 200, a refusal, a close. Nothing is told by a clock, by what was
-sent, by a reply, or by an error.
+What a caller is told was read back as committed: a 200, a refusal, a close. Nothing is told by a
+clock, by what was sent, by a reply, or by an error.
 """
 
 import asyncio
@@ -12,17 +12,26 @@ from functools import partial, reduce
 from operator import add
 
 from registry import clock
-
-from registry.domain import problems as errors
 from registry.clock import to_text
-from registry.durable import names
-from registry.durable.names import list_entity
-from registry.durable.stats_reporter import observer, tell_stats
-from registry.durable.pace import pace
-from registry.durable.task_hub import TaskHub
+from registry.domain import problems as errors
 from registry.domain.problems import HubUnavailable, OutcomeUnknown, Refusal
-from registry.domain.registry import MAX_BYTES, REMEMBERED, Birth, ClosedBy, Item, Registry, Standing, Stats, Verdict
+from registry.domain.registry import (
+    MAX_BYTES,
+    REMEMBERED,
+    Birth,
+    ClosedBy,
+    Item,
+    Registry,
+    Standing,
+    Stats,
+    Verdict,
+)
+from registry.durable import names
 from registry.durable.messages import dump, to_registry, to_stats
+from registry.durable.names import list_entity
+from registry.durable.pace import pace
+from registry.durable.stats_reporter import observer, tell_stats
+from registry.durable.task_hub import TaskHub
 
 PING_PATIENCE = 3.0  # seconds in which a healthy task hub answers
 AGAIN = 1.0  # seconds without an effect after which a message is sent again
@@ -33,15 +42,17 @@ Send = Callable[[], Awaitable[None]]
 class Registries:
     """Opens, changes and shows registries, for one request.
 
-    Every method raises Refusal where that is the answer, HubUnavailable among them. One that waits for an effect raises
-    OutcomeUnknown where it cannot be read before the deadline of the hub.
+    Every method raises Refusal where that is the answer, HubUnavailable among them. One that waits
+    for an effect raises OutcomeUnknown where it cannot be read before the deadline of the hub.
     """
 
     def __init__(self, hub: TaskHub) -> None:
         self._hub = hub
 
     async def open(self, birth: Birth) -> None:
-        """Open a registry under a new id. The stats hear of it first, so that it is healed whatever fails then."""
+        """Open a registry under a new id. The stats hear of it first, so that it is healed whatever
+        fails then.
+        """
         await tell_stats(self._hub, Registry.announced(birth))
         await asyncio.gather(
             self._hub.have_started(names.LIFE, birth.id, birth=dump(birth)),
@@ -56,23 +67,31 @@ class Registries:
         return registry
 
     async def add(self, id: str, item: Item) -> int:
-        """Put the item into the registry, for good unless it is taken back; returns how many items it has then."""
+        """Put the item into the registry, for good unless it is taken back; returns how many items
+        it has then.
+        """
         unknown = "The item was sent, but is not yet known to be in the registry. Retry with the same Idempotency-Key."
         send = partial(self._signal, id, "add", key=item.key, text=item.text)
         return await self._change(id, send, lambda registry: registry.judge(item), "known", unknown)
 
     async def remove(self, id: str, key: str) -> int:
-        """Take the item with this key out for good, also if its add is still on its way; returns how many are left."""
+        """Take the item with this key out for good, also if its add is still on its way; returns
+        how many are left.
+        """
         unknown = "The item is being removed. Repeat this to see the outcome."
         send = partial(self._signal, id, "remove", key=key)
-        return await self._change(id, send, lambda registry: registry.judge_removal(key), "removed", unknown)
+        return await self._change(
+            id, send, lambda registry: registry.judge_removal(key), "removed", unknown
+        )
 
     async def finish(self, id: str) -> Registry:
         """Close the registry and return it; one that is closed already is returned as it is."""
         registry = await self._opened(id)
         if registry.is_closed:
             return registry
-        closed, _ = await asyncio.gather(self._closed(registry.birth, "user"), self._end_life(registry.birth))
+        closed, _ = await asyncio.gather(
+            self._closed(registry.birth, "user"), self._end_life(registry.birth)
+        )
         return closed
 
     async def process(self, id: str) -> Registry:
@@ -80,20 +99,31 @@ class Registries:
         registry = await self._closed_if_due(await self._find(id))
         if not registry.is_closed:
             closes_at = to_text(registry.birth.closes_at)
-            raise Refusal(errors.STILL_OPEN, f"The registry is open until {closes_at}, and is sent when it closes.")
+            raise Refusal(
+                errors.STILL_OPEN,
+                f"The registry is open until {closes_at}, and is sent when it closes.",
+            )
         number = registry.sends
         if registry.processing != "pending":
             if seconds := registry.seconds_until_again(clock.utc_now()):
-                raise Refusal(errors.SENT_JUST_NOW, "The registry was sent again just now.", retry_after=seconds)
+                raise Refusal(
+                    errors.SENT_JUST_NOW,
+                    "The registry was sent again just now.",
+                    retry_after=seconds,
+                )
             number += 1
         send = partial(self._deliver, registry, number)
         unknown = "The registry is about to be sent. Peek at it to see the outcome."
         registry = await self.until(id, send, lambda registry: registry.sends >= number, unknown)
-        await tell_stats(self._hub, registry)  # so that it is healed, if its delivery ends before it can tell them
+        await tell_stats(
+            self._hub, registry
+        )  # so that it is healed, if its delivery ends before it can tell them
         return registry
 
     async def settle(self, birth: Birth, by: ClosedBy) -> Registry:
-        """See to it that a registry is closed on record, is sent, and is counted; anybody may, any number of times."""
+        """See to it that a registry is closed on record, is sent, and is counted; anybody may, any
+        number of times.
+        """
         registry = await self.read(birth.id)
         if registry is None or not registry.is_closed:
             registry = await self._closed(birth, by)
@@ -114,10 +144,14 @@ class Registries:
             phase, revision = standing.previous or "off", standing.revision + 1
             gone = dump(replace(standing, revision=revision, phase=phase, due=now, closed_at=now))
             await self._hub.have_signalled(names.stats_entity(id), "observe", id=id, standing=gone)
-        elif now < birth.closes_at and not (registry and registry.is_closed):  # an older version did not note its end
+        elif now < birth.closes_at and not (
+            registry and registry.is_closed
+        ):  # an older version did not note its end
             await tell_stats(self._hub, registry or Registry.announced(birth))
         elif registry and standing.phase == "pending" and registry.revision < standing.revision:
-            await self._deliver(registry, registry.sends + 1)  # somebody asked for it, but its list has not heard
+            await self._deliver(
+                registry, registry.sends + 1
+            )  # somebody asked for it, but its list has not heard
         else:
             await self.settle(birth, "timeout")
 
@@ -135,8 +169,12 @@ class Registries:
         state = await self._hub.read(list_entity(id))
         return to_registry(state, id) if state else None
 
-    async def until(self, id: str, send: Send, is_done: Callable[[Registry], bool], unknown: str) -> Registry:
-        """Send a message, and again after each second without its effect; return the registry that shows it."""
+    async def until(
+        self, id: str, send: Send, is_done: Callable[[Registry], bool], unknown: str
+    ) -> Registry:
+        """Send a message, and again after each second without its effect; return the registry that
+        shows it.
+        """
         with suppress(HubUnavailable):  # where no read succeeds
             while self._hub.remaining > 0:
                 with suppress(HubUnavailable):  # the message may be on its way all the same
@@ -156,15 +194,26 @@ class Registries:
         return None
 
     async def _change(
-        self, id: str, send: Send, judge: Callable[[Registry], Verdict], success: Verdict, unknown: str
+        self,
+        id: str,
+        send: Send,
+        judge: Callable[[Registry], Verdict],
+        success: Verdict,
+        unknown: str,
     ) -> int:
-        """Send a change, unless it is decided already, and return how many items there are once it has succeeded."""
+        """Send a change, unless it is decided already, and return how many items there are once it
+        has succeeded.
+        """
         registry = await self._opened(id)
         if judge(registry) == "undecided":
-            registry = await self.until(id, send, lambda registry: judge(registry) != "undecided", unknown)
+            registry = await self.until(
+                id, send, lambda registry: judge(registry) != "undecided", unknown
+            )
         if (verdict := judge(registry)) != success:
             raise _refusal(verdict, registry)
-        if not registry.is_closed:  # else who settles it tells the stats, which may have forgotten it since
+        if (
+            not registry.is_closed
+        ):  # else who settles it tells the stats, which may have forgotten it since
             observer.observe(self._hub, registry)
         return len(registry.items)
 
@@ -183,7 +232,9 @@ class Registries:
         life = await self._hub.instance(id)
         if life is None or life.name != names.LIFE:
             return None
-        if life.status == "Completed":  # then its list was opened meanwhile, or it is being forgotten
+        if (
+            life.status == "Completed"
+        ):  # then its list was opened meanwhile, or it is being forgotten
             return await self.read(id)
         birth = names.birth_of(id, life.input)
         return Registry.announced(birth) if clock.utc_now() < birth.closes_at + REMEMBERED else None
@@ -211,7 +262,9 @@ class Registries:
         return await self.until(birth.id, send, lambda registry: registry.is_closed, unknown)
 
     async def _end_life(self, birth: Birth) -> None:
-        """Have the life of a registry settle it, now that it is finished; do so in its place where it does not hear."""
+        """Have the life of a registry settle it, now that it is finished; do so in its place where
+        it does not hear.
+        """
         with suppress(HubUnavailable, OutcomeUnknown):  # then the timer settles it, or heal
             try:
                 await self._hub.raise_event(names.FINISH, birth.id)
@@ -226,12 +279,19 @@ class Registries:
 
 
 def _refusal(verdict: Verdict, registry: Registry) -> Refusal:
-    most, closed_at = registry.birth.max_items, to_text(registry.closed_at or registry.birth.closes_at)
+    most, closed_at = (
+        registry.birth.max_items,
+        to_text(registry.closed_at or registry.birth.closes_at),
+    )
     full = f"The registry is full: it takes at most {most} items, and {MAX_BYTES // 1024} KiB of texts and keys."
     refusals = {
-        "reused": Refusal(errors.KEY_REUSED, "The Idempotency-Key stands for another item in this registry."),
+        "reused": Refusal(
+            errors.KEY_REUSED, "The Idempotency-Key stands for another item in this registry."
+        ),
         "removed": Refusal(errors.REMOVED, "The item with this Idempotency-Key was taken back."),
         "full": Refusal(errors.FULL, full),
-        "closed": Refusal(errors.CLOSED, f"The registry closed at {closed_at} and changes no more."),
+        "closed": Refusal(
+            errors.CLOSED, f"The registry closed at {closed_at} and changes no more."
+        ),
     }
     return refusals[verdict]

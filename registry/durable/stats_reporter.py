@@ -1,15 +1,17 @@
-"""How the stats hear of changes. What is lost with its process is made good when the registry is settled."""
+"""How the stats hear of changes. What is lost with its process is made good when the registry is
+settled.
+"""
 
 import asyncio
 import logging
 from datetime import timedelta
 
 from registry import clock
-from registry.durable.names import stats_entity
-from registry.durable.task_hub import TaskHub
 from registry.domain.problems import HubUnavailable
 from registry.domain.registry import Registry, Standing
 from registry.durable.messages import dump
+from registry.durable.names import stats_entity
+from registry.durable.task_hub import TaskHub
 
 log = logging.getLogger(__name__)
 
@@ -17,13 +19,19 @@ INTERVAL = 1.0  # seconds between two observations of a registry
 
 
 async def tell_stats(hub: TaskHub, registry: Registry, reports_in: float = 0) -> None:
-    """Tell the stats where a registry stands, and in how many seconds its delivery will report, if it is pending."""
+    """Tell the stats where a registry stands, and in how many seconds its delivery will report, if
+    it is pending.
+    """
     id, reports_at = registry.birth.id, clock.utc_now() + timedelta(seconds=reports_in)
-    await hub.have_signalled(stats_entity(id), "observe", id=id, standing=dump(Standing.of(registry, reports_at)))
+    await hub.have_signalled(
+        stats_entity(id), "observe", id=id, standing=dump(Standing.of(registry, reports_at))
+    )
 
 
 class Observer:
-    """Tells the stats of registries, of one once a second: the first news at once, the last of a burst at the end."""
+    """Tells the stats of registries, of one once a second: the first news at once, the last of a
+    burst at the end.
+    """
 
     def __init__(self) -> None:
         self._news: dict[str, tuple[TaskHub, Registry] | None] = {}

@@ -10,9 +10,16 @@ from typing import Literal
 import aiohttp
 import standardwebhooks
 
-Verdict = Literal["delivered", "failed", "again", "off"]  # what came of an attempt; `off` where there is no webhook
+Verdict = Literal[
+    "delivered", "failed", "again", "off"
+]  # what came of an attempt; `off` where there is no webhook
 
-TRY_AGAIN = (408, 409, 425, 429)  # client errors that pass; after any other one nothing is tried again
+TRY_AGAIN = (
+    408,
+    409,
+    425,
+    429,
+)  # client errors that pass; after any other one nothing is tried again
 
 
 @dataclass(frozen=True)
@@ -24,9 +31,11 @@ class Webhook:
     timeout: int  # seconds for an attempt as a whole, however slowly the receiver answers
 
     async def post(self, id: str, body: str, now: datetime) -> tuple[Verdict, str]:
-        """Deliver a JSON body under an id by which the receiver tells repeats; returns what came of it, and why.
+        """Deliver a JSON body under an id by which the receiver tells repeats; returns what came of
+        it, and why.
 
-        Redirects and the environment's proxies are not followed; of the answer the status is read. Raises nothing.
+        Redirects and the environment's proxies are not followed; of the answer the status is read.
+        Raises nothing.
         """
         headers = {
             "Content-Type": "application/json",
@@ -37,7 +46,9 @@ class Webhook:
         try:
             async with (
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self.timeout)) as session,
-                session.post(self.url, data=body.encode(), headers=headers, allow_redirects=False) as answer,
+                session.post(
+                    self.url, data=body.encode(), headers=headers, allow_redirects=False
+                ) as answer,
             ):
                 return verdict(answer.status), str(answer.status)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:

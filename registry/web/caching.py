@@ -1,4 +1,6 @@
-"""How an answer travels: not at all where the client has it already, and in gzip where the client takes that."""
+"""How an answer travels: not at all where the client has it already, and in gzip where the client
+takes that.
+"""
 
 import gzip
 import hashlib
@@ -10,8 +12,10 @@ from werkzeug.http import parse_accept_header, parse_etags
 SHORTEST = 1024
 """Bytes from which on gzip is worth its while: what is shorter fits into one packet as it is."""
 REVALIDATE = "private, no-cache"
-"""The client may keep the answer, but asks each time whether it still holds. With `no-store` it would have nothing to
-ask about. Caches that many share keep nothing, as who knows the address may use the registry."""
+"""The client may keep the answer, but asks each time whether it still holds. With `no-store` it
+would have nothing to ask about. Caches that many share keep nothing, as who knows the address may
+use the registry.
+"""
 VARY = "Accept, Accept-Encoding"
 """What an answer depends on beside its address."""
 
@@ -19,8 +23,9 @@ VARY = "Accept, Accept-Encoding"
 def unless_known(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """The answer with an ETag; 304 where the request names that.
 
-    It is a weak one, as it is the same with and without gzip: https://www.rfc-editor.org/rfc/rfc9110#section-8.8.1.
-    A 304 has no body, with which the real host would close the connection.
+    It is a weak one, as it is the same with and without gzip:
+    https://www.rfc-editor.org/rfc/rfc9110#section-8.8.1. A 304 has no body, with which the real
+    host would close the connection.
     """
     tag = hashlib.sha256(response.get_body()).hexdigest()[:32]
     response.headers["ETag"] = f'W/"{tag}"'
@@ -32,7 +37,9 @@ def unless_known(request: HttpRequest, response: HttpResponse) -> HttpResponse:
 
 
 def compressed(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """The answer in gzip, where it is long and the client takes that: the real host compresses nothing."""
+    """The answer in gzip, where it is long and the client takes that: the real host compresses
+    nothing.
+    """
     body = response.get_body()
     if len(body) < SHORTEST:
         return response

@@ -26,12 +26,17 @@ HEADERS = {
 
 @cache
 def document(settings: Settings) -> str:
-    """The documentation of an app with these settings. Calls have their operationId as anchor, problems their name."""
+    """The documentation of an app with these settings. Calls have their operationId as anchor,
+    problems their name.
+    """
     description = describe(settings)
     title, paths = escape(description["info"]["title"]), description["paths"]
     calls = [_call(description, path, operations) for path, operations in paths.items()]
     names = [next(iter(operations.values()))["operationId"] for operations in paths.values()]
-    problems = [_problem(kind.name, description["components"]["examples"][kind.name]["value"]) for kind in KINDS]
+    problems = [
+        _problem(kind.name, description["components"]["examples"][kind.name]["value"])
+        for kind in KINDS
+    ]
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -66,9 +71,13 @@ def document(settings: Settings) -> str:
 def _call(description: Node, path: str, operations: Node) -> str:
     """A path with the methods it takes, of which the first is the recommended one."""
     operation = next(iter(operations.values()))
-    methods = " or ".join("GET or HEAD" if operations.keys() == {"get"} else method.upper() for method in operations)
+    methods = " or ".join(
+        "GET or HEAD" if operations.keys() == {"get"} else method.upper() for method in operations
+    )
     route = escape(description["servers"][0]["url"] + path)
-    parameters = [_parameter(description, _resolved(description, each)) for each in operation["parameters"]]
+    parameters = [
+        _parameter(description, _resolved(description, each)) for each in operation["parameters"]
+    ]
     body = operation.get("requestBody", {"description": "", "content": {}})
     answers = [_answer(status, answer) for status, answer in operation["responses"].items()]
     return (
@@ -76,7 +85,11 @@ def _call(description: Node, path: str, operations: Node) -> str:
         f'<h3><code><span class="method">{methods}</span> {route}</code></h3>\n'
         f"<p>{escape(operation['description'])}</p>\n"
         + _titled("Parameters", "dl", parameters)
-        + _titled("Body", "div", [f"<p>{escape(body['description'])}</p>\n"] * bool(body["content"]) + _media(body))
+        + _titled(
+            "Body",
+            "div",
+            [f"<p>{escape(body['description'])}</p>\n"] * bool(body["content"]) + _media(body),
+        )
         + _titled("Answers", "dl", answers)
         + "</section>\n"
     )
@@ -84,7 +97,9 @@ def _call(description: Node, path: str, operations: Node) -> str:
 
 def _parameter(description: Node, parameter: Node) -> str:
     where = parameter["in"] + (", required" if parameter.get("required") else "")
-    said = parameter.get("description") or _resolved(description, parameter["schema"])["description"]
+    said = (
+        parameter.get("description") or _resolved(description, parameter["schema"])["description"]
+    )
     return f'<dt><code>{parameter["name"]}</code> <span class="hint">{where}</span></dt><dd>{escape(said)}</dd>\n'
 
 
@@ -105,7 +120,9 @@ def _media(of: Node) -> list[str]:
 def _text(media_type: str, example: Any) -> str:
     if media_type == FORM:
         return urlencode(example)
-    return example if isinstance(example, str) else json.dumps(example, ensure_ascii=False, indent=2)
+    return (
+        example if isinstance(example, str) else json.dumps(example, ensure_ascii=False, indent=2)
+    )
 
 
 def _problem(name: str, body: Node) -> str:

@@ -1,4 +1,6 @@
-"""The HTTP triggers: what a request asks for goes to the Registries, what comes of it goes back as an answer."""
+"""The HTTP triggers: what a request asks for goes to the Registries, what comes of it goes back as
+an answer.
+"""
 
 import uuid
 from collections.abc import Awaitable, Callable
@@ -9,33 +11,44 @@ import azure.durable_functions as df
 from azure.functions import AuthLevel, Context, HttpMethod, HttpRequest, HttpResponse
 
 from registry import __version__, clock, settings
-
-from registry.domain import problems as errors
 from registry.clock import to_text
-from registry.durable.service import Registries
-from registry.durable.task_hub import TaskHub
+from registry.domain import problems as errors
 from registry.domain.problems import HubUnavailable, OutcomeUnknown, Refusal
 from registry.domain.registry import Birth, Processing
 from registry.durable.messages import shown
+from registry.durable.service import Registries
+from registry.durable.task_hub import TaskHub
 from registry.telemetry import trace_of
 from registry.web import docs, openapi, page
+from registry.web.caching import compressed, unless_known
 from registry.web.requests import registry_id, requested_item, requested_key, wants_plain_text
 from registry.web.responses import answer, lines, plain, problem
-from registry.web.caching import compressed, unless_known
 
 blueprint = df.Blueprint()
 
-POST, CHANGE, READ = HttpMethod.POST, (HttpMethod.GET, HttpMethod.POST), (HttpMethod.GET, HttpMethod.HEAD)
-"""What changes state takes GET too, which the original offers; the host drops the body of an answer to HEAD."""
+POST, CHANGE, READ = (
+    HttpMethod.POST,
+    (HttpMethod.GET, HttpMethod.POST),
+    (HttpMethod.GET, HttpMethod.HEAD),
+)
+"""What changes state takes GET too, which the original offers; the host drops the body of an answer
+to HEAD.
+"""
 
 Trigger = Callable[[HttpRequest, Registries], Awaitable[HttpResponse]]
 
 
-def endpoint(route: str, *methods: HttpMethod, auth_level: AuthLevel | None = None) -> Callable[[Trigger], Any]:
-    """Publish a trigger, with the parameters that the host binds, at api/ and a route whose first part is its name."""
+def endpoint(
+    route: str, *methods: HttpMethod, auth_level: AuthLevel | None = None
+) -> Callable[[Trigger], Any]:
+    """Publish a trigger, with the parameters that the host binds, at api/ and a route whose first
+    part is its name.
+    """
 
     def publish(trigger: Trigger) -> Any:
-        async def answered(req: HttpRequest, client: df.DurableOrchestrationClient, context: Context) -> HttpResponse:
+        async def answered(
+            req: HttpRequest, client: df.DurableOrchestrationClient, context: Context
+        ) -> HttpResponse:
             try:
                 response = await trigger(req, Registries(TaskHub(client, trace_of(context))))
             except (Refusal, OutcomeUnknown) as error:
@@ -59,7 +72,9 @@ def _failure(error: Refusal | OutcomeUnknown, **members: str) -> HttpResponse:
 async def open_registry(req: HttpRequest, registries: Registries) -> HttpResponse:
     """Open a new registry."""
     id, now, chosen = uuid.uuid4().hex, clock.utc_now(), settings.current()
-    birth = Birth(id, now, now + chosen.open_for, chosen.max_items, chosen.webhook is not None, chosen.backoff)
+    birth = Birth(
+        id, now, now + chosen.open_for, chosen.max_items, chosen.webhook is not None, chosen.backoff
+    )
     await registries.open(birth)
     here = req.url.partition("?")[0].rstrip("/")
     links = {name: urljoin(here, f"{name}/{id}") for name in ("add", "finish", "peek")}
@@ -108,7 +123,10 @@ async def peek_registry(req: HttpRequest, registries: Registries) -> HttpRespons
     """Show a registry, or just its items."""
     now = clock.utc_now()
     registry = shown(await registries.peek(registry_id(req)), now)
-    return unless_known(req, lines(registry["registry"]["items"]) if wants_plain_text(req) else answer(200, registry))
+    return unless_known(
+        req,
+        lines(registry["registry"]["items"]) if wants_plain_text(req) else answer(200, registry),
+    )
 
 
 @endpoint("stats", *READ)
@@ -151,7 +169,9 @@ async def documentation(req: HttpRequest) -> HttpResponse:
 
 async def home(req: HttpRequest) -> HttpResponse:
     """The page for people; where calls need a key, it is opened with ?code=, and passes that on."""
-    return _document(req, HttpResponse(page.document(settings.current().open_for), headers=page.HEADERS))
+    return _document(
+        req, HttpResponse(page.document(settings.current().open_for), headers=page.HEADERS)
+    )
 
 
 @blueprint.function_name("home_module")
@@ -159,7 +179,11 @@ async def home(req: HttpRequest) -> HttpResponse:
 async def home_module(req: HttpRequest) -> HttpResponse:
     """A module of the page."""
     module = page.MODULES.get(req.route_params["file"])
-    return _document(req, HttpResponse(module, headers=page.SCRIPT)) if module else HttpResponse(status_code=404)
+    return (
+        _document(req, HttpResponse(module, headers=page.SCRIPT))
+        if module
+        else HttpResponse(status_code=404)
+    )
 
 
 def _document(req: HttpRequest, response: HttpResponse) -> HttpResponse:
@@ -167,4 +191,6 @@ def _document(req: HttpRequest, response: HttpResponse) -> HttpResponse:
 
 
 for name, route in (("home", "api/home"), ("home_at_api", "api"), ("home_at_root", "/")):
-    blueprint.function_name(name)(blueprint.route(route, methods=READ, auth_level=AuthLevel.ANONYMOUS)(home))
+    blueprint.function_name(name)(
+        blueprint.route(route, methods=READ, auth_level=AuthLevel.ANONYMOUS)(home)
+    )

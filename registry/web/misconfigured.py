@@ -1,6 +1,8 @@
-"""The app in place of the app where settings are not allowed: on Azure no line would say why there is none.
+"""The app in place of the app where settings are not allowed: on Azure no line would say why there
+is none.
 
-It has no durable functions, so that the host leaves the messages of the task hub alone until the settings are mended.
+It has no durable functions, so that the host leaves the messages of the task hub alone until the
+settings are mended.
 """
 
 from azure.functions import AuthLevel, FunctionApp, HttpRequest, HttpResponse
@@ -15,8 +17,12 @@ RETRY_AFTER = 60
 
 
 def app_that_says(error: SettingsError) -> FunctionApp:
-    """An app that answers whatever is asked with what the settings must be; a probe needs no key to read it."""
-    refusal = Refusal(MISCONFIGURED, f"Settings are not allowed: {'; '.join(error.rules)}.", RETRY_AFTER)
+    """An app that answers whatever is asked with what the settings must be; a probe needs no key to
+    read it.
+    """
+    refusal = Refusal(
+        MISCONFIGURED, f"Settings are not allowed: {'; '.join(error.rules)}.", RETRY_AFTER
+    )
     app = FunctionApp(http_auth_level=AuthLevel.ANONYMOUS)
 
     @app.function_name("misconfigured")

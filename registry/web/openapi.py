@@ -1,4 +1,5 @@
-"""The API's description of itself, as OpenAPI 3.1: limits are those of the settings, problems those of `errors`.
+"""The API's description of itself, as OpenAPI 3.1: limits are those of the settings, problems those
+of `errors`.
 
 https://spec.openapis.org/oas/v3.1.1.html
 """
@@ -7,15 +8,14 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from registry import __version__
-
 from registry.domain import problems as errors
 from registry.domain.problems import KINDS, Kind
 from registry.domain.registry import MAX_BYTES, Processing
 from registry.settings import Settings
 from registry.web import page
+from registry.web.caching import REVALIDATE, VARY
 from registry.web.requests import FORM, IDEMPOTENCY_KEY, NOT_BLANK, REGISTRY_ID
 from registry.web.responses import problem_body
-from registry.web.caching import REVALIDATE, VARY
 
 Node = dict[str, Any]
 
@@ -24,7 +24,9 @@ PROCESSING = get_args(Processing)
 ID = "8e3b2f1c5d7a4b069f21c3d4e5f60718"
 KEY = "c04d1a93e5b24f6f8d70a2b1c3e4f506"
 GIFT = "Commodore 64"
-OPENED_AT, CLOSES_AT, CLOSED_AT = (f"2026-12-24T18:{moment}.000Z" for moment in ("00:00", "05:00", "00:30"))
+OPENED_AT, CLOSES_AT, CLOSED_AT = (
+    f"2026-12-24T18:{moment}.000Z" for moment in ("00:00", "05:00", "00:30")
+)
 
 
 TAGS = {
@@ -73,7 +75,11 @@ def describe(settings: Settings) -> Node:
             "parameters": _parameters(settings),
             "headers": _headers(),
             "examples": {
-                kind.name: {"summary": kind.title, "description": kind.advice, "value": problem_body(kind, detail)}
+                kind.name: {
+                    "summary": kind.title,
+                    "description": kind.advice,
+                    "value": problem_body(kind, detail),
+                }
                 for kind, detail in _problems(settings).items()
             },
         },
@@ -116,14 +122,20 @@ def _problems(settings: Settings) -> dict[Kind, str]:
 def _paths(settings: Settings) -> Node:
     registry = [_ref("parameters/id")]
     item = [_ref("parameters/item"), _ref("parameters/idempotencyKey")]
-    required = _parameters(settings)["item"] | {"required": True}  # a GET has no body that could hold it
+    required = _parameters(settings)["item"] | {
+        "required": True
+    }  # a GET has no body that could hold it
     hub = errors.UNAVAILABLE
     unknown = errors.UNKNOWN
     opened = _json("The registry is open.", "Opened", _opened(), headers=["Location"])
     opened["content"]["text/plain"] = {"schema": _ref("schemas/Id"), "example": ID}
     add = {
-        "200": _json("The item is in the registry, and will be there when it closes.", "Added", _added()),
-        "202": _unknown("Repeat with the itemKey as Idempotency-Key.", "Unconfirmed", _unconfirmed()),
+        "200": _json(
+            "The item is in the registry, and will be there when it closes.", "Added", _added()
+        ),
+        "202": _unknown(
+            "Repeat with the itemKey as Idempotency-Key.", "Unconfirmed", _unconfirmed()
+        ),
         **_refused(
             errors.INVALID_ITEM,
             errors.INVALID_KEY,
@@ -148,63 +160,108 @@ def _paths(settings: Settings) -> Node:
         **_refused(errors.INVALID_KEY, unknown, errors.CLOSED, errors.FULL, hub),
     }
     process = {
-        "202": _json("It is being sent again: peek shows what comes of it.", "Processed", _shown(closed=True)),
+        "202": _json(
+            "It is being sent again: peek shows what comes of it.", "Processed", _shown(closed=True)
+        ),
         **_refused(unknown, errors.STILL_OPEN, errors.PROCESSING_OFF, errors.SENT_JUST_NOW, hub),
     }
     process["202"]["headers"]["Retry-After"] = _headers()["Retry-After"] | {"required": False}
     paths = {
         "/open": _change("Open a registry", [], {"201": opened, **_refused(hub)}, "openRegistry"),
-        "/add/{id}": _change("Add an item to a registry", registry + item, add, "addToRegistry", _item_body()),
+        "/add/{id}": _change(
+            "Add an item to a registry", registry + item, add, "addToRegistry", _item_body()
+        ),
         "/remove/{id}": {
             "post": _operation(
-                "Take an item back", [*registry, _ref("parameters/itemKey")], remove, "removeFromRegistry", _key_body()
+                "Take an item back",
+                [*registry, _ref("parameters/itemKey")],
+                remove,
+                "removeFromRegistry",
+                _key_body(),
             )
         },
         "/finish/{id}": _change("Close a registry", registry, finish, "finishRegistry"),
-        "/process/{id}": {"post": _operation("Send a closed registry again", registry, process, "processRegistry")},
-        "/peek/{id}": _kept(_show("Show a registry", registry, "Shown", _shown(), "peekAtRegistry", unknown, hub)),
-        "/stats": _kept(_show("Count registries and items", [], "Stats", _stats(), "getStats", hub)),
+        "/process/{id}": {
+            "post": _operation("Send a closed registry again", registry, process, "processRegistry")
+        },
+        "/peek/{id}": _kept(
+            _show("Show a registry", registry, "Shown", _shown(), "peekAtRegistry", unknown, hub)
+        ),
+        "/stats": _kept(
+            _show("Count registries and items", [], "Stats", _stats(), "getStats", hub)
+        ),
         "/health": _show("Say whether the app can work", [], "Health", _health(), "getHealth", hub),
-        "/openapi.json": _kept(_show("Describe this API", [], "Description", {"openapi": "3.1.0"}, "getDescription")),
+        "/openapi.json": _kept(
+            _show("Describe this API", [], "Description", {"openapi": "3.1.0"}, "getDescription")
+        ),
         "/docs": _kept(
-            {"get": _operation("The API for people", [], {"200": _html("The documentation.", {})}, "getDocs")}
+            {
+                "get": _operation(
+                    "The API for people", [], {"200": _html("The documentation.", {})}, "getDocs"
+                )
+            }
         ),
         "/home": _kept(
-            {"get": _operation("The page for people", [], {"200": _html("The page.", page.HEADERS)}, "getHome")}
+            {
+                "get": _operation(
+                    "The page for people", [], {"200": _html("The page.", page.HEADERS)}, "getHome"
+                )
+            }
         ),
     }
     items = {"schema": {"type": "string"}, "example": f"{GIFT}\nZork Trilogy\n"}
     paths["/peek/{id}"]["get"]["responses"]["200"]["content"]["text/plain"] = items
-    paths["/add/{id}"]["get"]["parameters"] = [*registry, required, _ref("parameters/idempotencyKey")]
+    paths["/add/{id}"]["get"]["parameters"] = [
+        *registry,
+        required,
+        _ref("parameters/idempotencyKey"),
+    ]
     for path, operations in paths.items():
         for operation in operations.values():
             if path in ("/health", "/openapi.json", "/docs", "/home"):
                 operation["security"] = []
             elif settings.auth_level == "function":
-                operation["responses"]["401"] = {"description": "The function key is missing or wrong."}
+                operation["responses"]["401"] = {
+                    "description": "The function key is missing or wrong."
+                }
             unready = [errors.UNAVAILABLE] if "503" in operation["responses"] else []
             operation["responses"] |= _refused(*unready, errors.MISCONFIGURED)
             operation["description"] = CALLS[path]
             operation["tags"] = ["registries" if "Registry" in operation["operationId"] else "host"]
             if not any(status.startswith("4") for status in operation["responses"]):
-                operation["responses"]["4XX"] = {"description": "The host cannot read the request. There is no body."}
+                operation["responses"]["4XX"] = {
+                    "description": "The host cannot read the request. There is no body."
+                }
     return paths
 
 
-def _operation(summary: str, parameters: list[Node], responses: Node, name: str, body: Node | None = None) -> Node:
-    operation = {"summary": summary, "operationId": name, "parameters": parameters, "responses": responses}
+def _operation(
+    summary: str, parameters: list[Node], responses: Node, name: str, body: Node | None = None
+) -> Node:
+    operation = {
+        "summary": summary,
+        "operationId": name,
+        "parameters": parameters,
+        "responses": responses,
+    }
     return operation | ({"requestBody": body} if body else {})
 
 
-def _change(summary: str, parameters: list[Node], responses: Node, name: str, body: Node | None = None) -> Node:
+def _change(
+    summary: str, parameters: list[Node], responses: Node, name: str, body: Node | None = None
+) -> Node:
     """What changes state takes POST, and GET as the original does."""
     return {
         "post": _operation(summary, parameters, responses, name, body),
-        "get": _operation(f"{summary} (POST is recommended)", parameters, responses, f"{name}ByGet"),
+        "get": _operation(
+            f"{summary} (POST is recommended)", parameters, responses, f"{name}ByGet"
+        ),
     }
 
 
-def _show(summary: str, parameters: list[Node], schema: str, example: Any, name: str, *kinds: Kind) -> Node:
+def _show(
+    summary: str, parameters: list[Node], schema: str, example: Any, name: str, *kinds: Kind
+) -> Node:
     responses = {"200": _json(f"{summary}.", schema, example), **_refused(*kinds)}
     return {"get": _operation(summary, parameters, responses, name)}
 
@@ -214,8 +271,15 @@ def _kept(path: Node) -> Node:
     operation = path["get"]
     operation["parameters"] = [*operation["parameters"], _ref("parameters/ifNoneMatch")]
     shown = operation["responses"]["200"]["headers"]
-    shown |= {"Cache-Control": _ref("headers/Revalidate"), "ETag": _ref("headers/ETag"), "Vary": _ref("headers/Vary")}
-    operation["responses"]["304"] = {"description": "It is as the client has it.", "headers": dict(shown)}
+    shown |= {
+        "Cache-Control": _ref("headers/Revalidate"),
+        "ETag": _ref("headers/ETag"),
+        "Vary": _ref("headers/Vary"),
+    }
+    operation["responses"]["304"] = {
+        "description": "It is as the client has it.",
+        "headers": dict(shown),
+    }
     return path
 
 
@@ -237,7 +301,9 @@ def _json(description: str, schema: str, example: Any, headers: list[str] | None
 
 
 def _unknown(what_to_do: str, schema: str, example: Any) -> Node:
-    return _json(f"The outcome is not known yet. {what_to_do}", schema, example, headers=["Retry-After"])
+    return _json(
+        f"The outcome is not known yet. {what_to_do}", schema, example, headers=["Retry-After"]
+    )
 
 
 def _refused(*kinds: Kind) -> Node:
@@ -279,7 +345,10 @@ def _key_body() -> Node:
     return {
         "description": "The key, unless it is in the query.",
         "content": {
-            "application/json": {"schema": _ref("schemas/ItemToRemove"), "example": {"itemKey": KEY}},
+            "application/json": {
+                "schema": _ref("schemas/ItemToRemove"),
+                "example": {"itemKey": KEY},
+            },
             FORM: {"schema": _ref("schemas/ItemToRemoveForm"), "example": {"itemKey": KEY}},
         },
     }
@@ -287,7 +356,13 @@ def _key_body() -> Node:
 
 def _parameters(settings: Settings) -> Node:
     return {
-        "id": {"name": "id", "in": "path", "required": True, "schema": _ref("schemas/Id"), "example": ID},
+        "id": {
+            "name": "id",
+            "in": "path",
+            "required": True,
+            "schema": _ref("schemas/Id"),
+            "example": ID,
+        },
         "item": {
             "name": "item",
             "in": "query",
@@ -322,10 +397,22 @@ def _parameters(settings: Settings) -> Node:
 def _headers() -> Node:
     return {
         "Cache-Control": {"required": True, "schema": {"const": "no-store"}},
-        "Revalidate": {"required": True, "description": "Ask again each time.", "schema": {"const": REVALIDATE}},
-        "ETag": {"required": True, "description": "For If-None-Match.", "schema": {"type": "string"}},
+        "Revalidate": {
+            "required": True,
+            "description": "Ask again each time.",
+            "schema": {"const": REVALIDATE},
+        },
+        "ETag": {
+            "required": True,
+            "description": "For If-None-Match.",
+            "schema": {"type": "string"},
+        },
         "Vary": {"required": True, "schema": {"const": VARY}},
-        "Location": {"required": True, "description": "Where to peek at it.", "schema": {"type": "string"}},
+        "Location": {
+            "required": True,
+            "description": "Where to peek at it.",
+            "schema": {"type": "string"},
+        },
         "Retry-After": {
             "required": True,
             "description": "Seconds.",
@@ -343,11 +430,22 @@ def _schemas(settings: Settings) -> Node:
     items = f"In order. A registry that is opened now takes {settings.max_items} at most."
     sent = {"id": _ref("schemas/Id"), "item": text, "itemKey": _ref("schemas/Key")}
     return {
-        "Id": {"type": "string", "pattern": f"^{REGISTRY_ID.pattern}$", "description": "Who knows it may use it."},
-        "Item": {"type": "string", "minLength": 1, "maxLength": settings.max_item_length, "pattern": NOT_BLANK.pattern},
+        "Id": {
+            "type": "string",
+            "pattern": f"^{REGISTRY_ID.pattern}$",
+            "description": "Who knows it may use it.",
+        },
+        "Item": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": settings.max_item_length,
+            "pattern": NOT_BLANK.pattern,
+        },
         "Key": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
         "NewItem": _object({"item": _ref("schemas/Item")}),
-        "NewItemForm": _object({"item": _ref("schemas/Item")}),  # of its own: generators make one class of one schema
+        "NewItemForm": _object(
+            {"item": _ref("schemas/Item")}
+        ),  # of its own: generators make one class of one schema
         "ItemToRemove": _object({"itemKey": _ref("schemas/Key")}),
         "ItemToRemoveForm": _object({"itemKey": _ref("schemas/Key")}),
         "Registry": _object(
@@ -361,7 +459,12 @@ def _schemas(settings: Settings) -> Node:
                 "processing": processing,
             }
         ),
-        "Shown": _object({"status": {"enum": ["Open", "Closing", "Closed"]}, "registry": _ref("schemas/Registry")}),
+        "Shown": _object(
+            {
+                "status": {"enum": ["Open", "Closing", "Closed"]},
+                "registry": _ref("schemas/Registry"),
+            }
+        ),
         "Processed": {"anyOf": [_ref("schemas/Shown"), _ref("schemas/Unknown")]},
         "Opened": _object(
             {
@@ -373,7 +476,9 @@ def _schemas(settings: Settings) -> Node:
             }
         ),
         "Added": _object(sent | {"itemsCount": count}),
-        "Removed": _object({"id": _ref("schemas/Id"), "itemKey": _ref("schemas/Key"), "itemsCount": count}),
+        "Removed": _object(
+            {"id": _ref("schemas/Id"), "itemKey": _ref("schemas/Key"), "itemsCount": count}
+        ),
         "Unconfirmed": _object(sent | {"detail": text}),
         "Unknown": _object({"detail": text}),
         "Stats": _object(
@@ -420,7 +525,13 @@ def _ref(name: str) -> Node:
 
 def _opened() -> Node:
     links = {name: f"http://127.0.0.1:7071/api/{name}/{ID}" for name in ("add", "finish", "peek")}
-    return {"id": ID, "status": "Open", "openedAt": OPENED_AT, "closesAt": CLOSES_AT, "links": links}
+    return {
+        "id": ID,
+        "status": "Open",
+        "openedAt": OPENED_AT,
+        "closesAt": CLOSES_AT,
+        "links": links,
+    }
 
 
 def _added() -> Node:
@@ -428,7 +539,12 @@ def _added() -> Node:
 
 
 def _unconfirmed() -> Node:
-    return {"id": ID, "item": GIFT, "itemKey": KEY, "detail": "The item was sent, but is not yet known to be in."}
+    return {
+        "id": ID,
+        "item": GIFT,
+        "itemKey": KEY,
+        "detail": "The item was sent, but is not yet known to be in.",
+    }
 
 
 def _shown(closed: bool = False) -> Node:
@@ -446,7 +562,13 @@ def _shown(closed: bool = False) -> Node:
 
 def _stats() -> Node:
     processing = {"off": 0, "pending": 0, "delivered": 1, "failed": 0}
-    return {"registryCount": 2, "itemsCount": 3, "openCount": 1, "closedCount": 1, "processing": processing}
+    return {
+        "registryCount": 2,
+        "itemsCount": 3,
+        "openCount": 1,
+        "closedCount": 1,
+        "processing": processing,
+    }
 
 
 def _health() -> Node:

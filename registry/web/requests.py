@@ -1,4 +1,6 @@
-"""What a request asks for. Raises a Refusal that names what is wrong, before anything is sent to the task hub."""
+"""What a request asks for. Raises a Refusal that names what is wrong, before anything is sent to
+the task hub.
+"""
 
 import json
 import re
@@ -16,19 +18,28 @@ from registry.domain.registry import Item
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
 REGISTRY_ID = re.compile(r"[0-9a-f]{32}")
 NOT_BLANK = re.compile(r"[^\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
-"""Anything but white space, spelled out: what `\\s` means differs between those who read the API's description."""
+"""Anything but white space, spelled out: what `\\s` means differs between those who read the API's
+description.
+"""
 CHARSETS = re.compile("utf-?8|utf-16|us-ascii|iso-8859-1|windows-125[0-8]", re.IGNORECASE)
-"""What a Content-Type may name: Python remembers every unknown name that it is asked for, for ever."""
+"""What a Content-Type may name: Python remembers every unknown name that it is asked for, for ever.
+"""
 LONGEST_CHARACTER = 12
-"""Bytes that one character of an item can take in a body: in JSON as \\ud83c\\udf81, in a form as %F0%9F%8E%81."""
+"""Bytes that one character of an item can take in a body: in JSON as \\ud83c\\udf81, in a form as
+%F0%9F%8E%81.
+"""
 FORM = "application/x-www-form-urlencoded"
 
 
 def registry_id(request: HttpRequest) -> str:
-    """The id in the path. Anything but 32 lower-case hex digits is a 404, before it gets into any URL."""
+    """The id in the path. Anything but 32 lower-case hex digits is a 404, before it gets into any
+    URL.
+    """
     id: str = request.route_params.get("id", "")
     if not REGISTRY_ID.fullmatch(id):
-        raise Refusal(UNKNOWN, "There is no registry with this id: an id is 32 lower-case hex digits.")
+        raise Refusal(
+            UNKNOWN, "There is no registry with this id: an id is 32 lower-case hex digits."
+        )
     return id
 
 
@@ -75,7 +86,10 @@ def _item_in_body(request: HttpRequest, max_length: int) -> str:
         return _named("item", request, INVALID_ITEM)
     if media_type == "text/plain":
         return _decoded(request, INVALID_ITEM)
-    raise Refusal(INVALID_ITEM, f"The Content-Type of the body must be application/json, text/plain or {FORM}.")
+    raise Refusal(
+        INVALID_ITEM,
+        f"The Content-Type of the body must be application/json, text/plain or {FORM}.",
+    )
 
 
 def _media_type(request: HttpRequest) -> str:
@@ -85,11 +99,16 @@ def _media_type(request: HttpRequest) -> str:
 def _decoded(request: HttpRequest, kind: Kind) -> str:
     charset = parse_options_header(request.headers.get("Content-Type"))[1].get("charset", "utf-8")
     if not CHARSETS.fullmatch(charset):
-        raise Refusal(kind, "The charset of the body must be utf-8, utf-16, us-ascii, iso-8859-1 or windows-125x.")
+        raise Refusal(
+            kind,
+            "The charset of the body must be utf-8, utf-16, us-ascii, iso-8859-1 or windows-125x.",
+        )
     try:
         return str(request.get_body(), charset)
     except UnicodeDecodeError as error:
-        raise Refusal(kind, "The body is not in the charset of its Content-Type (UTF-8 if it names none).") from error
+        raise Refusal(
+            kind, "The body is not in the charset of its Content-Type (UTF-8 if it names none)."
+        ) from error
 
 
 def _named(name: str, request: HttpRequest, kind: Kind) -> str:

@@ -26,7 +26,12 @@ def lines(items: Iterable[str]) -> HttpResponse:
 
 def problem_body(kind: Kind, detail: str) -> dict[str, Any]:
     """An error as RFC 9457 has it; its detail ends with what to do next."""
-    return {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": f"{detail} {kind.advice}"}
+    return {
+        "type": kind.uri,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": f"{detail} {kind.advice}",
+    }
 
 
 def problem(error: Refusal, members: Mapping[str, Any]) -> HttpResponse:
@@ -36,7 +41,9 @@ def problem(error: Refusal, members: Mapping[str, Any]) -> HttpResponse:
     return _response(error.kind.status, body, "application/problem+json", headers)
 
 
-def _response(status: int, body: Any, content_type: str, headers: Mapping[str, str] | None) -> HttpResponse:
+def _response(
+    status: int, body: Any, content_type: str, headers: Mapping[str, str] | None
+) -> HttpResponse:
     always = {"Content-Type": content_type, "Cache-Control": "no-store"}
     text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False) + "\n"
     return HttpResponse(text, status_code=status, headers=always | dict(headers or {}))

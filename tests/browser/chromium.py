@@ -35,7 +35,9 @@ def candidates() -> Iterator[str]:
 
 
 def fault(path: str) -> str:
-    """Why it does not start, empty if it does: what was only unpacked may lack libraries of the system."""
+    """Why it does not start, empty if it does: what was only unpacked may lack libraries of the
+    system.
+    """
     try:
         done = subprocess.run([path, "--version"], capture_output=True, text=True)
     except OSError as error:

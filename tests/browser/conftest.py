@@ -62,7 +62,10 @@ def visit(context) -> Callable[..., Page]:
         page = context.new_page()
         page.on("pageerror", lambda error: pytest.fail(f"the script failed: {error}"))
         if quiet:
-            page.on("console", lambda message: pytest.fail(message.text) if message.type == "error" else None)
+            page.on(
+                "console",
+                lambda message: pytest.fail(message.text) if message.type == "error" else None,
+            )
         page.goto(address)
         return page
 

@@ -10,7 +10,9 @@ from tests.browser.chromium import FETCH, candidates, executable, fault
 
 
 def fetch() -> None:
-    """Try each way until there is one that starts. Where none leads to one, a line says why, and what to do."""
+    """Try each way until there is one that starts. Where none leads to one, a line says why, and
+    what to do.
+    """
     if executable():
         return
     reasons = []
@@ -23,14 +25,26 @@ def fetch() -> None:
             reasons.append(summary(str(error)))
         if executable():
             return
-    reasons += [f"{each} does not start ({fault(each)}): {FETCH} installs what it lacks" for each in candidates()]
+    reasons += [
+        f"{each} does not start ({fault(each)}): {FETCH} installs what it lacks"
+        for each in candidates()
+    ]
     say(f"no browser for the tests of the page: {'; '.join(reasons)}")
 
 
 def ways() -> Iterator[list[list[str]]]:
-    """The commands of each: Debian's package, where this is root on Debian; then Playwright's own browser."""
+    """The commands of each: Debian's package, where this is root on Debian; then Playwright's own
+    browser.
+    """
     if os.geteuid() == 0 and shutil.which("apt-get"):
-        apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
+        apt = [
+            "env",
+            "DEBIAN_FRONTEND=noninteractive",
+            "apt-get",
+            "-qq",
+            "-o",
+            "DPkg::Lock::Timeout=300",
+        ]
         yield [[*apt, "update"], [*apt, "install", "--yes", "chromium"]]
     yield [[sys.executable, "-m", "playwright", "install", "chromium"]]
 

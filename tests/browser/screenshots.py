@@ -20,7 +20,9 @@ def add(page: Page, gift: str) -> None:
     """Add a gift, and wait until it is in the registry."""
     page.get_by_label("Add a gift").fill(gift)
     page.keyboard.press("Enter")
-    expect(page.locator("#items > li", has_text=gift).get_by_role("button", name="Take back")).to_be_visible()
+    expect(
+        page.locator("#items > li", has_text=gift).get_by_role("button", name="Take back")
+    ).to_be_visible()
 
 
 class Film:
@@ -44,7 +46,9 @@ class Film:
 def film(browser: Browser, home: str) -> bytes:
     """Two people open, share, fill and finish a registry."""
     size = {"width": WIDTH, "height": HEIGHT}
-    one, two = (browser.new_context(viewport=size, reduced_motion="reduce").new_page() for _ in range(2))
+    one, two = (
+        browser.new_context(viewport=size, reduced_motion="reduce").new_page() for _ in range(2)
+    )
     for page in (one, two):
         page.goto(home)
     made = Film(browser, one, two)
@@ -70,7 +74,9 @@ def film(browser: Browser, home: str) -> bytes:
 
 def still(browser: Browser, home: str, width: int, scheme: str, name: str) -> None:
     """A registry with gifts of its visitor, and one of somebody else, in the middle of its time."""
-    page = browser.new_page(viewport={"width": width, "height": 420}, color_scheme=scheme, reduced_motion="reduce")
+    page = browser.new_page(
+        viewport={"width": width, "height": 420}, color_scheme=scheme, reduced_motion="reduce"
+    )
     page.goto(home)
     page.get_by_role("button", name="Open a registry").click()
     for gift in MINE:

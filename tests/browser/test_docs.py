@@ -14,7 +14,9 @@ if not executable() and "CI" not in os.environ:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_can_be_read_on_a_phone(browser, home, scheme) -> None:
-    """Without a violation of accessibility, nor a scroll to the side; a problem's type leads to its explanation."""
+    """Without a violation of accessibility, nor a scroll to the side; a problem's type leads to its
+    explanation.
+    """
     page = browser.new_page(viewport={"width": 360, "height": 740}, color_scheme=scheme)
     page.goto(f"{home.rpartition('/api')[0]}/api/docs#registry-closed")
     expect(page.locator("#registry-closed")).to_be_in_viewport()

@@ -67,13 +67,18 @@ def test_the_life_of_a_registry(visit, home, receiver) -> None:
     add(page, "Zork Trilogy")
     expect(items(page)).to_have_text(["Zork Trilogy", "Commodore 64"])  # the newest first
     expect(page.locator("#items small:not(.you)")).to_have_count(0)  # none is under way any more
-    assert requests.get(api(page, "peek")).json()["registry"]["items"] == ["Commodore 64", "Zork Trilogy"]
+    assert requests.get(api(page, "peek")).json()["registry"]["items"] == [
+        "Commodore 64",
+        "Zork Trilogy",
+    ]
     page.get_by_role("button", name="Finish the registry…").click()
     page.get_by_role("button", name="Keep it open").click()
     expect(page.get_by_role("heading", name="The registry is open")).to_be_visible()
     finish(page)
     expect(page.locator("#ending")).to_contain_text("You finished it at")
-    expect(page.locator("#processing")).to_have_text(re.compile("2 gifts were sent to be wrapped up."))
+    expect(page.locator("#processing")).to_have_text(
+        re.compile("2 gifts were sent to be wrapped up.")
+    )
     expect(page.get_by_role("status")).to_contain_text("2 gifts were sent to be wrapped up.")
     expect(page.get_by_label("Add a gift")).to_be_hidden()
     expect(items(page)).to_have_text(["Commodore 64", "Zork Trilogy"])  # in order
@@ -148,7 +153,10 @@ def test_polls_are_less_than_two_seconds_apart(visit, home) -> None:
     """While the page is visible; none while it is hidden, and one at once when it is visible again."""
     page = opened(visit, home)
     moments: list[float] = []
-    page.on("request", lambda request: moments.append(time.monotonic()) if "/peek/" in request.url else None)
+    page.on(
+        "request",
+        lambda request: moments.append(time.monotonic()) if "/peek/" in request.url else None,
+    )
     page.wait_for_timeout(4000)
     pauses = [later - sooner for sooner, later in pairwise(moments)]
     assert pauses
@@ -174,7 +182,9 @@ def test_a_registry_times_out_before_the_visitors_eyes(visit, hasty_home) -> Non
     add(page, "Bike")
     expect(page.get_by_role("heading", name="The registry is closed")).to_be_visible()
     expect(page.locator("#ending")).to_contain_text("Its time was up at")
-    expect(page.locator("#processing")).to_have_text(re.compile("1 gift is kept here, and sent nowhere."))
+    expect(page.locator("#processing")).to_have_text(
+        re.compile("1 gift is kept here, and sent nowhere.")
+    )
     expect(page.get_by_role("heading", name="The registry is closed")).to_be_focused()
     expect(page.get_by_role("timer")).to_be_hidden()
 
@@ -187,14 +197,18 @@ def test_the_end_is_seen_however_slow_the_answers_are(visit, hasty_home) -> None
 
 
 @pytest.mark.parametrize("hours", [-30, 30])
-def test_the_countdown_is_right_where_the_visitors_clock_is_not(visit, context, home, hours) -> None:
+def test_the_countdown_is_right_where_the_visitors_clock_is_not(
+    visit, context, home, hours
+) -> None:
     """The server's Date counts."""
     context.add_init_script(f"const now = Date.now; Date.now = () => now() + {hours} * 3600e3")
     page = opened(visit, home)
     expect(page.get_by_role("timer")).to_have_text(re.compile(r"5:00|4:5\d"))
 
 
-@pytest.mark.parametrize("text", ["<img src=x onerror=alert(1)>", "<script>alert(1)</script>", "&amp; {{7*7}} ${1}"])
+@pytest.mark.parametrize(
+    "text", ["<img src=x onerror=alert(1)>", "<script>alert(1)</script>", "&amp; {{7*7}} ${1}"]
+)
 def test_an_item_is_only_ever_text(visit, home, text) -> None:
     """It neither runs nor becomes an element."""
     page = opened(visit, home)
@@ -249,13 +263,18 @@ def test_the_page_is_small_and_asks_nobody_else(visit, context, home) -> None:
     host = home.removesuffix("home")
     assert all(url.startswith((host, "data:")) for url in asked)
     modules = [url for url in asked if url.startswith(f"{home}/")]
-    assert set(asked) - {*modules} - {url for url in asked if url.startswith("data:")} == {home, f"{host}stats"}
+    assert set(asked) - {*modules} - {url for url in asked if url.startswith("data:")} == {
+        home,
+        f"{host}stats",
+    }
     assert len(modules) == len(set(modules)) == 6
     assert sum(len(requests.get(url).content) for url in [home, *modules]) < MOST_BYTES
 
 
 def test_errors_of_the_api_are_told_in_words(visit, home) -> None:
-    """What was refused is back in the field; or marked in the list, if something else is being typed."""
+    """What was refused is back in the field; or marked in the list, if something else is being
+    typed.
+    """
     page = opened(visit, home, quiet=False)
     alert = page.get_by_role("alert")
     add(page, "   ")
@@ -267,7 +286,9 @@ def test_errors_of_the_api_are_told_in_words(visit, home) -> None:
         add(page, f"Gift {number}")
     expect(items(page)).to_have_count(5)
     add(page, "One more")
-    expect(alert).to_contain_text("“One more” was not added. The registry is full: it takes at most 5 items")
+    expect(alert).to_contain_text(
+        "“One more” was not added. The registry is full: it takes at most 5 items"
+    )
     expect(items(page)).to_have_count(5)
 
 
@@ -298,7 +319,11 @@ def test_a_link_that_leads_nowhere(visit, home) -> None:
     ("status", "problem", "words"),
     [
         (401, {}, "wants a key"),
-        (503, problem_body(UNAVAILABLE, "The task hub does not answer."), "cannot be reached just now. Try again"),
+        (
+            503,
+            problem_body(UNAVAILABLE, "The task hub does not answer."),
+            "cannot be reached just now. Try again",
+        ),
         (418, {}, "answered with 418"),
         (200, {}, "answered with 200, which this page does not understand"),
     ],
@@ -359,7 +384,9 @@ def test_refused_gifts_are_not_forgotten(visit, context, home) -> None:
 def test_a_refused_gift_can_be_changed(visit, home) -> None:
     """It waits in the list while another one is being typed."""
     page = opened(visit, home, quiet=False)
-    page.route("**/api/add/*", lambda route: (page.wait_for_timeout(300), route.continue_()), times=1)
+    page.route(
+        "**/api/add/*", lambda route: (page.wait_for_timeout(300), route.continue_()), times=1
+    )
     add(page, "x" * 101)
     page.get_by_label("Add a gift").fill("Ne")
     page.get_by_role("button", name="Edit").click()
@@ -398,7 +425,11 @@ def test_a_finish_waits_for_what_is_being_added(visit, home) -> None:
 def test_a_finish_whose_outcome_is_not_known_is_repeated(visit, home) -> None:
     """As the API says."""
     page = opened(visit, home)
-    page.route("**/api/finish/*", lambda route: route.fulfill(status=202, json={"detail": "not known"}), times=1)
+    page.route(
+        "**/api/finish/*",
+        lambda route: route.fulfill(status=202, json={"detail": "not known"}),
+        times=1,
+    )
     finish(page)
 
 
@@ -457,7 +488,9 @@ def test_a_gift_is_shown_once_although_its_answer_is_late(visit, home) -> None:
     add(page, "Bike")
     expect(page.get_by_role("status")).to_have_text("Bike is in the registry")
     page.route("**/api/add/*", lambda route: route.fetch(), times=1)  # and no answer
-    with page.expect_response(lambda answer: "/peek/" in answer.url and len(answer.json()["registry"]["items"]) == 2):
+    with page.expect_response(
+        lambda answer: "/peek/" in answer.url and len(answer.json()["registry"]["items"]) == 2
+    ):
         add(page, "Bike")
     page.wait_for_timeout(100)
     expect(items(page)).to_have_text(["Bike", "Bike"])
@@ -476,7 +509,9 @@ def test_the_close_is_announced_to_everybody(visit, home) -> None:
         else:
             page.locator(at).focus()
         requests.post(api(page, "finish"))
-        expect(page.get_by_role("status")).to_contain_text("The registry is closed. Somebody finished it at")
+        expect(page.get_by_role("status")).to_contain_text(
+            "The registry is closed. Somebody finished it at"
+        )
         expect(page.get_by_role("heading", name="The registry is closed")).to_be_focused()
         expect(page.get_by_role("dialog")).to_be_hidden()
         page.close()
@@ -542,9 +577,14 @@ def test_a_slash_after_the_address(visit, home) -> None:
 
 
 def test_a_key_in_the_address_is_passed_on(visit, context, home) -> None:
-    """In a header, and it moves from the address into the tab, so that no link that is shared holds it."""
+    """In a header, and it moves from the address into the tab, so that no link that is shared holds
+    it.
+    """
     keys: list[tuple[str, str | None]] = []
-    context.on("request", lambda request: keys.append((request.url, request.headers.get("x-functions-key"))))
+    context.on(
+        "request",
+        lambda request: keys.append((request.url, request.headers.get("x-functions-key"))),
+    )
     page = visit(f"{home}?code=the-key")
     page.get_by_role("button", name="Open a registry").click()
     expect(page.get_by_role("heading", name="The registry is open")).to_be_visible()
@@ -592,9 +632,13 @@ def test_a_failed_delivery_can_be_sent_again(visit, home, receiver: Receiver) ->
     receiver.statuses = [410]
     page = opened(visit, home)
     finish(page)
-    expect(page.locator("#processing")).to_have_text(re.compile("The empty list could not be sent to be wrapped up."))
+    expect(page.locator("#processing")).to_have_text(
+        re.compile("The empty list could not be sent to be wrapped up.")
+    )
     page.get_by_role("button", name="Send it again").click()
-    expect(page.locator("#processing")).to_have_text(re.compile("The empty list was sent to be wrapped up."))
+    expect(page.locator("#processing")).to_have_text(
+        re.compile("The empty list was sent to be wrapped up.")
+    )
     expect(page.get_by_role("button", name="Send it again")).to_be_hidden()
 
 

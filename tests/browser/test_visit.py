@@ -1,4 +1,6 @@
-"""What makes the page loved: sharing, one's own gifts, the lights, the close, and what is remembered."""
+"""What makes the page loved: sharing, one's own gifts, the lights, the close, and what is
+remembered.
+"""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -90,7 +92,10 @@ def test_heading_time_and_input_stay_in_sight(visit, home) -> None:
         add(page, f"Gift {number}")
     expect(items(page)).to_have_count(5)
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
-    for shown in (page.get_by_role("heading", name="The registry is open"), page.get_by_role("timer")):
+    for shown in (
+        page.get_by_role("heading", name="The registry is open"),
+        page.get_by_role("timer"),
+    ):
         expect(shown).to_be_in_viewport()
     expect(page.get_by_label("Add a gift")).to_be_in_viewport()
     expect(page.get_by_role("button", name="Share")).to_be_in_viewport()
@@ -129,7 +134,9 @@ def test_the_last_minute_is_a_step(visit, home) -> None:
 
 def test_a_thumb_is_enough(browser, home) -> None:
     """Touch at 360 pixels: open, add, take back, finish; each target is high enough."""
-    context = browser.new_context(viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True)
+    context = browser.new_context(
+        viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True
+    )
     page = context.new_page()
     page.goto(home)
     page.get_by_role("button", name="Open a registry").tap()
@@ -302,7 +309,9 @@ def test_what_was_not_opened_is_offered_again(visit, home) -> None:
     page = visit(home, quiet=False)
     page.route("**/api/open", lambda route: route.fulfill(status=500), times=1)
     page.get_by_role("button", name="Open a registry").click()
-    expect(page.get_by_role("alert")).to_have_text("The registry was not opened. The host stumbled over this.")
+    expect(page.get_by_role("alert")).to_have_text(
+        "The registry was not opened. The host stumbled over this."
+    )
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("heading", name="The registry is open")).to_be_visible()
     expect(page.get_by_role("alert")).to_be_empty()
@@ -322,9 +331,16 @@ def test_what_was_not_finished_is_said_and_offered_again(visit, home) -> None:
 
 
 def test_a_slow_line_is_enough(visit, context, home) -> None:
-    """Where each answer takes a second and 20 kB, nothing is lost or doubled, and one sees what is under way."""
+    """Where each answer takes a second and 20 kB, nothing is lost or doubled, and one sees what is
+    under way.
+    """
     page = opened(visit, home)
-    slow = {"offline": False, "latency": 1000, "downloadThroughput": 20_000, "uploadThroughput": 20_000}
+    slow = {
+        "offline": False,
+        "latency": 1000,
+        "downloadThroughput": 20_000,
+        "uploadThroughput": 20_000,
+    }
     context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
     add(page, "Bike")
     add(page, "Sled")
@@ -415,7 +431,9 @@ def test_polls_ask_only_for_what_is_new(visit, home) -> None:
         tags.append(route.request.headers.get("if-none-match"))
         if tags[-1]:
             return route.fulfill(status=304)
-        return route.fulfill(response=route.fetch(), headers={"ETag": '"1"', "Content-Type": "application/json"})
+        return route.fulfill(
+            response=route.fetch(), headers={"ETag": '"1"', "Content-Type": "application/json"}
+        )
 
     page.route("**/api/peek/*", tagged)
     page.reload()
@@ -437,7 +455,9 @@ def test_a_restart_of_the_host_loses_nothing(visit, tmp_path) -> None:
         expect(page.get_by_role("status")).to_have_text("Bike is in the registry")
         host.kill()
         add(page, "Ball")
-        expect(page.get_by_role("alert")).to_contain_text("What you add is kept here, and sent when it does.")
+        expect(page.get_by_role("alert")).to_contain_text(
+            "What you add is kept here, and sent when it does."
+        )
         host.start()
         expect(page.get_by_role("status")).to_have_text("Ball is in the registry")
         expect(items(page)).to_have_text(["Ball", "Bike"])
@@ -447,7 +467,9 @@ def test_a_restart_of_the_host_loses_nothing(visit, tmp_path) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_new_states_are_in_nobodys_way(visit, home, scheme) -> None:
-    """axe-core finds no violation: shared, pasted, taken back, too late, visited, and in forced colours."""
+    """axe-core finds no violation: shared, pasted, taken back, too late, visited, and in forced
+    colours.
+    """
     page = opened(visit, home)
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
 

@@ -1,4 +1,6 @@
-"""The contract is tested on a devhost that the tests start, or on the host that REGISTRY_BASE_URL names."""
+"""The contract is tested on a devhost that the tests start, or on the host that REGISTRY_BASE_URL
+names.
+"""
 
 import os
 from collections.abc import Iterator
@@ -35,7 +37,9 @@ def hasty_url(tmp_path_factory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def sending_url(tmp_path_factory) -> Iterator[str]:
-    """A host that sends closed registries to a receiver; there is none for a host that the tests did not start."""
+    """A host that sends closed registries to a receiver; there is none for a host that the tests
+    did not start.
+    """
     if BASE_URL:
         pytest.skip("where that host sends registries is its own affair")
     with Receiver() as receiver:

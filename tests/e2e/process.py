@@ -20,13 +20,26 @@ class Devhost:
         self._port = port
         defaults = json.loads((ROOT / "local.settings.json.example").read_text())["Values"]
         # without that of coverage, which would make it slow
-        usual = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-        self._environment = usual | defaults | {name: str(value) for name, value in settings.items()}
+        usual = {
+            name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")
+        }
+        self._environment = (
+            usual | defaults | {name: str(value) for name, value in settings.items()}
+        )
         self.url = ""
 
     def start(self) -> "Devhost":
         """Start, the first time or after a kill, and wait until it is ready."""
-        command = [sys.executable, "-u", "-m", "devhost", "--data", str(self._data), "--port", str(self._port)]
+        command = [
+            sys.executable,
+            "-u",
+            "-m",
+            "devhost",
+            "--data",
+            str(self._data),
+            "--port",
+            str(self._port),
+        ]
         self._log = (self._data.parent / "devhost.log").open("a+")
         begin = self._log.tell()
         self._process = subprocess.Popen(

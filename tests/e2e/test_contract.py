@@ -29,7 +29,9 @@ def ok(response: requests.Response, status: int = 200) -> dict:
     """The JSON of an answer that is a success; what may be kept has a tag to ask with."""
     assert response.status_code == status, response.text
     assert response.headers["Content-Type"] == "application/json"
-    assert response.headers["Cache-Control"] == ("private, no-cache" if "ETag" in response.headers else "no-store")
+    assert response.headers["Cache-Control"] == (
+        "private, no-cache" if "ETag" in response.headers else "no-store"
+    )
     assert response.content.endswith(b"}\n")
     return response.json()
 
@@ -56,7 +58,9 @@ def test_open(base_url, method) -> None:
     assert set(opened) == {"id", "status", "openedAt", "closesAt", "links"}
     assert opened["status"] == "Open"
     assert opened["openedAt"].endswith("Z")
-    assert abs(datetime.fromisoformat(opened["openedAt"]) - datetime.now(UTC)) < timedelta(minutes=1)
+    assert abs(datetime.fromisoformat(opened["openedAt"]) - datetime.now(UTC)) < timedelta(
+        minutes=1
+    )
     assert response.headers["Location"] == opened["links"]["peek"]
     assert ok(requests.get(opened["links"]["peek"]))["registry"]["openedAt"] == opened["openedAt"]
     assert ok(requests.post(opened["links"]["add"], params={"item": "Bike"}))["itemsCount"] == 1
@@ -74,12 +78,21 @@ def test_add_by_body(base_url, id) -> None:
     """JSON, a form or text; what curl -d sends is a form by its Content-Type, whatever it is."""
     assert ok(requests.post(f"{base_url}/add/{id}", json={"item": "Zork"}))["item"] == "Zork"
     text = {"Content-Type": "text/plain"}
-    assert ok(requests.post(f"{base_url}/add/{id}", data=" Träum\n".encode(), headers=text))["item"] == " Träum\n"
+    assert (
+        ok(requests.post(f"{base_url}/add/{id}", data=" Träum\n".encode(), headers=text))["item"]
+        == " Träum\n"
+    )
     latin = {"Content-Type": "text/plain; charset=iso-8859-1"}
     assert ok(requests.post(f"{base_url}/add/{id}", data=b"B\xe4r", headers=latin))["item"] == "Bär"
-    assert ok(requests.post(f"{base_url}/add/{id}", data={"item": "Bücher & mehr"}))["item"] == "Bücher & mehr"
+    assert (
+        ok(requests.post(f"{base_url}/add/{id}", data={"item": "Bücher & mehr"}))["item"]
+        == "Bücher & mehr"
+    )
     form = {"Content-Type": "application/x-www-form-urlencoded"}
-    assert ok(requests.post(f"{base_url}/add/{id}", data='{"item": "Bike"}', headers=form))["item"] == "Bike"
+    assert (
+        ok(requests.post(f"{base_url}/add/{id}", data='{"item": "Bike"}', headers=form))["item"]
+        == "Bike"
+    )
     items = ok(requests.get(f"{base_url}/peek/{id}"))["registry"]["items"]
     assert items == ["Zork", " Träum\n", "Bär", "Bücher & mehr", "Bike"]
 
@@ -135,13 +148,19 @@ def test_add_what_is_no_item(base_url, id) -> None:
     assert "blank" in problem(requests.post(url, params={"item": " "}), 400)
     assert "string" in problem(requests.post(url, json={"item": 64}), 400)
     assert "JSON" in problem(requests.post(url, data="{", headers=json_type), 400)
-    assert "Content-Type" in problem(requests.post(url, data="x", headers={"Content-Type": "text/csv"}), 400)
+    assert "Content-Type" in problem(
+        requests.post(url, data="x", headers={"Content-Type": "text/csv"}), 400
+    )
     assert "item= once" in problem(requests.post(url, data={"gift": "Bike"}), 400)
-    assert "in chunks" in problem(requests.post(url, data=iter([b"Bike"]), headers={"Content-Type": "text/plain"}), 400)
+    assert "in chunks" in problem(
+        requests.post(url, data=iter([b"Bike"]), headers={"Content-Type": "text/plain"}), 400
+    )
     klingon = {"Content-Type": "text/plain; charset=klingon"}
     assert "charset" in problem(requests.post(url, data="x", headers=klingon), 400)
     bad_key = {"Idempotency-Key": "a b"}
-    assert "1 to 128" in problem(requests.post(url, params={"item": "x"}, headers=bad_key), 400, "invalid-key")
+    assert "1 to 128" in problem(
+        requests.post(url, params={"item": "x"}, headers=bad_key), 400, "invalid-key"
+    )
     assert ok(requests.get(f"{base_url}/peek/{id}"))["registry"]["items"] == []
 
 
@@ -163,7 +182,9 @@ def test_add_until_it_is_full(base_url, id) -> None:
     with ThreadPoolExecutor(8) as clients:
         statuses = list(clients.map(add, range(MAX_ITEMS + 8)))
     assert sorted(statuses) == [200] * MAX_ITEMS + [409] * 8
-    assert str(MAX_ITEMS) in problem(requests.post(f"{base_url}/add/{id}", params={"item": "more"}), 409, "full")
+    assert str(MAX_ITEMS) in problem(
+        requests.post(f"{base_url}/add/{id}", params={"item": "more"}), 409, "full"
+    )
     assert len(ok(requests.get(f"{base_url}/peek/{id}"))["registry"]["items"]) == MAX_ITEMS
 
 
@@ -174,7 +195,9 @@ def test_add_until_its_texts_take_64_kib(base_url, id) -> None:
     if fitting >= MAX_ITEMS:
         pytest.skip("the host takes too few or too short items to come to this bound")
     for number in range(fitting):
-        assert ok(requests.post(url, json={"item": item}, headers={"Idempotency-Key": f"{number:04}"}))
+        assert ok(
+            requests.post(url, json={"item": item}, headers={"Idempotency-Key": f"{number:04}"})
+        )
     for text in (item, "x"):
         assert "64 KiB" in problem(requests.post(url, json={"item": text}), 409, "registry-full")
     ok(requests.post(f"{base_url}/remove/{id}", params={"itemKey": "0000"}))
@@ -185,11 +208,17 @@ def test_add_until_its_texts_take_64_kib(base_url, id) -> None:
 def test_remove_by_query(base_url, id) -> None:
     """200, twice too: the item is gone, and an add with its key is refused from then on."""
     for item in ("Bike", "Book"):
-        ok(requests.post(f"{base_url}/add/{id}", params={"item": item}, headers={"Idempotency-Key": item}))
+        ok(
+            requests.post(
+                f"{base_url}/add/{id}", params={"item": item}, headers={"Idempotency-Key": item}
+            )
+        )
     for _ in range(2):
         removed = ok(requests.post(f"{base_url}/remove/{id}", params={"itemKey": "Bike"}))
         assert removed == {"id": id, "itemKey": "Bike", "itemsCount": 1}
-    again = requests.post(f"{base_url}/add/{id}", params={"item": "Bike"}, headers={"Idempotency-Key": "Bike"})
+    again = requests.post(
+        f"{base_url}/add/{id}", params={"item": "Bike"}, headers={"Idempotency-Key": "Bike"}
+    )
     assert "taken back" in problem(again, 409, "gift-removed")
     assert ok(requests.get(f"{base_url}/peek/{id}"))["registry"]["items"] == ["Book"]
 
@@ -208,8 +237,12 @@ def test_remove_by_form(base_url, id) -> None:
 
 def test_remove_what_was_never_added(base_url, id) -> None:
     """200: if its add is still on its way, it comes too late."""
-    assert ok(requests.post(f"{base_url}/remove/{id}", params={"itemKey": "later"}))["itemsCount"] == 0
-    late = requests.post(f"{base_url}/add/{id}", params={"item": "Bike"}, headers={"Idempotency-Key": "later"})
+    assert (
+        ok(requests.post(f"{base_url}/remove/{id}", params={"itemKey": "later"}))["itemsCount"] == 0
+    )
+    late = requests.post(
+        f"{base_url}/add/{id}", params={"item": "Bike"}, headers={"Idempotency-Key": "later"}
+    )
     problem(late, 409, "gift-removed")
 
 
@@ -224,12 +257,20 @@ def test_remove_without_a_key(base_url, id) -> None:
 def test_remove_from_a_closed_registry(base_url, id) -> None:
     """200 for a key that is not in it, 409 for one that is: nothing leaves a closed registry."""
     for item in ("Bike", "Book"):
-        ok(requests.post(f"{base_url}/add/{id}", params={"item": item}, headers={"Idempotency-Key": item}))
+        ok(
+            requests.post(
+                f"{base_url}/add/{id}", params={"item": item}, headers={"Idempotency-Key": item}
+            )
+        )
     ok(requests.post(f"{base_url}/remove/{id}", params={"itemKey": "Bike"}))
     finished = ok(requests.post(f"{base_url}/finish/{id}"))
     for key in ("Bike", "other"):
-        assert ok(requests.post(f"{base_url}/remove/{id}", params={"itemKey": key}))["itemsCount"] == 1
-    problem(requests.post(f"{base_url}/remove/{id}", params={"itemKey": "Book"}), 409, "registry-closed")
+        assert (
+            ok(requests.post(f"{base_url}/remove/{id}", params={"itemKey": key}))["itemsCount"] == 1
+        )
+    problem(
+        requests.post(f"{base_url}/remove/{id}", params={"itemKey": "Book"}), 409, "registry-closed"
+    )
     assert ok(requests.get(f"{base_url}/peek/{id}")) == finished
 
 
@@ -266,12 +307,18 @@ def test_finish_and_add_at_once(base_url) -> None:
         assert accepted <= set(items) <= accepted | unknown
 
 
-@pytest.mark.parametrize(("method", "call"), [("GET", "add"), ("POST", "remove"), ("GET", "finish"), ("GET", "peek")])
-@pytest.mark.parametrize("id", [UNKNOWN, "A" * 32, "0" * 31, "0" * 33, "..%2Finstances", "%0A", f"{UNKNOWN}%0A"])
+@pytest.mark.parametrize(
+    ("method", "call"), [("GET", "add"), ("POST", "remove"), ("GET", "finish"), ("GET", "peek")]
+)
+@pytest.mark.parametrize(
+    "id", [UNKNOWN, "A" * 32, "0" * 31, "0" * 33, "..%2Finstances", "%0A", f"{UNKNOWN}%0A"]
+)
 def test_an_unknown_id(base_url, method, call, id) -> None:
     """404, of the right form or not."""
     asked = {"item": "Bike", "itemKey": "k"}
-    problem(requests.request(method, f"{base_url}/{call}/{id}", params=asked), 404, "unknown-registry")
+    problem(
+        requests.request(method, f"{base_url}/{call}/{id}", params=asked), 404, "unknown-registry"
+    )
 
 
 def test_peek_right_after_open(base_url) -> None:
@@ -280,14 +327,26 @@ def test_peek_right_after_open(base_url) -> None:
         id = open_registry(base_url)
         shown = ok(requests.get(f"{base_url}/peek/{id}"))
         assert shown["status"] == "Open"
-        assert set(shown["registry"]) == {"id", "items", "openedAt", "closesAt", "closedAt", "closedBy", "processing"}
+        assert set(shown["registry"]) == {
+            "id",
+            "items",
+            "openedAt",
+            "closesAt",
+            "closedAt",
+            "closedBy",
+            "processing",
+        }
         assert (shown["registry"]["items"], shown["registry"]["closedAt"]) == ([], None)
-        assert ok(requests.post(f"{base_url}/add/{open_registry(base_url)}", params={"item": "Bike"}))
+        assert ok(
+            requests.post(f"{base_url}/add/{open_registry(base_url)}", params={"item": "Bike"})
+        )
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/plain"])
 def test_peek_at_what_is_known(base_url, id, accept) -> None:
-    """304 without a body while nothing has changed, for any form of If-None-Match, and with or without gzip."""
+    """304 without a body while nothing has changed, for any form of If-None-Match, and with or
+    without gzip.
+    """
     url, text = f"{base_url}/peek/{id}", {"Accept": accept}
     tag = requests.get(url, headers=text).headers["ETag"]
     with requests.Session() as session:
@@ -296,7 +355,10 @@ def test_peek_at_what_is_known(base_url, id, accept) -> None:
                 headers = text | {"If-None-Match": names, "Accept-Encoding": coding}
                 same = session.get(url, headers=headers)
                 assert (same.status_code, same.content) == (304, b"")
-                assert (same.headers["ETag"], same.headers["Cache-Control"]) == (tag, "private, no-cache")
+                assert (same.headers["ETag"], same.headers["Cache-Control"]) == (
+                    tag,
+                    "private, no-cache",
+                )
     ok(requests.post(f"{base_url}/add/{id}", params={"item": "Bike"}))
     assert requests.get(url, headers=text | {"If-None-Match": tag}).status_code == 200
 
@@ -317,10 +379,14 @@ def test_what_is_read_has_a_tag(base_url, id, path) -> None:
     answer = requests.get(url)
     assert answer.headers["Vary"] == "Accept, Accept-Encoding"
     again = requests.get(url, headers={"If-None-Match": answer.headers["ETag"]})
-    assert again.status_code in ((200, 304) if path == "/stats" else (304,))  # others may be counted meanwhile
+    assert again.status_code in (
+        (200, 304) if path == "/stats" else (304,)
+    )  # others may be counted meanwhile
 
 
-@pytest.mark.parametrize("path", ["/peek/{id}", "/stats", "/health", "/openapi.json", "/docs", "/home", "", "/.."])
+@pytest.mark.parametrize(
+    "path", ["/peek/{id}", "/stats", "/health", "/openapi.json", "/docs", "/home", "", "/.."]
+)
 def test_head_of_what_is_read(base_url, id, path) -> None:
     """What GET has, without a body."""
     head = requests.head(base_url + path.format(id=id))
@@ -336,7 +402,10 @@ def test_text_is_compressed(base_url, id, path) -> None:
     url = base_url + path.format(id=id)
     assert "Content-Encoding" not in requests.get(f"{base_url}/health").headers
     ok(requests.post(f"{base_url}/add/{id}", json={"item": "x" * MAX_ITEM_LENGTH}))
-    answers = {coding: requests.get(url, headers={"Accept-Encoding": coding}) for coding in ("gzip", "gzip;q=0")}
+    answers = {
+        coding: requests.get(url, headers={"Accept-Encoding": coding})
+        for coding in ("gzip", "gzip;q=0")
+    }
     assert answers["gzip"].headers["Content-Encoding"] == "gzip"
     assert "Content-Encoding" not in answers["gzip;q=0"].headers
     assert answers["gzip"].content == answers["gzip;q=0"].content
@@ -350,7 +419,14 @@ def test_routes_match_in_any_letter_case(base_url, id) -> None:
 
 @pytest.mark.parametrize(
     ("method", "call"),
-    [("PUT", "add"), ("DELETE", "finish"), ("GET", "remove"), ("GET", "process"), ("POST", "peek"), ("POST", "stats")],
+    [
+        ("PUT", "add"),
+        ("DELETE", "finish"),
+        ("GET", "remove"),
+        ("GET", "process"),
+        ("POST", "peek"),
+        ("POST", "stats"),
+    ],
 )
 def test_other_methods_are_not_found(base_url, id, method, call) -> None:
     """As the real host answers for a method that no function takes."""
@@ -393,7 +469,9 @@ def test_process_of_an_unknown_id(base_url, id) -> None:
 
 
 def test_process_once_a_minute(sending_url) -> None:
-    """409 while the registry is open; then 202 with the closed registry, and 429 until a minute has passed."""
+    """409 while the registry is open; then 202 with the closed registry, and 429 until a minute has
+    passed.
+    """
     id = open_registry(sending_url)
     url = f"{sending_url}/process/{id}"
     problem(requests.post(url), 409, "registry-open")

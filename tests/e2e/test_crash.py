@@ -16,7 +16,9 @@ CLIENTS = 4
 
 
 class Load:
-    """Clients that add items, each under a key of its own, and retry until they are told the outcome."""
+    """Clients that add items, each under a key of its own, and retry until they are told the
+    outcome.
+    """
 
     def __init__(self, host: Devhost, ids: list[str]) -> None:
         self.acknowledged: dict[str, set[str]] = {id: set() for id in ids}
@@ -58,12 +60,16 @@ class Load:
 
 
 def test_a_kill_under_load_loses_and_doubles_nothing(tmp_path) -> None:
-    """The host is killed again and again; each registry then closes with what was acknowledged, once."""
+    """The host is killed again and again; each registry then closes with what was acknowledged,
+    once.
+    """
     assert kill_under_load(tmp_path, kills=8) > 8
 
 
 def kill_under_load(folder: Path, kills: int) -> int:
-    """Kill a host so many times while clients add, and check every registry; returns how many items they have."""
+    """Kill a host so many times while clients add, and check every registry; returns how many items
+    they have.
+    """
     with Devhost(folder / "data", REGISTRY_OPEN_SECONDS=3600, REGISTRY_MAX_ITEMS=1000) as host:
         ids = [requests.post(f"{host.url}/api/open").json()["id"] for _ in range(REGISTRIES)]
         with Load(host, ids) as load:
@@ -112,7 +118,9 @@ def test_a_full_disk_loses_nothing(tmp_path) -> None:
         for number in range(200):
             key = f"key-{number}"
             url = f"{host.url}/api/add/{id}"
-            answer = requests.post(url, json={"item": f"{number} " + "x" * 1000}, headers={"Idempotency-Key": key})
+            answer = requests.post(
+                url, json={"item": f"{number} " + "x" * 1000}, headers={"Idempotency-Key": key}
+            )
             answers[key] = answer.status_code
             if answer.status_code != 200:
                 break
@@ -120,7 +128,9 @@ def test_a_full_disk_loses_nothing(tmp_path) -> None:
         assert set(answers.values()) == {200}
         assert requests.get(f"{host.url}/api/peek/{id}").json()["status"] == "Open"
         host.limit_files(resource.RLIM_INFINITY)
-        again = requests.post(url, json={"item": f"{number} " + "x" * 1000}, headers={"Idempotency-Key": key})
+        again = requests.post(
+            url, json={"item": f"{number} " + "x" * 1000}, headers={"Idempotency-Key": key}
+        )
         assert again.status_code == 200
         items = requests.post(f"{host.url}/api/finish/{id}").json()["registry"]["items"]
         assert [int(item.split()[0]) for item in items] == list(range(len(answers) + 1))

@@ -1,4 +1,6 @@
-"""Sender and receiver are killed in the middle of deliveries: each registry gets there, and repeats can be told."""
+"""Sender and receiver are killed in the middle of deliveries: each registry gets there, and repeats
+can be told.
+"""
 
 import threading
 import time
@@ -48,7 +50,9 @@ def sender(tmp_path, receiver: Receiver) -> Devhost:
 
 
 def test_a_receiver_that_dies_with_deliveries_in_its_hands(tmp_path) -> None:
-    """It had them, gave no answer, and was away: when it is back it gets them again, under the same ids."""
+    """It had them, gave no answer, and was away: when it is back it gets them again, under the same
+    ids.
+    """
     with Receiver() as receiver:
         answers = receiver.answer
         receiver.answer = lambda request: request.connection.close()
@@ -70,7 +74,10 @@ def test_a_sender_that_dies_with_deliveries_in_its_hands(tmp_path) -> None:
     """Killed before it had an answer, it sends them again after its start."""
     with Receiver() as receiver:
         held: list[BaseHTTPRequestHandler] = []
-        answers, receiver.answer = receiver.answer, lambda request: held.append(request) or time.sleep(1)
+        answers, receiver.answer = (
+            receiver.answer,
+            lambda request: held.append(request) or time.sleep(1),
+        )
         with sender(tmp_path, receiver) as host:
             items = finished(host)
             until(lambda: len(held) >= REGISTRIES)
@@ -94,12 +101,16 @@ def test_slow_answers_do_not_queue_up(tmp_path) -> None:
 
 
 def test_many_who_ask_for_the_same_at_the_same_time(tmp_path) -> None:
-    """All of them are told that the registry is being sent, or was sent just now, and it is sent once more."""
+    """All of them are told that the registry is being sent, or was sent just now, and it is sent
+    once more.
+    """
     with Receiver() as receiver, sender(tmp_path, receiver) as host:
         (id,) = finished(host, 1)
         until(lambda: delivered(host) == 1)
         with ThreadPoolExecutor(16) as pool:
-            answers = list(pool.map(lambda _: requests.post(f"{host.url}/api/process/{id}"), range(64)))
+            answers = list(
+                pool.map(lambda _: requests.post(f"{host.url}/api/process/{id}"), range(64))
+            )
         assert {answer.status_code for answer in answers} <= {202, 429}
         assert answers[0].status_code == 202
         until(lambda: delivered(host) == 1 and len(receiver.ids) >= 2)

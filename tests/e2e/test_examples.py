@@ -16,7 +16,9 @@ EXAMPLES = ROOT / "examples"
 def test_the_walk_through(base_url) -> None:
     """Each call is answered as the script says."""
     command = [EXAMPLES / "walkthrough.sh", base_url.removesuffix("/api")]
-    lines = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.splitlines()
+    lines = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=True
+    ).stdout.splitlines()
     said = [line for line in lines if re.match("[A-Z].* ", line) and line[-1] in ":."]
     assert len(said) == 7
     answers = [json.loads(line) for line in lines if line.startswith("{")]

@@ -46,11 +46,18 @@ def test_many_timers_that_fell_due_while_the_host_was_down(tmp_path) -> None:
         host.kill()
         time.sleep(3)
         host.start()
-        assert requests.get(f"{host.url}/api/peek/{ids[-1]}").json()["registry"]["closedBy"] == "timeout"
+        assert (
+            requests.get(f"{host.url}/api/peek/{ids[-1]}").json()["registry"]["closedBy"]
+            == "timeout"
+        )
         wait_until_closed(host, REGISTRIES)
 
 
 def resident_memory(host: Devhost) -> float:
     """In MB."""
-    (line,) = [line for line in Path(f"/proc/{host.pid}/status").read_text().splitlines() if line.startswith("VmRSS")]
+    (line,) = [
+        line
+        for line in Path(f"/proc/{host.pid}/status").read_text().splitlines()
+        if line.startswith("VmRSS")
+    ]
     return int(line.split()[1]) / 1024

@@ -1,4 +1,6 @@
-"""Settings that are not allowed, on a host whose console nobody sees: all that is asked is told what is wrong."""
+"""Settings that are not allowed, on a host whose console nobody sees: all that is asked is told
+what is wrong.
+"""
 
 import pytest
 import requests
@@ -18,7 +20,9 @@ def url(tmp_path_factory):
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS", "DELETE"])
-@pytest.mark.parametrize("path", ["/", "/api", "/api/health", "/api/open", "/api/add/0?item=Bike", "/robots.txt"])
+@pytest.mark.parametrize(
+    "path", ["/", "/api", "/api/health", "/api/open", "/api/add/0?item=Bike", "/robots.txt"]
+)
 def test_everything_is_answered(url, method, path) -> None:
     """With 503, and with what must be mended; a probe of any kind sees it."""
     response = requests.request(method, f"{url}{path}")

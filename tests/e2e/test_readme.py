@@ -30,7 +30,9 @@ def steps(console: str) -> list[tuple[str, str]]:
 
 
 def normalised(printed: str) -> str:
-    """Without ids, keys and times, which are new each time, and before a delivery that was faster than the answer."""
+    """Without ids, keys and times, which are new each time, and before a delivery that was faster
+    than the answer.
+    """
     printed = printed.replace('"processing": "delivered"}}', '"processing": "pending"}}')
     printed = re.sub(r"[0-9a-f]{32}|[0-9a-f]{6}…", "ID", printed)
     return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "TIME", printed)
@@ -50,7 +52,14 @@ def receiver() -> Iterator[tuple[str, subprocess.Popen]]:
 @contextmanager
 def run(data: Path, **settings: str) -> Iterator[str]:
     """The app, started by `make run` on a free port with an empty task hub: its address."""
-    command = ["make", "--no-print-directory", "run", "PORT=0", f"DATA={data}", f"VENV={sys.prefix}"]
+    command = [
+        "make",
+        "--no-print-directory",
+        "run",
+        "PORT=0",
+        f"DATA={data}",
+        f"VENV={sys.prefix}",
+    ]
     command.append("PYTHON=true")  # sets nothing up: the environment is the one that runs the tests
     process = subprocess.Popen(
         command,
@@ -73,7 +82,11 @@ def check_walk(console: str, address: str) -> None:
     expected = steps(console)
     script = "".join(f"{command}\necho; echo ==\n" for command, _ in expected)
     done = subprocess.run(
-        ["bash", "-e"], input=script.replace("127.0.0.1:7071", address), capture_output=True, text=True, timeout=60
+        ["bash", "-e"],
+        input=script.replace("127.0.0.1:7071", address),
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     printed = [part.strip() for part in done.stdout.split("==\n")[:-1]]
     assert list(map(normalised, printed)) == [normalised(shown) for _, shown in expected]
@@ -98,7 +111,9 @@ def test_the_walk_with_a_receiver(tmp_path, receiver) -> None:
 
 def test_the_settings() -> None:
     """Every setting, with its default."""
-    rows = dict(re.findall(r"^\| `((?:REGISTRY|PROCESSING)_\w+)` \| (.*?) ?\|", README, re.MULTILINE))
+    rows = dict(
+        re.findall(r"^\| `((?:REGISTRY|PROCESSING)_\w+)` \| (.*?) ?\|", README, re.MULTILINE)
+    )
     example = json.loads((ROOT / "local.settings.json.example").read_text())["Values"]
     defaults = {name: value for name, value in example.items() if name in rows}
     assert len(rows) == 12

@@ -13,14 +13,18 @@ from tests.support.history import History
 from tests.support.sockets import Sockets, receiving, sockets
 
 SECONDS = 45
-"""How long registries are opened; then those that are open are seen through, all under SIGKILL: a minute."""
+"""How long registries are opened; then those that are open are seen through, all under SIGKILL: a
+minute.
+"""
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
 PLAN = Plan(registries=8, seconds=SECONDS, linger=2, limits=Limits(webhook=True))
 
 
 @pytest.mark.timeout(400)
 def test_the_promises_hold_under_sigkill(tmp_path) -> None:
-    """Whatever the host was doing when it was killed: clients were told the truth, and all comes to its end."""
+    """Whatever the host was doing when it was killed: clients were told the truth, and all comes to
+    its end.
+    """
     report = asyncio.run(_run(tmp_path))
     print(report.summary, *report.table(), sep="\n")
     assert set(report.not_checkable) == {"full for good"}
@@ -35,7 +39,10 @@ async def _run(folder: Path) -> Report:
         PROCESSING_WEBHOOK_URL=f"http://127.0.0.1:{port}/gifts",
         PROCESSING_WEBHOOK_SECRET=SECRET,
     ) as host:
-        async with sockets(host.url) as world, receiving(Receiver(history, world.now, PLAN.seed), port):
+        async with (
+            sockets(host.url) as world,
+            receiving(Receiver(history, world.now, PLAN.seed), port),
+        ):
             killer = asyncio.create_task(_kill_again_and_again(host, world, history))
             await attack(world, PLAN, history, calm=killer.cancel)
     return check(history, PLAN.limits)

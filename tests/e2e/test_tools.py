@@ -1,4 +1,6 @@
-"""The description of the API as tools read it: linters find nothing, generators make readable clients of it."""
+"""The description of the API as tools read it: linters find nothing, generators make readable
+clients of it.
+"""
 
 import json
 import re
@@ -33,7 +35,15 @@ def test_redocly_finds_nothing(descriptions) -> None:
 def test_spectral_finds_nothing(descriptions, tmp_path) -> None:
     """By spectral:oas, down to hints."""
     (tmp_path / "rules.yaml").write_text('extends: ["spectral:oas"]\n')
-    told = run_tool("spectral", "lint", "--fail-severity", "hint", "--ruleset", tmp_path / "rules.yaml", *descriptions)
+    told = run_tool(
+        "spectral",
+        "lint",
+        "--fail-severity",
+        "hint",
+        "--ruleset",
+        tmp_path / "rules.yaml",
+        *descriptions,
+    )
     assert "No results" in told
 
 
@@ -41,7 +51,14 @@ def test_a_client_in_python(descriptions, tmp_path, monkeypatch, base_url) -> No
     """Its names are readable, and it sees a registry through on a running host."""
     (tmp_path / "config.yaml").write_text("post_hooks: []\n")
     command = [Path(sys.executable).parent / "openapi-python-client", "generate", "--meta", "none"]
-    options = ["--path", descriptions[0], "--output-path", tmp_path / "gifts", "--config", tmp_path / "config.yaml"]
+    options = [
+        "--path",
+        descriptions[0],
+        "--output-path",
+        tmp_path / "gifts",
+        "--config",
+        tmp_path / "config.yaml",
+    ]
     subprocess.run([*command, *options], check=True, capture_output=True)
     monkeypatch.syspath_prepend(tmp_path)
     gifts, models = import_module("gifts"), import_module("gifts.models")
@@ -52,7 +69,9 @@ def test_a_client_in_python(descriptions, tmp_path, monkeypatch, base_url) -> No
     with gifts.Client(base_url=base_url) as client:
         opened = call("open_registry")
         assert isinstance(opened, models.Opened)
-        added = call("add_to_registry", opened.id, body=models.NewItem("Bike"), idempotency_key="one")
+        added = call(
+            "add_to_registry", opened.id, body=models.NewItem("Bike"), idempotency_key="one"
+        )
         assert (added.item, added.item_key, added.items_count) == ("Bike", "one", 1)
         call("add_to_registry", opened.id, body=models.NewItemForm("Book"), idempotency_key="two")
         call("remove_from_registry", opened.id, body=models.ItemToRemove("one"))
@@ -60,7 +79,10 @@ def test_a_client_in_python(descriptions, tmp_path, monkeypatch, base_url) -> No
         assert (peeked.status, peeked.registry.items) == (models.ShownStatus.OPEN, ["Book"])
         assert call("finish_registry", opened.id).registry.closed_at > opened.opened_at
         refused = call("add_to_registry", opened.id, item="Late")
-        assert (refused.title, refused.type_.value) == ("Registry closed", "/api/docs#registry-closed")
+        assert (refused.title, refused.type_.value) == (
+            "Registry closed",
+            "/api/docs#registry-closed",
+        )
         assert import_module("gifts.api.host.get_stats").sync(client=client).registry_count > 0
 
 

@@ -11,8 +11,14 @@ from tests.support.bicep import run_bicep
 from tests.support.program import ROOT
 
 INFRA = ROOT / "infra"
-SUBSCRIPTION, TENANT = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
-WEBHOOK = {"webhookUrl": "https://example.org/hook", "webhookSecret": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"}
+SUBSCRIPTION, TENANT = (
+    "11111111-1111-1111-1111-111111111111",
+    "22222222-2222-2222-2222-222222222222",
+)
+WEBHOOK = {
+    "webhookUrl": "https://example.org/hook",
+    "webhookSecret": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
+}
 EVERYTHING = WEBHOOK | {
     "networkEnabled": True,
     "alertEmail": "people@example.org",
@@ -24,9 +30,11 @@ Resource = dict[str, Any]
 
 
 class Deployment:
-    """The resources that are deployed. What only Azure knows stands in them as the expression that asks for it.
+    """The resources that are deployed. What only Azure knows stands in them as the expression that
+    asks for it.
 
-    What hangs on a secure parameter is not evaluated: its resources are there, with the condition for it.
+    What hangs on a secure parameter is not evaluated: its resources are there, with the condition
+    for it.
     """
 
     def __init__(self, snapshot: dict[str, Any]) -> None:
@@ -62,7 +70,14 @@ def _deployed(parameters: tuple[tuple[str, str | int | bool], ...]) -> Deploymen
         lines = [f"using '{relpath(INFRA / 'main.bicep', folder)}'"]
         lines += [f"param {name} = {_literal(value)}" for name, value in given.items()]
         file.write_text("\n".join(lines))
-        place = ["--subscription-id", SUBSCRIPTION, "--tenant-id", TENANT, "--location", "westeurope"]
+        place = [
+            "--subscription-id",
+            SUBSCRIPTION,
+            "--tenant-id",
+            TENANT,
+            "--location",
+            "westeurope",
+        ]
         run_bicep("snapshot", file, "--mode", "overwrite", *place)
         return Deployment(json.loads(file.with_suffix(".snapshot.json").read_text()))
 

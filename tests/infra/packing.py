@@ -21,14 +21,17 @@ def by_git(folder: Path) -> set[str]:
         "-z",
     ]
     subprocess.run(["git", "init", "--quiet", folder], check=True)
-    ignored = subprocess.run(command, cwd=folder, input=files, capture_output=True, text=True).stdout
+    ignored = subprocess.run(
+        command, cwd=folder, input=files, capture_output=True, text=True
+    ).stdout
     return set(files.split("\0")) - set(ignored.split("\0"))
 
 
 def by_core_tools(folder: Path) -> set[str]:
     """What `func azure functionapp publish` takes, as of 4.14.
 
-    It looks at each file of each folder. A rule matches the beginning of a path, up to the end of a word; no order
+    It looks at each file of each folder. A rule matches the beginning of a path, up to the end of a
+    word; no order
     counts: what a rule with ! matches is taken, whatever others say.
 
     https://github.com/Azure/azure-functions-core-tools/blob/main/src/Cli/func/Common/GitIgnoreParser.cs
@@ -50,7 +53,9 @@ def by_core_tools(folder: Path) -> set[str]:
 def _beginning(path: str) -> re.Pattern[str]:
     wild = {"**": ".+", "*": "[^/]+"}
     parts = re.split(r"(\*\*|\*)", path)
-    return re.compile("".join(wild.get(part) or re.escape(part) for part in parts) + r"\b", re.ASCII)
+    return re.compile(
+        "".join(wild.get(part) or re.escape(part) for part in parts) + r"\b", re.ASCII
+    )
 
 
 def by_azd(folder: Path) -> set[str]:
@@ -64,7 +69,9 @@ def by_azd(folder: Path) -> set[str]:
     rules = [(rule.removeprefix("!"), rule.startswith("!")) for rule in _rules(folder)]
 
     def is_taken(path: str, is_folder: bool) -> bool:
-        if path.rpartition("/")[2] in ((".azure",) if is_folder else (".funcignore", "local.settings.json")):
+        if path.rpartition("/")[2] in (
+            (".azure",) if is_folder else (".funcignore", "local.settings.json")
+        ):
             return False
         verdicts = [keeps for rule, keeps in rules if _matches(rule, path, is_folder)]
         return not verdicts or verdicts[-1]
@@ -72,7 +79,8 @@ def by_azd(folder: Path) -> set[str]:
     return {
         file
         for file in _files(folder)
-        if is_taken(file, False) and all(is_taken(str(each), True) for each in list(Path(file).parents)[:-1])
+        if is_taken(file, False)
+        and all(is_taken(str(each), True) for each in list(Path(file).parents)[:-1])
     }
 
 

@@ -15,7 +15,9 @@ LEVELS = ["Trace", "Debug", "Information", "Warning", "Error", "Critical", "None
 
 
 def rule(what: str) -> Resource:
-    (found,) = [found for found in deployed().all(RULE) if found["name"].startswith(f"failed-{what}-")]
+    (found,) = [
+        found for found in deployed().all(RULE) if found["name"].startswith(f"failed-{what}-")
+    ]
     return found["properties"]
 
 
@@ -26,7 +28,8 @@ def query(what: str) -> str:
 
 @pytest.mark.parametrize("what", ["orchestrations", "deliveries"])
 def test_one_failure_is_enough(what) -> None:
-    """Each five minutes the traces of the last fifteen are looked through, and what is found is told once.
+    """Each five minutes the traces of the last fifteen are looked through, and what is found is
+    told once.
 
     A component that is new does not know `traces` yet, so the query cannot be tried then.
     """
@@ -42,7 +45,8 @@ def test_one_failure_is_enough(what) -> None:
 
 
 def test_a_failed_orchestration_leaves_the_trace_that_is_looked_for() -> None:
-    """The extension writes it as an error of this category, with its values beside the text (FunctionFailed in
+    """The extension writes it as an error of this category, with its values beside the text
+    (FunctionFailed in
     https://github.com/Azure/azure-functions-durable-extension/blob/a7c6d69/src/WebJobs.Extensions.DurableTask/EndToEndTraceHelper.cs).
     """
     category = "Host.Triggers.DurableTask"
@@ -58,7 +62,8 @@ def test_a_failed_orchestration_leaves_the_trace_that_is_looked_for() -> None:
 def test_a_delivery_that_was_given_up_leaves_the_line_that_is_looked_for(caplog) -> None:
     """And one that succeeded does not, nor does another event."""
     beginning, part = re.fullmatch(
-        r"traces \| where message startswith '(.+?)' and message contains '(.+?)'", query("deliveries")
+        r"traces \| where message startswith '(.+?)' and message contains '(.+?)'",
+        query("deliveries"),
     ).groups()
     with caplog.at_level("INFO"):
         record(EVENTS["delivered"], "8e3b2f1c", "", items=2, outcome="failed")
@@ -87,14 +92,22 @@ def test_health_is_asked_for_from_outside() -> None:
         "Timeout": 60,
         "RetryEnabled": True,
         # https://learn.microsoft.com/azure/azure-monitor/app/availability#location-population-tags
-        "Locations": [{"Id": "emea-nl-ams-azr"}, {"Id": "us-va-ash-azr"}, {"Id": "apac-sg-sin-azr"}],
+        "Locations": [
+            {"Id": "emea-nl-ams-azr"},
+            {"Id": "us-va-ash-azr"},
+            {"Id": "apac-sg-sin-azr"},
+        ],
         "Request": {
             "RequestUrl": url,
             "HttpVerb": "GET",
             "FollowRedirects": False,
             "ParseDependentRequests": False,
         },
-        "ValidationRules": {"ExpectedHttpStatusCode": 200, "SSLCheck": True, "SSLCertRemainingLifetimeCheck": 7},
+        "ValidationRules": {
+            "ExpectedHttpStatusCode": 200,
+            "SSLCheck": True,
+            "SSLCertRemainingLifetimeCheck": 7,
+        },
     }
 
 
@@ -117,12 +130,22 @@ def test_an_app_that_does_not_answer_is_told_of() -> None:
 def test_alerts_go_to_an_address_that_is_given() -> None:
     """Without one they are shown in the portal, and nothing is sent."""
     assert deployed().all("Microsoft.Insights/actionGroups") == []
-    assert [found["properties"]["actions"] for found in deployed().all(RULE)] == [{"actionGroups": []}] * 2
+    assert [found["properties"]["actions"] for found in deployed().all(RULE)] == [
+        {"actionGroups": []}
+    ] * 2
     assert deployed().one("Microsoft.Insights/metricAlerts")["properties"]["actions"] == []
     told = deployed(**EVERYTHING)
     group = told.one("Microsoft.Insights/actionGroups")
     assert group["properties"]["enabled"]
-    receiver = {"name": "email", "emailAddress": EVERYTHING["alertEmail"], "useCommonAlertSchema": True}
+    receiver = {
+        "name": "email",
+        "emailAddress": EVERYTHING["alertEmail"],
+        "useCommonAlertSchema": True,
+    }
     assert group["properties"]["emailReceivers"] == [receiver]
-    assert [found["properties"]["actions"] for found in told.all(RULE)] == [{"actionGroups": [group["id"]]}] * 2
-    assert told.one("Microsoft.Insights/metricAlerts")["properties"]["actions"] == [{"actionGroupId": group["id"]}]
+    assert [found["properties"]["actions"] for found in told.all(RULE)] == [
+        {"actionGroups": [group["id"]]}
+    ] * 2
+    assert told.one("Microsoft.Insights/metricAlerts")["properties"]["actions"] == [
+        {"actionGroupId": group["id"]}
+    ]

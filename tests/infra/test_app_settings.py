@@ -1,4 +1,6 @@
-"""The app settings that are deployed, beside what registry/settings.py knows: a misspelt one would stop the app."""
+"""The app settings that are deployed, beside what registry/settings.py knows: a misspelt one would
+stop the app.
+"""
 
 import json
 import re
@@ -32,7 +34,9 @@ def known() -> set[str]:
 
 
 def bounds(name: str) -> tuple[int, int] | None:
-    """What the app allows for a setting, by what it says of a value that is none; None where that is not a range."""
+    """What the app allows for a setting, by what it says of a value that is none; None where that
+    is not a range.
+    """
     try:
         read({name: "?"})
     except SettingsError as error:
@@ -45,7 +49,9 @@ def own(settings: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in settings.items() if name.startswith(OWN)}
 
 
-@pytest.mark.parametrize("parameters", [{}, WEBHOOK, EVERYTHING], ids=["default", "webhook", "everything"])
+@pytest.mark.parametrize(
+    "parameters", [{}, WEBHOOK, EVERYTHING], ids=["default", "webhook", "everything"]
+)
 def test_the_app_knows_each_setting_and_misses_none(parameters) -> None:
     """Whatever is deployed with it."""
     assert own(deployed(**parameters).settings).keys() == known()
@@ -72,8 +78,15 @@ def test_each_setting_has_its_parameter() -> None:
     }
     values = own(deployed(**parameters).settings)
     fixed = {"REGISTRY_AUTH_LEVEL", "PROCESSING_WEBHOOK_URL", "PROCESSING_WEBHOOK_SECRET"}
-    names = {name: setting for setting in values.keys() - fixed for name in parameters if described(name) == setting}
-    assert {values[names[name]]: name for name in names} == {str(value): name for name, value in parameters.items()}
+    names = {
+        name: setting
+        for setting in values.keys() - fixed
+        for name in parameters
+        if described(name) == setting
+    }
+    assert {values[names[name]]: name for name in names} == {
+        str(value): name for name, value in parameters.items()
+    }
     assert read(values)
 
 
@@ -94,13 +107,17 @@ def test_ranges_are_those_of_the_app() -> None:
 
 
 def test_everybody_needs_a_key_from_the_first_moment() -> None:
-    """The level is no parameter, and the settings are part of the site: so the app never runs without it."""
+    """The level is no parameter, and the settings are part of the site: so the app never runs
+    without it.
+    """
     assert deployed().settings["REGISTRY_AUTH_LEVEL"] == "function"
     assert not any("config" in resource["type"].split("/") for resource in deployed().resources)
 
 
 def test_the_webhook_is_a_reference_to_the_vault() -> None:
-    """Neither URL nor secret is in the app settings; without a webhook they are empty, which is as good as missing."""
+    """Neither URL nor secret is in the app settings; without a webhook they are empty, which is as
+    good as missing.
+    """
     vault = deployed(**WEBHOOK).one("Microsoft.KeyVault/vaults")["id"]
     for setting, secret in (
         ("PROCESSING_WEBHOOK_URL", "webhook-url"),
@@ -108,7 +125,10 @@ def test_the_webhook_is_a_reference_to_the_vault() -> None:
     ):
         version = f"reference('{vault}/secrets/{secret}', '2024-11-01').secretUriWithVersion"
         reference = f"format('@Microsoft.KeyVault(SecretUri={{0}})', {version})"
-        assert deployed(**WEBHOOK).settings[setting] == f"[if(not(empty(parameters('webhookUrl'))), {reference}, '')]"
+        assert (
+            deployed(**WEBHOOK).settings[setting]
+            == f"[if(not(empty(parameters('webhookUrl'))), {reference}, '')]"
+        )
         assert deployed().settings[setting] == ""
 
 
@@ -119,7 +139,9 @@ def test_the_host_is_itself_by_its_identity() -> None:
     client = f"reference('{identity}', '2023-01-31').clientId"
     settings = deployed().settings
     assert {name: value for name, value in settings.items() if not name.startswith(OWN)} == {
-        "AzureWebJobsStorage__accountName": deployed().one("Microsoft.Storage/storageAccounts")["name"],
+        "AzureWebJobsStorage__accountName": deployed().one("Microsoft.Storage/storageAccounts")[
+            "name"
+        ],
         "AzureWebJobsStorage__credential": "managedidentity",
         "AzureWebJobsStorage__clientId": f"[{client}]",
         "APPLICATIONINSIGHTS_CONNECTION_STRING": f"[reference('{insights}', '2020-02-02').ConnectionString]",
@@ -149,7 +171,9 @@ def test_the_task_hub() -> None:
 @pytest.mark.parametrize("name", ["2hub", "hu-b", "hüb", "hub "])
 def test_a_name_that_no_task_hub_can_have_is_refused(name) -> None:
     """The host would not start with it, and would not say why."""
-    with pytest.raises(AssertionError, match="hubName must be letters and digits, of which the first is a letter"):
+    with pytest.raises(
+        AssertionError, match="hubName must be letters and digits, of which the first is a letter"
+    ):
         deployed(hubName=name)
 
 
@@ -157,14 +181,28 @@ def test_a_name_that_no_task_hub_can_have_is_refused(name) -> None:
 def test_a_schedule_that_the_app_takes_is_not_refused(schedule) -> None:
     """With each character that registry/settings.py allows, or nearly."""
     settings = deployed(forgetSchedule=schedule).settings
-    assert read({"REGISTRY_FORGET_SCHEDULE": settings["REGISTRY_FORGET_SCHEDULE"]}).forget_schedule == schedule
+    assert (
+        read({"REGISTRY_FORGET_SCHEDULE": settings["REGISTRY_FORGET_SCHEDULE"]}).forget_schedule
+        == schedule
+    )
 
 
 @pytest.mark.parametrize(
     "schedule",
-    ["daily", "0 3 * * *", "0 0 3 * * * *", "0  0 3 * *", "0  0 3 * * *", " " * 5, "0 0 3 * * ?", "0 0 3 * * 1;2"],
+    [
+        "daily",
+        "0 3 * * *",
+        "0 0 3 * * * *",
+        "0  0 3 * *",
+        "0  0 3 * * *",
+        " " * 5,
+        "0 0 3 * * ?",
+        "0 0 3 * * 1;2",
+    ],
 )
 def test_a_schedule_that_the_app_would_not_take_is_refused(schedule) -> None:
     """It has six fields, of which the first is for seconds, and few characters."""
-    with pytest.raises(AssertionError, match="forgetSchedule must be an NCRONTAB expression of six fields"):
+    with pytest.raises(
+        AssertionError, match="forgetSchedule must be an NCRONTAB expression of six fields"
+    ):
         deployed(forgetSchedule=schedule)

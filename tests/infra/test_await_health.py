@@ -1,4 +1,6 @@
-"""The hook that waits after a deployment, against servers that answer as the platform, the host and the app do."""
+"""The hook that waits after a deployment, against servers that answer as the platform, the host and
+the app do.
+"""
 
 import json
 import os
@@ -19,7 +21,10 @@ from tests.support.program import ROOT
 
 HEALTHY = (200, json.dumps({"status": "Healthy", "version": "1.0"}))
 DETAIL = "REGISTRY_MAX_ITEMS is 'many', but must be a whole number from 1 to 1000"
-MISCONFIGURED = (503, json.dumps({"type": "/api/docs#misconfigured", "status": 503, "detail": DETAIL}))
+MISCONFIGURED = (
+    503,
+    json.dumps({"type": "/api/docs#misconfigured", "status": 503, "detail": DETAIL}),
+)
 NOT_RUNNING = (503, "Function host is not running.")
 
 
@@ -38,7 +43,9 @@ class Time:
 
 @contextmanager
 def answering(answer: Callable[[], tuple[int, str]]) -> Iterator[str]:
-    """The URL of a server that answers so to /api/health, and to nothing else; with status 0 it just hangs up."""
+    """The URL of a server that answers so to /api/health, and to nothing else; with status 0 it
+    just hangs up.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -66,7 +73,11 @@ def unused_url() -> str:
 
 def wait(url: str, time: Time | None = None) -> int:
     time = time or Time()
-    environment = {"FUNCTION_APP_URL": url, "FUNCTION_APP_NAME": "func-1", "AZURE_RESOURCE_GROUP": "rg-1"}
+    environment = {
+        "FUNCTION_APP_URL": url,
+        "FUNCTION_APP_NAME": "func-1",
+        "AZURE_RESOURCE_GROUP": "rg-1",
+    }
     return await_health.main(environment, time.clock, time.pause)
 
 
@@ -76,7 +87,10 @@ def test_a_running_app_is_announced(tmp_path, capsys) -> None:
         assert wait(devhost.url) == 0
     printed = capsys.readouterr().out
     assert f"{devhost.url} is the page, {devhost.url}/api/docs the API" in printed
-    assert "az functionapp keys list --name func-1 --resource-group rg-1 --query functionKeys.default" in printed
+    assert (
+        "az functionapp keys list --name func-1 --resource-group rg-1 --query functionKeys.default"
+        in printed
+    )
     assert f"{devhost.url}/?code=KEY" in printed
 
 
@@ -139,7 +153,11 @@ def test_without_a_deployment(capsys) -> None:
 
 def test_ctrl_c_ends_it() -> None:
     """With a line, and without a trace."""
-    environment = os.environ | {"FUNCTION_APP_URL": unused_url(), "FUNCTION_APP_NAME": "x", "AZURE_RESOURCE_GROUP": "y"}
+    environment = os.environ | {
+        "FUNCTION_APP_URL": unused_url(),
+        "FUNCTION_APP_NAME": "x",
+        "AZURE_RESOURCE_GROUP": "y",
+    }
     command = [sys.executable, "infra/await_health.py"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, env=environment, **pipes) as waiting:

@@ -13,17 +13,24 @@ AZURE = yaml.safe_load((ROOT / "azure.yaml").read_text())
 
 def test_the_service_is_this_app() -> None:
     """A function app in Python, which is deployed to the site with its tag."""
-    assert AZURE["services"] == {"registry": {"project": ".", "language": "python", "host": "function"}}
+    assert AZURE["services"] == {
+        "registry": {"project": ".", "language": "python", "host": "function"}
+    }
     assert deployed().one("Microsoft.Web/sites")["tags"]["azd-service-name"] in AZURE["services"]
     assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", AZURE["name"])
     assert AZURE["requiredVersions"] == {"azd": ">= 1.23.13"}  # which reads .funcignore as git does
 
 
 def test_the_hook_is_there_on_each_system() -> None:
-    """A line for its shell, which azd does not take for a file, and so runs as it is in the folder of azure.yaml."""
+    """A line for its shell, which azd does not take for a file, and so runs as it is in the folder
+    of azure.yaml.
+    """
     assert AZURE["hooks"].keys() == {"postdeploy"}
     hook = AZURE["hooks"]["postdeploy"]
-    assert {system: line["shell"] for system, line in hook.items()} == {"posix": "sh", "windows": "pwsh"}
+    assert {system: line["shell"] for system, line in hook.items()} == {
+        "posix": "sh",
+        "windows": "pwsh",
+    }
     for line in hook.values():
         program, script = shlex.split(line["run"])
         assert program.startswith("python")

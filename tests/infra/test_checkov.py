@@ -1,7 +1,7 @@
 """checkov on what is deployed.
 
-It is shown the evaluated resources, since it finds none in a template of language version 2.0, as infra/main.json is,
-and cannot parse the sources: it would find nothing wrong in nothing.
+It is shown the evaluated resources, since it finds none in a template of language version 2.0, as
+infra/main.json is, and cannot parse the sources: it would find nothing wrong in nothing.
 """
 
 import json
@@ -16,7 +16,11 @@ from tests.infra.deployment import EVERYTHING, Deployment, deployed
 from tests.support.program import absent
 
 CHECKOV = Path(f"{sys.prefix}-infra") / "bin" / "checkov"
-STORAGE, PLAN, SITE = "Microsoft.Storage/storageAccounts", "Microsoft.Web/serverfarms", "Microsoft.Web/sites"
+STORAGE, PLAN, SITE = (
+    "Microsoft.Storage/storageAccounts",
+    "Microsoft.Web/serverfarms",
+    "Microsoft.Web/sites",
+)
 VAULT = "Microsoft.KeyVault/vaults"
 OPEN = "without networkEnabled there is no network to close it to; no key opens it, only a role of the identity does"
 DEPLOYED: dict[str, dict[str, Any]] = {"least": {}, "most": EVERYTHING}
@@ -24,18 +28,33 @@ ACCEPTED = {
     ("CKV_AZURE_35", STORAGE): OPEN,
     ("CKV_AZURE_59", STORAGE): OPEN,
     ("CKV_AZURE_36", STORAGE): "no service of Microsoft but the app has to do with it",
-    ("CKV_AZURE_206", STORAGE): "registries live five minutes: three copies in one place are enough, and cost least",
-    ("CKV_AZURE_42", VAULT): "purge protection would keep its name after `azd down --purge`; soft delete is on",
+    (
+        "CKV_AZURE_206",
+        STORAGE,
+    ): "registries live five minutes: three copies in one place are enough, and cost least",
+    (
+        "CKV_AZURE_42",
+        VAULT,
+    ): "purge protection would keep its name after `azd down --purge`; soft delete is on",
     ("CKV_AZURE_110", VAULT): "purge protection would keep its name after `azd down --purge`",
-    ("CKV_AZURE_41", f"{VAULT}/secrets"): "the secret of a webhook lives as long as the receiver has it",
+    (
+        "CKV_AZURE_41",
+        f"{VAULT}/secrets",
+    ): "the secret of a webhook lives as long as the receiver has it",
     ("CKV_AZURE_225", PLAN): "two instances would always be ready then, at their price",
     ("CKV_AZURE_17", SITE): "callers are people with browsers; they have a key",
     (
         "CKV_AZURE_78",
         SITE,
     ): "Flex Consumption has no FTP, and its property is deprecated there; its password is off too",
-    ("CKV_AZURE_212", SITE): "Flex Consumption scales by itself, to zero too; alwaysReady* are parameters",
-    ("CKV_AZURE_213", SITE): "Flex Consumption replaces instances by itself; an alert asks for the health",
+    (
+        "CKV_AZURE_212",
+        SITE,
+    ): "Flex Consumption scales by itself, to zero too; alwaysReady* are parameters",
+    (
+        "CKV_AZURE_213",
+        SITE,
+    ): "Flex Consumption replaces instances by itself; an alert asks for the health",
     ("CKV_AZURE_222", SITE): "it is a public page",
 }
 """Findings that stay, with the reason: https://www.checkov.io/5.Policy%20Index/arm.html"""
@@ -72,7 +91,8 @@ def reports(tmp_path_factory) -> dict[str, dict[str, Any]]:
 def findings(report: dict[str, Any]) -> set[tuple[str, str]]:
     """The check that failed, and on what type of resource."""
     return {
-        (failed["check_id"], failed["resource"].rpartition(".")[0]) for failed in report["results"]["failed_checks"]
+        (failed["check_id"], failed["resource"].rpartition(".")[0])
+        for failed in report["results"]["failed_checks"]
     }
 
 

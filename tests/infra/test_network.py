@@ -24,7 +24,9 @@ def zone_of(service: str) -> str:
 
 def test_there_is_none_by_default() -> None:
     """It costs: https://azure.microsoft.com/pricing/details/private-link."""
-    assert not any(resource["type"].startswith("Microsoft.Network/") for resource in deployed().resources)
+    assert not any(
+        resource["type"].startswith("Microsoft.Network/") for resource in deployed().resources
+    )
     assert deployed().one("Microsoft.Web/sites")["properties"]["virtualNetworkSubnetId"] is None
 
 
@@ -51,11 +53,16 @@ def test_subnets_are_parts_of_the_network() -> None:
 
 @pytest.mark.parametrize(
     ("parameters", "services"),
-    [({"networkEnabled": True}, ["blob", "queue", "table"]), (EVERYTHING, ["blob", "queue", "table", "vault"])],
+    [
+        ({"networkEnabled": True}, ["blob", "queue", "table"]),
+        (EVERYTHING, ["blob", "queue", "table", "vault"]),
+    ],
     ids=["without a vault", "with a vault"],
 )
 def test_each_service_has_an_endpoint_and_its_name(parameters, services) -> None:
-    """A zone in the network answers for the usual name of the service with the address of the endpoint."""
+    """A zone in the network answers for the usual name of the service with the address of the
+    endpoint.
+    """
     deployment = deployed(**parameters)
     network = deployment.one("Microsoft.Network/virtualNetworks")
     links = deployment.all(f"{ZONE}/virtualNetworkLinks")
@@ -63,18 +70,25 @@ def test_each_service_has_an_endpoint_and_its_name(parameters, services) -> None
     groups = deployment.all(f"{ENDPOINT}/privateDnsZoneGroups")
     endpoints = deployment.all(ENDPOINT)
     assert len(endpoints) == len(groups) == len(zones) == len(links) == len(services)
-    for service, endpoint, group, zone, link in zip(services, endpoints, groups, zones, links, strict=True):
+    for service, endpoint, group, zone, link in zip(
+        services, endpoints, groups, zones, links, strict=True
+    ):
         assert endpoint["properties"]["subnet"] == {"id": f"{network['id']}/subnets/endpoints"}
         (connection,) = endpoint["properties"]["privateLinkServiceConnections"]
         assert connection["properties"]["groupIds"] == [service]
         target = deployment.one(
-            "Microsoft.KeyVault/vaults" if service == "vault" else "Microsoft.Storage/storageAccounts"
+            "Microsoft.KeyVault/vaults"
+            if service == "vault"
+            else "Microsoft.Storage/storageAccounts"
         )
         assert connection["properties"]["privateLinkServiceId"] == target["id"]
         (config,) = group["properties"]["privateDnsZoneConfigs"]
         assert config["properties"] == {"privateDnsZoneId": zone["id"]}
         assert group["id"].startswith(endpoint["id"])
-        assert link["properties"] == {"registrationEnabled": False, "virtualNetwork": {"id": network["id"]}}
+        assert link["properties"] == {
+            "registrationEnabled": False,
+            "virtualNetwork": {"id": network["id"]},
+        }
         assert zone["name"] == zone_of(service)
         assert zone["name"].strip("[]") in link["name"]
 
@@ -85,4 +99,6 @@ def test_nobody_else_gets_in() -> None:
         properties = deployed(**EVERYTHING).one(type)["properties"]
         assert properties["publicNetworkAccess"] == "Disabled"
         assert properties["networkAcls"] == {"defaultAction": "Deny", "bypass": "None"}
-    assert "publicNetworkAccess" not in deployed(**EVERYTHING).one("Microsoft.Web/sites")["properties"]
+    assert (
+        "publicNetworkAccess" not in deployed(**EVERYTHING).one("Microsoft.Web/sites")["properties"]
+    )

@@ -20,7 +20,7 @@ local.settings.json new/registry/web/new.py node_modules/.bin/tsc node_modules/q
 registry.egg-info/PKG-INFO registry.py.txt registry-old/model.py registry2/model.py requirements.in
 requirements-dev.txt scripts/hook.py __pycache__/function_app.cpython-313.pyc registry/.DS_Store
 registry/__pycache__/model.cpython-313.pyc registry/model.pyc registry/notes.txt registry/web/.DS_Store
-registry/web/__pycache__/api.cpython-313.pyc registry/web/home/notes.md registry/web/home/tsconfig.json
+registry/web/__pycache__/api.cpython-313.pyc registry/web/page/notes.md registry/web/page/tsconfig.json
 registry/web/node_modules/.bin/tsc registry/.mypy_cache/3.13/model.meta.json
 """
 """Files that people, tools and times to come leave in the folder; none is for Azure."""
@@ -28,12 +28,16 @@ registry/web/node_modules/.bin/tsc registry/.mypy_cache/3.13/model.meta.json
 
 def tracked() -> set[str]:
     """The files under version control."""
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     return {name for name in listed.splitlines() if (ROOT / name).is_file()}
 
 
 def app() -> set[str]:
-    """What Azure needs: the composition root, the host's file, the requirements, and the package with its pages."""
+    """What Azure needs: the composition root, the host's file, the requirements, and the package
+    with its pages.
+    """
     return {
         name
         for name in tracked()
@@ -55,7 +59,7 @@ def folder(tmp_path) -> Path:
 def test_the_app_has_all_of_its_package() -> None:
     """Nothing of registry/ that is under version control is left out."""
     assert {name for name in tracked() if name.startswith("registry/")} < app()
-    assert len([name for name in app() if name.startswith("registry/web/home/")]) == 8
+    assert len([name for name in app() if name.startswith("registry/web/page/")]) == 8
 
 
 @pytest.mark.parametrize("packed", [by_core_tools, by_azd, by_git])
@@ -65,7 +69,9 @@ def test_the_app_is_deployed_and_nothing_else(folder, packed) -> None:
 
 
 def test_core_tools_take_copies_of_the_parts(folder) -> None:
-    """No rule can keep it from what goes on after the name of a part: it is the one thing more, and no harm."""
+    """No rule can keep it from what goes on after the name of a part: it is the one thing more, and
+    no harm.
+    """
     for name in ("host.json.bak", "registry/.model.py.swp"):
         (folder / name).write_text("")
     assert by_core_tools(folder) - app() == {"host.json.bak", "registry/.model.py.swp"}

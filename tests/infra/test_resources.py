@@ -5,7 +5,15 @@ from collections import Counter
 
 import pytest
 
-from tests.infra.deployment import EVERYTHING, SUBSCRIPTION, TENANT, WEBHOOK, Resource, deployed, template
+from tests.infra.deployment import (
+    EVERYTHING,
+    SUBSCRIPTION,
+    TENANT,
+    WEBHOOK,
+    Resource,
+    deployed,
+    template,
+)
 from tests.support.program import ROOT
 
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-test/providers"
@@ -45,25 +53,47 @@ def test_what_is_deployed_by_default() -> None:
 
 @pytest.mark.parametrize("parameters", SETS.values(), ids=SETS)
 def test_all_is_in_one_group_that_azd_knows(parameters) -> None:
-    """So `azd down` removes all; azd finds the group by its tag, and the app by that of its service."""
+    """So `azd down` removes all; azd finds the group by its tag, and the app by that of its
+    service.
+    """
     (group,) = deployed(**parameters).all("Microsoft.Resources/resourceGroups")
     assert (group["name"], group["location"]) == ("rg-test", "westeurope")
     for resource in deployed(**parameters).resources:
-        assert resource is group or "/resourceGroups/rg-test/" in resource["id"] or "'rg-test'" in resource["id"]
-        tags = resource.get("tags", {"azd-env-name": "test"})  # what is part of another resource has none
-        assert "'azd-env-name', 'test'" in tags if isinstance(tags, str) else tags["azd-env-name"] == "test"
+        assert (
+            resource is group
+            or "/resourceGroups/rg-test/" in resource["id"]
+            or "'rg-test'" in resource["id"]
+        )
+        tags = resource.get(
+            "tags", {"azd-env-name": "test"}
+        )  # what is part of another resource has none
+        assert (
+            "'azd-env-name', 'test'" in tags
+            if isinstance(tags, str)
+            else tags["azd-env-name"] == "test"
+        )
     assert deployed(**parameters).outputs["AZURE_RESOURCE_GROUP"] == group["name"]
     assert deployed(**parameters).outputs["FUNCTION_APP_NAME"] == site(**parameters)["name"]
     assert site(**parameters)["tags"]["azd-service-name"] == "registry"
 
 
 def test_another_environment_has_other_names() -> None:
-    """Names are made of subscription, environment and location, so that the same deployment finds its own again."""
+    """Names are made of subscription, environment and location, so that the same deployment finds
+    its own again.
+    """
     here, there = deployed(), deployed(environmentName="test2")
-    for type in ("Microsoft.Web/sites", "Microsoft.Storage/storageAccounts", "Microsoft.Authorization/roleAssignments"):
-        names = [resource["name"] for deployment in (here, there) for resource in deployment.all(type)]
+    for type in (
+        "Microsoft.Web/sites",
+        "Microsoft.Storage/storageAccounts",
+        "Microsoft.Authorization/roleAssignments",
+    ):
+        names = [
+            resource["name"] for deployment in (here, there) for resource in deployment.all(type)
+        ]
         assert len(set(names)) == len(names), type
-    assert re.fullmatch(r"st[a-z0-9]{13}", deployed().one("Microsoft.Storage/storageAccounts")["name"])
+    assert re.fullmatch(
+        r"st[a-z0-9]{13}", deployed().one("Microsoft.Storage/storageAccounts")["name"]
+    )
 
 
 @pytest.mark.parametrize("parameters", SETS.values(), ids=SETS)
@@ -75,21 +105,34 @@ def test_the_identity_has_its_roles(parameters) -> None:
     identity = deployment.one("Microsoft.ManagedIdentity/userAssignedIdentities")["id"]
     expected = {(role, storage) for role in ROLES if role.startswith("Storage")}
     expected |= {("Monitoring Metrics Publisher", insights)}
-    expected |= {("Key Vault Secrets User", vault["id"]) for vault in deployment.all("Microsoft.KeyVault/vaults")}
+    expected |= {
+        ("Key Vault Secrets User", vault["id"])
+        for vault in deployment.all("Microsoft.KeyVault/vaults")
+    }
     names = {
         f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{id}": name
         for name, id in ROLES.items()
     }
     assignments = deployment.all("Microsoft.Authorization/roleAssignments")
     found = [
-        (names[assignment["properties"]["roleDefinitionId"]], assignment["id"].split("/providers/Microsoft.Auth")[0])
+        (
+            names[assignment["properties"]["roleDefinitionId"]],
+            assignment["id"].split("/providers/Microsoft.Auth")[0],
+        )
         for assignment in assignments
     ]
     assert sorted(found) == sorted(expected)
     for assignment in assignments:
-        assert assignment["properties"]["principalType"] == "ServicePrincipal"  # needs no look into the directory
-        assert assignment["properties"]["principalId"] == f"[reference('{identity}', '2023-01-31').principalId]"
-        assert re.fullmatch(r"[0-9a-f-]{36}", assignment["name"])  # known before: a second deployment changes nothing
+        assert (
+            assignment["properties"]["principalType"] == "ServicePrincipal"
+        )  # needs no look into the directory
+        assert (
+            assignment["properties"]["principalId"]
+            == f"[reference('{identity}', '2023-01-31').principalId]"
+        )
+        assert re.fullmatch(
+            r"[0-9a-f-]{36}", assignment["name"]
+        )  # known before: a second deployment changes nothing
 
 
 def test_the_storage_takes_no_keys() -> None:
@@ -132,7 +175,9 @@ def test_the_plan_is_flex_consumption() -> None:
 
 
 def test_the_app() -> None:
-    """It is itself by its identity everywhere, and speaks HTTPS only. What Flex Consumption refuses is not set."""
+    """It is itself by its identity everywhere, and speaks HTTPS only. What Flex Consumption refuses
+    is not set.
+    """
     identity = deployed().one("Microsoft.ManagedIdentity/userAssignedIdentities")["id"]
     storage = deployed().one("Microsoft.Storage/storageAccounts")["id"]
     assert site()["kind"] == "functionapp,linux"
@@ -146,14 +191,19 @@ def test_the_app() -> None:
         "siteConfig",
         "functionAppConfig",
     }
-    front = {name: value for name, value in properties["siteConfig"].items() if name != "appSettings"}
+    front = {
+        name: value for name, value in properties["siteConfig"].items() if name != "appSettings"
+    }
     assert front == {"minTlsVersion": "1.2", "http20Enabled": True}
     assert properties["httpsOnly"] is True
     assert properties["keyVaultReferenceIdentity"] == identity
     assert properties["functionAppConfig"]["deployment"]["storage"] == {
         "type": "blobContainer",
         "value": f"[format('{{0}}app-package', reference('{storage}', '2024-01-01').primaryEndpoints.blob)]",
-        "authentication": {"type": "UserAssignedIdentity", "userAssignedIdentityResourceId": identity},
+        "authentication": {
+            "type": "UserAssignedIdentity",
+            "userAssignedIdentityResourceId": identity,
+        },
     }
 
 
@@ -167,14 +217,23 @@ def test_nobody_signs_in_with_a_password() -> None:
 
 
 def test_python_is_that_of_the_tests() -> None:
-    """3.13, on which tests/worker runs the app in Azure's own worker library; and the versions that CI tests."""
+    """3.13, on which tests/worker runs the app in Azure's own worker library; and the versions that
+    CI tests.
+    """
     (major, minor) = re.findall(
         r"sys\.version_info < \((\d+), (\d+)\)", (ROOT / "tests/worker/library.py").read_text()
     )[0]
     runtime = site()["properties"]["functionAppConfig"]["runtime"]
-    assert runtime == {"name": "python", "version": f"{major}.{minor}"} == {"name": "python", "version": "3.13"}
+    assert (
+        runtime
+        == {"name": "python", "version": f"{major}.{minor}"}
+        == {"name": "python", "version": "3.13"}
+    )
     assert template()["parameters"]["pythonVersion"]["allowedValues"] == ["3.11", "3.12", "3.13"]
-    assert site(pythonVersion="3.12")["properties"]["functionAppConfig"]["runtime"]["version"] == "3.12"
+    assert (
+        site(pythonVersion="3.12")["properties"]["functionAppConfig"]["runtime"]["version"]
+        == "3.12"
+    )
 
 
 def test_scale_by_default() -> None:
@@ -189,14 +248,21 @@ def test_scale_by_default() -> None:
 
 def test_scale_as_wished() -> None:
     """Each figure has its parameter."""
-    scale = {"instanceMemoryMB": 512, "maximumInstanceCount": 40, "alwaysReadyHttp": 2, "httpConcurrency": 8}
+    scale = {
+        "instanceMemoryMB": 512,
+        "maximumInstanceCount": 40,
+        "alwaysReadyHttp": 2,
+        "httpConcurrency": 8,
+    }
     assert site(**scale)["properties"]["functionAppConfig"]["scaleAndConcurrency"] == {
         "instanceMemoryMB": 512,
         "maximumInstanceCount": 40,
         "alwaysReady": [{"name": "http", "instanceCount": 2}],
         "triggers": {"http": {"perInstanceConcurrency": 8}},
     }
-    both = site(**EVERYTHING)["properties"]["functionAppConfig"]["scaleAndConcurrency"]["alwaysReady"]
+    both = site(**EVERYTHING)["properties"]["functionAppConfig"]["scaleAndConcurrency"][
+        "alwaysReady"
+    ]
     assert both == [{"name": "durable", "instanceCount": 1}, {"name": "http", "instanceCount": 2}]
 
 
@@ -207,7 +273,8 @@ def test_scale_within_what_flex_consumption_takes() -> None:
     ranges = {
         name: (parameter["minValue"], parameter["maxValue"])
         for name, parameter in parameters.items()
-        if name in ("maximumInstanceCount", "httpConcurrency", "alwaysReadyDurable", "alwaysReadyHttp")
+        if name
+        in ("maximumInstanceCount", "httpConcurrency", "alwaysReadyDurable", "alwaysReadyHttp")
     }
     assert ranges == {
         "maximumInstanceCount": (1, 1000),

@@ -55,17 +55,27 @@ def test_no_source_has_a_warning() -> None:
 
 
 def test_there_are_no_modules_of_others() -> None:
-    """Every module is in this repository, and every resource in a module: a registry cannot change what is deployed."""
-    used = [re.findall(r"^module \w+ '(.+?)'", source.read_text(), re.MULTILINE) for source in SOURCES]
+    """Every module is in this repository, and every resource in a module: a registry cannot change
+    what is deployed.
+    """
+    used = [
+        re.findall(r"^module \w+ '(.+?)'", source.read_text(), re.MULTILINE) for source in SOURCES
+    ]
     assert all(re.fullmatch(r"(modules/)?\w+\.bicep", path) for paths in used for path in paths)
 
 
 def test_no_key_is_asked_for() -> None:
-    """Nothing lists keys or signs access, and no connection string is there but that of Application Insights."""
+    """Nothing lists keys or signs access, and no connection string is there but that of Application
+    Insights.
+    """
     for text in texts(template()):
         assert not re.search(r"\blist[A-Z]\w*\(", text), text
         assert not re.search(r"AccountKey|SharedAccess|InstrumentationKey|\bsig=", text), text
-        rest = re.sub(r"APPLICATIONINSIGHTS_CONNECTION_STRING|reference\('insights'\)\.ConnectionString", "", text)
+        rest = re.sub(
+            r"APPLICATIONINSIGHTS_CONNECTION_STRING|reference\('insights'\)\.ConnectionString",
+            "",
+            text,
+        )
         assert not re.search(r"connection_?string", rest, re.IGNORECASE), text
 
 
@@ -76,7 +86,9 @@ def test_secrets_are_secure_parameters() -> None:
         assert template()["parameters"][name]["defaultValue"] == ""
         assert nested("vault")["parameters"][name]["type"] == "securestring"
     for module in MODULES.keys() - {"vault"}:
-        mentioned = {text for text in texts(MODULES[module]) for name in SECRETS if f"'{name}'" in text}
+        mentioned = {
+            text for text in texts(MODULES[module]) for name in SECRETS if f"'{name}'" in text
+        }
         assert mentioned == set(), module
     everywhere = {text for text in texts(template()) if "parameters('webhook" in text}
     checked = {text for text in everywhere if text.startswith("[if(")}
@@ -89,12 +101,20 @@ def test_secrets_are_secure_parameters() -> None:
 
 
 def secrets_of(vault: dict[str, Any]) -> list[dict[str, Any]]:
-    return [each for each in vault["resources"].values() if each["type"] == "Microsoft.KeyVault/vaults/secrets"]
+    return [
+        each
+        for each in vault["resources"].values()
+        if each["type"] == "Microsoft.KeyVault/vaults/secrets"
+    ]
 
 
 def test_a_webhook_that_the_app_would_not_take_is_refused() -> None:
-    """By what it begins with and how long it is, as in registry/settings.py; what is said shows neither."""
-    shortest, *_, longest = (len("whsec_" + b64encode(bytes(size)).decode()) for size in SECRET_BYTES)
+    """By what it begins with and how long it is, as in registry/settings.py; what is said shows
+    neither.
+    """
+    shortest, *_, longest = (
+        len("whsec_" + b64encode(bytes(size)).decode()) for size in SECRET_BYTES
+    )
     url, secret = "parameters('webhookUrl')", "parameters('webhookSecret')"
     assert {each["properties"]["value"] for each in secrets_of(nested("vault"))} == {
         f"[if(or(startsWith({url}, 'https://'), startsWith({url}, 'http://')), {url}, "
@@ -112,21 +132,31 @@ def test_no_output_is_secret() -> None:
         "FUNCTION_APP_NAME": "string",
         "FUNCTION_APP_URL": "string",
     }
-    assert {module: list(nested(module).get("outputs", {})) for module in MODULES if module != "group"} == {
-        module: ["url"] if module == "app" else [] for module in MODULES if module != "group"
-    }
-    assert template()["outputs"]["FUNCTION_APP_URL"]["value"] == "[reference('app').outputs.url.value]"
-    assert nested("app")["outputs"]["url"]["value"] == "[format('https://{0}', reference('site').defaultHostName)]"
+    assert {
+        module: list(nested(module).get("outputs", {})) for module in MODULES if module != "group"
+    } == {module: ["url"] if module == "app" else [] for module in MODULES if module != "group"}
+    assert (
+        template()["outputs"]["FUNCTION_APP_URL"]["value"] == "[reference('app').outputs.url.value]"
+    )
+    assert (
+        nested("app")["outputs"]["url"]["value"]
+        == "[format('https://{0}', reference('site').defaultHostName)]"
+    )
 
 
 def test_the_app_comes_after_its_roles() -> None:
-    """A site that starts without them does not come up: it waits for each module, and each role is in one of these."""
+    """A site that starts without them does not come up: it waits for each module, and each role is
+    in one of these.
+    """
     before = {"identity", "storage", "monitoring", "vault", "network"}
     assert before <= set(MODULES["app"]["dependsOn"])
     with_roles = {
         module
         for module in MODULES.keys() - {"group"}
-        if any("roleAssignments" in resource["type"] for resource in nested(module)["resources"].values())
+        if any(
+            "roleAssignments" in resource["type"]
+            for resource in nested(module)["resources"].values()
+        )
     }
     assert with_roles == {"storage", "monitoring", "vault"}
 
@@ -148,15 +178,22 @@ def test_what_is_asked_for_is_there_before() -> None:
     ],
 )
 def test_a_role_assignment_is_named_by_what_it_is_for(module, type) -> None:
-    """One for another resource, identity or role has another name: Azure would refuse to change one in place."""
+    """One for another resource, identity or role has another name: Azure would refuse to change one
+    in place.
+    """
     (assignment,) = (
         each
         for each in nested(module)["resources"].values()
         if each["type"] == "Microsoft.Authorization/roleAssignments"
     )
-    identity = "resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', parameters('identityName'))"
+    identity = (
+        "resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', parameters('identityName'))"
+    )
     role = re.search(r"roleDefinitions', (.+)\)\]", assignment["properties"]["roleDefinitionId"])[1]
-    assert assignment["name"] == f"[guid(resourceId('{type}', parameters('name')), {identity}, {role})]"
+    assert (
+        assignment["name"]
+        == f"[guid(resourceId('{type}', parameters('name')), {identity}, {role})]"
+    )
 
 
 def test_a_site_is_changed_by_one_at_a_time() -> None:
@@ -176,12 +213,16 @@ def test_only_place_and_name_are_asked_for() -> None:
 
 
 def test_each_parameter_has_its_variable() -> None:
-    """`azd env set DEPLOY_MAX_ITEMS 100` sets maxItems. No other names: azd would take them also from the shell.
+    """`azd env set DEPLOY_MAX_ITEMS 100` sets maxItems. No other names: azd would take them also
+    from the shell.
 
     A file main.bicepparam would be used instead of this one.
     """
     given = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
-    expected = {name: f"DEPLOY_{re.sub('(?<=[a-z])(?=[A-Z])', '_', name).upper()}" for name in template()["parameters"]}
+    expected = {
+        name: f"DEPLOY_{re.sub('(?<=[a-z])(?=[A-Z])', '_', name).upper()}"
+        for name in template()["parameters"]
+    }
     expected |= {"environmentName": "AZURE_ENV_NAME", "location": "AZURE_LOCATION"}
     assert given == {name: {"value": f"${{{variable}}}"} for name, variable in expected.items()}
     assert not list(INFRA.glob("*.bicepparam"))

@@ -1,4 +1,6 @@
-"""GitHub's workflows: what is tested there, and how main is deployed. Their form is what `make check` looks at."""
+"""GitHub's workflows: what is tested there, and how main is deployed. Their form is what `make
+check` looks at.
+"""
 
 import json
 import re
@@ -11,7 +13,10 @@ from tests.support.program import ROOT
 
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 WORKFLOWS = {path.name: yaml.load(path.read_text(), yaml.BaseLoader) for path in FILES}
-TEST, DEPLOY = WORKFLOWS["test.yml"], WORKFLOWS["azure-dev.yml"]  # the name that `azd pipeline config` looks for
+TEST, DEPLOY = (
+    WORKFLOWS["test.yml"],
+    WORKFLOWS["azure-dev.yml"],
+)  # the name that `azd pipeline config` looks for
 SIGNS_IN = DEPLOY["jobs"]["deploy"]
 
 
@@ -21,10 +26,15 @@ def commands(job: dict) -> str:
 
 
 def test_each_python_is_tested() -> None:
-    """All that README and the locks support, by the target that a person uses; and Azure's default is among them."""
+    """All that README and the locks support, by the target that a person uses; and Azure's default
+    is among them.
+    """
     job = TEST["jobs"]["test"]
     assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
-    assert template()["parameters"]["pythonVersion"]["allowedValues"] == job["strategy"]["matrix"]["python"]
+    assert (
+        template()["parameters"]["pythonVersion"]["allowedValues"]
+        == job["strategy"]["matrix"]["python"]
+    )
     assert "make test" in commands(job)
     assert "BICEP=" in commands(job)
     assert "make audit" in commands(TEST["jobs"]["audit"])
@@ -38,7 +48,9 @@ def test_bicep_is_built_and_linted_by_the_version_that_has_built_it() -> None:
     assert "git diff --exit-code infra/main.json" in told
     version = template()["metadata"]["_generator"]["version"]
     container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
-    (of_container,) = [each["bicepVersion"] for each in container["features"].values() if "bicepVersion" in each]
+    (of_container,) = [
+        each["bicepVersion"] for each in container["features"].values() if "bicepVersion" in each
+    ]
     assert version.startswith(TEST["env"]["BICEP_VERSION"].removeprefix("v") + ".")
     assert of_container == TEST["env"]["BICEP_VERSION"]
 
@@ -46,7 +58,9 @@ def test_bicep_is_built_and_linted_by_the_version_that_has_built_it() -> None:
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_what_others_wrote_is_pinned(name) -> None:
     """By the commit, with its version beside it."""
-    used = re.findall(r"uses: (.*)$", (ROOT / ".github" / "workflows" / name).read_text(), re.MULTILINE)
+    used = re.findall(
+        r"uses: (.*)$", (ROOT / ".github" / "workflows" / name).read_text(), re.MULTILINE
+    )
     assert used
     for each in used:
         assert each.startswith("./") or re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", each)
@@ -69,13 +83,22 @@ def test_only_what_signs_in_may_do_more_than_read() -> None:
 def test_a_deployment_has_every_parameter() -> None:
     """Else one that is set elsewhere would have its default again; what is secure is a secret."""
     given = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
-    variables = {name: re.fullmatch(r"\$\{(\w+)\}", each["value"])[1] for name, each in given.items()}
-    is_secure = {name: each["type"].startswith("secure") for name, each in template()["parameters"].items()}
+    variables = {
+        name: re.fullmatch(r"\$\{(\w+)\}", each["value"])[1] for name, each in given.items()
+    }
+    is_secure = {
+        name: each["type"].startswith("secure") for name, each in template()["parameters"].items()
+    }
     expected = {
         variable: f"${{{{ {'secrets' if is_secure[name] else 'vars'}.{variable} }}}}"
         for name, variable in variables.items()
     }
-    login = {f"AZURE_{name}_ID": f"${{{{ vars.AZURE_{name}_ID }}}}" for name in ("CLIENT", "TENANT", "SUBSCRIPTION")}
+    login = {
+        f"AZURE_{name}_ID": f"${{{{ vars.AZURE_{name}_ID }}}}"
+        for name in ("CLIENT", "TENANT", "SUBSCRIPTION")
+    }
     secret = {name: value for name, value in expected.items() if "secrets." in value}
     assert SIGNS_IN["env"].items() == (expected | login).items() - secret.items()
-    assert [step.get("env") for step in SIGNS_IN["steps"] if "azd provision" in step.get("run", "")] == [secret]
+    assert [
+        step.get("env") for step in SIGNS_IN["steps"] if "azd provision" in step.get("run", "")
+    ] == [secret]

@@ -1,7 +1,8 @@
 """Task hubs as older versions left them, kept as the rows of a store.
 
-Those of commits 5df348e and 0d91084 were recorded once, by running these versions on a VirtualHost; both had no
-histories of their own to keep, so a redeploy may fail their orchestrations. What became of each registry is named.
+Those of commits 5df348e and 0d91084 were recorded once, by running these versions on a VirtualHost;
+both had no histories of their own to keep, so a redeploy may fail their orchestrations. What became
+of each registry is named.
 """
 
 import json
@@ -35,7 +36,9 @@ def hub(name: str) -> Iterator[Hub]:
         for table in TABLES:
             for row in document[table]:
                 if table == "entities":
-                    row += row[2:3] * (4 - len(row))  # older versions did not say since when there is one
+                    row += row[2:3] * (
+                        4 - len(row)
+                    )  # older versions did not say since when there is one
                 store._db.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(row))})", row)
     try:
         yield Hub(store, datetime.fromisoformat(document["left_at"]), document["ids"])

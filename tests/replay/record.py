@@ -3,9 +3,12 @@
 To release a version whose orchestrators ask for other things than those of the one before:
 
 1. Raise `defaultVersion` in host.json and `__version__` in registry/__init__.py together.
-2. Run `python -m tests.replay.record`, which writes tests/replay/histories/<defaultVersion>; commit it.
-3. Never change the folders of versions that were released: tests/replay/test_replay.py replays them with today's code.
-   What was open at the deployment goes on only where they pass. Where they cannot, branch on `context.version`.
+2. Run `python -m tests.replay.record`, which writes tests/replay/histories/<defaultVersion>; commit
+it.
+3. Never change the folders of versions that were released: tests/replay/test_replay.py replays them
+with today's code.
+   What was open at the deployment goes on only where they pass. Where they cannot, branch on
+   `context.version`.
 """
 
 import json
@@ -14,15 +17,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from devhost.functions.app import App
-from devhost.settings.files import read_host_json
 from devhost.engine.client import Engine
 from devhost.engine.work_items import DurableFunctions
+from devhost.functions.app import App
+from devhost.settings.files import read_host_json
+from devhost.testing.histories import FOLDER, Execution, Recorder, save
+from devhost.testing.virtual_host import ROOT, VirtualHost, registry_app
+
 from registry.clock import to_text
 from registry.durable.activities import ATTEMPTS_A_HISTORY
-from devhost.testing.histories import FOLDER, Execution, Recorder, save
 from tests.scenarios.world import ERROR, Receiver, answering, host_with
-from devhost.testing.virtual_host import ROOT, VirtualHost, registry_app
 
 Life = Callable[[VirtualHost, Receiver], object]
 
@@ -45,7 +49,9 @@ def early_timer(host: VirtualHost, receiver: Receiver) -> None:
     """The timer fires long before its time, so there is another one."""
     id = host.open()
     with host.store.transaction():
-        host.store._db.execute("UPDATE messages SET due = '' WHERE target = ? AND timer IS NOT NULL", (id,))
+        host.store._db.execute(
+            "UPDATE messages SET due = '' WHERE target = ? AND timer IS NOT NULL", (id,)
+        )
     host.advance(minutes=6)
 
 
@@ -98,11 +104,22 @@ def unsettled(host: VirtualHost, receiver: Receiver) -> None:
     host.advance(minutes=1)
 
 
-LIVES: tuple[Life, ...] = (finished, timed_out, early_timer, race, retried, sent_again, begun_anew, unsettled)
+LIVES: tuple[Life, ...] = (
+    finished,
+    timed_out,
+    early_timer,
+    race,
+    retried,
+    sent_again,
+    begun_anew,
+    unsettled,
+)
 
 
 class Listened(App):
-    """The app of this project, without its timers, and with a recorder that listens to its orchestrators."""
+    """The app of this project, without its timers, and with a recorder that listens to its
+    orchestrators.
+    """
 
     def __init__(self, recorder: Recorder) -> None:
         app = registry_app()
@@ -112,7 +129,9 @@ class Listened(App):
     @property
     def durable(self) -> DurableFunctions:
         usual = super().durable
-        listened = {name: self._recorder.listen(name, each) for name, each in usual.orchestrators.items()}
+        listened = {
+            name: self._recorder.listen(name, each) for name, each in usual.orchestrators.items()
+        }
         return replace(usual, orchestrators=listened)
 
 

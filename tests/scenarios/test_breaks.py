@@ -26,5 +26,8 @@ def test_a_break_of_one_line_is_found(name: str, tmp_path: Path) -> None:
 def test_a_break_that_breaks_nothing_is_refused(tmp_path: Path) -> None:
     """Its text has to be in the app, once: otherwise the trial would prove nothing."""
     nowhere = Break("registry/model.py", "no such line", "", ())
-    with patch.dict(BREAKS, nowhere=nowhere), pytest.raises(LookupError, match=r"model\.py has 'no such line' 0 times"):
+    with (
+        patch.dict(BREAKS, nowhere=nowhere),
+        pytest.raises(LookupError, match=r"model\.py has 'no such line' 0 times"),
+    ):
         broken_app("nowhere", tmp_path)

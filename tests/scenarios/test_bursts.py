@@ -4,6 +4,7 @@ import sys
 from unittest.mock import patch
 
 from devhost.testing.faults import Rates
+
 from registry.durable.names import STATS_SHARDS
 from tests.scenarios.world import host_with, stats, terminate, told
 
@@ -21,9 +22,14 @@ def test_two_hundred_open_at_once_and_give_at_once() -> None:
 
 
 def test_a_burst_on_a_task_hub_that_takes_its_time() -> None:
-    """Messages are under way, and commits are late, as on storage: but two of them never take ten seconds together."""
+    """Messages are under way, and commits are late, as on storage: but two of them never take ten
+    seconds together.
+    """
     rates = Rates.only(message_delayed=1, commit_late=1, answer_delayed=1)
-    with patch("devhost.testing.faults.LONG_COMMIT_SECONDS", (0.5, 4.0)), host_with(rates=rates) as host:
+    with (
+        patch("devhost.testing.faults.LONG_COMMIT_SECONDS", (0.5, 4.0)),
+        host_with(rates=rates) as host,
+    ):
 
         async def guest():
             opened = await host.call("POST", "/api/open")
@@ -46,7 +52,9 @@ def test_three_hundred_gifts_for_one_registry_at_once() -> None:
 
 
 def test_one_observation_a_second_and_the_last_one_counts() -> None:
-    """A burst of 4.5 seconds is told of at its begin, each second, and at its end with all that is in."""
+    """A burst of 4.5 seconds is told of at its begin, each second, and at its end with all that is
+    in.
+    """
     with host_with(timers=False) as host:
         id = host.open()
         host.advance(seconds=10)
@@ -119,7 +127,10 @@ def test_an_observation_that_is_lost_with_its_process_is_made_good() -> None:
 def test_heal_settles_many_at_once() -> None:
     """Hundreds whose lives have ended are closed and counted by one or two runs."""
     with host_with() as host:
-        ids = [told(each)["id"] for each in host.run_all(*[host.call("POST", "/api/open") for _ in range(150)])]
+        ids = [
+            told(each)["id"]
+            for each in host.run_all(*[host.call("POST", "/api/open") for _ in range(150)])
+        ]
         for id in ids:
             terminate(host, id)
         host.advance(minutes=7)
@@ -131,7 +142,10 @@ def test_the_stats_are_spread_over_their_shards() -> None:
     with host_with() as host:
         for _ in range(64):
             host.open()
-        used = sum(host.store.entity(f"@registrystats@{shard}") is not None for shard in range(STATS_SHARDS))
+        used = sum(
+            host.store.entity(f"@registrystats@{shard}") is not None
+            for shard in range(STATS_SHARDS)
+        )
         assert used > STATS_SHARDS // 2
         host.advance(minutes=6)
         assert stats(host)["closedCount"] == 64

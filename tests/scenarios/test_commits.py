@@ -4,10 +4,10 @@ import asyncio
 from unittest.mock import patch
 
 import pytest
-
 from devhost.testing.faults import Fate, Rates, Unkind
-from tests.scenarios.world import Receiver, host_with, moment, peek, stats, told
 from devhost.testing.virtual_host import VirtualHost
+
+from tests.scenarios.world import Receiver, host_with, moment, peek, stats, told
 
 SECONDS = 30
 
@@ -15,7 +15,10 @@ SECONDS = 30
 @pytest.fixture(autouse=True)
 def commits_take_two_seconds():
     """From the moment when a batch was judged, and its replies have left."""
-    with patch("devhost.testing.faults.COMMIT_SECONDS", (2, 2)), patch("devhost.testing.faults.LONG_COMMITS", 0):
+    with (
+        patch("devhost.testing.faults.COMMIT_SECONDS", (2, 2)),
+        patch("devhost.testing.faults.LONG_COMMITS", 0),
+    ):
         yield
 
 
@@ -28,8 +31,12 @@ def opened(host: VirtualHost) -> str:
 
 @pytest.mark.parametrize("before", [0.001, 0.1, 0.5])
 @pytest.mark.parametrize("seen_by", ["peek", "finish", "add"])
-def test_a_gift_that_is_committed_after_the_end_is_in_what_is_shown_as_closed(before, seen_by) -> None:
-    """200 ms after closesAt nobody says Closed without a gift that is answered 200 later; and then nothing changes."""
+def test_a_gift_that_is_committed_after_the_end_is_in_what_is_shown_as_closed(
+    before, seen_by
+) -> None:
+    """200 ms after closesAt nobody says Closed without a gift that is answered 200 later; and then
+    nothing changes.
+    """
     with host_with(rates=Rates.only(commit_late=1), REGISTRY_OPEN_SECONDS=SECONDS) as host:
         id = opened(host)
         rest = (moment(peek(host, id)["registry"]["closesAt"]) - host.now()).total_seconds()
@@ -40,7 +47,11 @@ def test_a_gift_that_is_committed_after_the_end_is_in_what_is_shown_as_closed(be
 
         async def asked():
             await host.sleep(rest + 0.2)
-            path = {"peek": f"/api/peek/{id}", "finish": f"/api/finish/{id}", "add": f"/api/add/{id}?item=Book"}
+            path = {
+                "peek": f"/api/peek/{id}",
+                "finish": f"/api/finish/{id}",
+                "add": f"/api/add/{id}?item=Book",
+            }
             return await host.call("GET", path[seen_by])
 
         gift, seen = host.run_all(late_gift(), asked())
@@ -65,7 +76,9 @@ def test_a_gift_that_is_refused_is_never_in() -> None:
         async def stubborn(number: int):
             await host.sleep(rest - 0.3 + number * 0.1)
             answers = [
-                await host.call("POST", f"/api/add/{id}?item={number}", {"Idempotency-Key": str(number)})
+                await host.call(
+                    "POST", f"/api/add/{id}?item={number}", {"Idempotency-Key": str(number)}
+                )
                 for _ in range(3)
             ]
             assert len({answer.status for answer in answers}) == 1
@@ -73,7 +86,9 @@ def test_a_gift_that_is_refused_is_never_in() -> None:
 
         told_to = dict(host.run_all(*map(stubborn, range(8))))
         host.advance(minutes=1)
-        assert set(peek(host, id)["registry"]["items"]) == {key for key, status in told_to.items() if status == 200}
+        assert set(peek(host, id)["registry"]["items"]) == {
+            key for key, status in told_to.items() if status == 200
+        }
         assert set(told_to.values()) == {200, 409}
 
 
@@ -107,7 +122,9 @@ def test_a_finish_never_changes_who_closed(before) -> None:
 
 
 class JudgedTwice(Unkind):
-    """The next batches are thrown away after their replies have left, and judged again five seconds later."""
+    """The next batches are thrown away after their replies have left, and judged again five seconds
+    later.
+    """
 
     def __init__(self) -> None:
         super().__init__(0, Rates.only())
@@ -121,7 +138,9 @@ class JudgedTwice(Unkind):
 @pytest.mark.parametrize("before", [2, 4.9, 30])
 @pytest.mark.parametrize("batches", [1, 2, 3])
 def test_registry_stats_and_delivery_agree_on_a_close_that_is_judged_twice(before, batches) -> None:
-    """Also where it is before the end at first, and after it when it is judged again: what is committed counts."""
+    """Also where it is before the end at first, and after it when it is judged again: what is
+    committed counts.
+    """
     receiver, unkind = Receiver(), JudgedTwice()
     with host_with(receiver, unkind=unkind, REGISTRY_OPEN_SECONDS=60) as host:
         id = host.open()
@@ -149,12 +168,16 @@ def test_registry_stats_and_delivery_agree_on_a_close_that_is_judged_twice(befor
         assert (counts["closedCount"], counts["itemsCount"]) == (1, len(shown["registry"]["items"]))
         assert counts["processing"] == {"off": 0, "pending": 0, "delivered": 1, "failed": 0}
         (delivery,) = receiver.deliveries
-        assert delivery.body["registry"] | {"processing": ""} == shown["registry"] | {"processing": ""}
+        assert delivery.body["registry"] | {"processing": ""} == shown["registry"] | {
+            "processing": ""
+        }
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_registries_stats_and_deliveries_agree_whatever_is_judged_again(seed) -> None:
-    """Half of all batches are thrown away, on clocks a second off, and so are turns of orchestrations."""
+    """Half of all batches are thrown away, on clocks a second off, and so are turns of
+    orchestrations.
+    """
     rates = Rates.only(batch_again=0.5, clock_off=0.5, turn_again=0.3)
     receiver = Receiver()
     with host_with(receiver, rates=rates, seed=seed, REGISTRY_OPEN_SECONDS=20) as host:
@@ -173,8 +196,15 @@ def test_registries_stats_and_deliveries_agree_whatever_is_judged_again(seed) ->
         host.advance(minutes=4)
         shown = {id: peek(host, id)["registry"] for id in ids}
         counts = stats(host)
-        assert counts["registryCount"] == counts["closedCount"] == counts["processing"]["delivered"] == 10
+        assert (
+            counts["registryCount"]
+            == counts["closedCount"]
+            == counts["processing"]["delivered"]
+            == 10
+        )
         assert counts["itemsCount"] == sum(len(each["items"]) for each in shown.values())
         assert set(receiver.ids) == set(ids)
         for delivery in receiver.deliveries:
-            assert delivery.body["registry"] | {"processing": ""} == shown[delivery.id] | {"processing": ""}
+            assert delivery.body["registry"] | {"processing": ""} == shown[delivery.id] | {
+                "processing": ""
+            }

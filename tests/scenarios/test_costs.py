@@ -1,4 +1,6 @@
-"""What one call costs the task hub: on the real one every message and every read is money (docs/costs.md)."""
+"""What one call costs the task hub: on the real one every message and every read is money
+(docs/costs.md).
+"""
 
 import json
 import re
@@ -9,10 +11,10 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 import pytest
-
 from devhost.testing.faults import Rates
-from tests.scenarios.world import Receiver, host_with, told
 from devhost.testing.virtual_host import Costs, VirtualHost
+
+from tests.scenarios.world import Receiver, host_with, told
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "costs.md").read_text()
@@ -38,7 +40,9 @@ BOUNDS = {
 
 @contextmanager
 def bounded(host: VirtualHost, call: str) -> Iterator[Costs]:
-    """Count what is asked of the task hub in the block, which is as much as the bound allows at most."""
+    """Count what is asked of the task hub in the block, which is as much as the bound allows at
+    most.
+    """
     with host.counting() as costs:
         yield costs
     assert costs.messages <= BOUNDS[call].messages, costs
@@ -62,7 +66,11 @@ def test_an_open(host) -> None:
     with bounded(host, "open") as costs:
         host.open()
         host.advance(seconds=2)
-    assert costs == {"signal RegistryStats.observe": 1, "start RegistryOrchestration": 1, "signal RegistryList.open": 1}
+    assert costs == {
+        "signal RegistryStats.observe": 1,
+        "start RegistryOrchestration": 1,
+        "signal RegistryList.open": 1,
+    }
 
 
 def test_a_lone_add(host) -> None:
@@ -193,16 +201,24 @@ def test_the_page_has_these_bounds() -> None:
 
 
 def test_the_page_adds_up() -> None:
-    """The life of a registry by the recorded transactions, and the reads of idle queues by host.json."""
+    """The life of a registry by the recorded transactions, and the reads of idle queues by
+    host.json.
+    """
     recorded = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", PAGE, re.MULTILINE))
-    opened, added, peeked, finished = (int(recorded[call]) for call in ("open", "add", "peek", "finish"))
+    opened, added, peeked, finished = (
+        int(recorded[call]) for call in ("open", "add", "peek", "finish")
+    )
     life = opened + 10 * added + 50 * peeked + finished
     words = " ".join(PAGE.split()).replace("\u00d7", "*")
     assert f"{opened} + 10 * {added} + 50 * {peeked} + {finished} = {life} transactions" in words
-    provider = json.loads((ROOT / "host.json").read_text())["extensions"]["durableTask"]["storageProvider"]
+    provider = json.loads((ROOT / "host.json").read_text())["extensions"]["durableTask"][
+        "storageProvider"
+    ]
     assert provider["maxQueuePollingInterval"] == "00:00:01"
     assert f"| {provider['partitionCount']} partitions, 1 second (host.json) |" in PAGE
-    idle = re.findall(r"^\| (\d+) partitions, (\d+) seconds?[^|]*\| (\d+) \| ([\d.]+) \|$", PAGE, re.MULTILINE)
+    idle = re.findall(
+        r"^\| (\d+) partitions, (\d+) seconds?[^|]*\| (\d+) \| ([\d.]+) \|$", PAGE, re.MULTILINE
+    )
     assert len(idle) == 4
     for partitions, seconds, a_minute, millions in idle:
         assert int(a_minute) == (int(partitions) + 1) * 60 / int(seconds)

@@ -1,15 +1,17 @@
-"""A host that dies keeps what it had in its hands for a minute: registries are usable without that, and settled."""
+"""A host that dies keeps what it had in its hands for a minute: registries are usable without that,
+and settled.
+"""
 
 from datetime import timedelta
 from unittest.mock import patch
 
 import pytest
-
 from devhost.storage.store import Store
-from devhost.testing.faults import Rates, Unkind
-from tests.scenarios.world import Receiver, assert_all_is_well, host_with, peek, told
 from devhost.testing.answers import Unanswered
+from devhost.testing.faults import Rates, Unkind
 from devhost.testing.virtual_host import START
+
+from tests.scenarios.world import Receiver, assert_all_is_well, host_with, peek, told
 
 DOWN = 4.0
 """Seconds for which the host is gone."""
@@ -38,7 +40,9 @@ class Dies(Unkind):
 
 @pytest.mark.parametrize("died_at", [0.001, 0.1, 0.29])
 @pytest.mark.parametrize("call", ["add", "remove", "finish"])
-def test_what_was_answered_201_works_five_seconds_after_the_return_of_the_host(died_at, call) -> None:
+def test_what_was_answered_201_works_five_seconds_after_the_return_of_the_host(
+    died_at, call
+) -> None:
     """Though the open of its list lies in the hands of the host that died, for a minute."""
     with host_with(unkind=Dies(died_at)) as host:
         id = host.run(open_one(host))
@@ -66,7 +70,9 @@ def test_it_is_shown_as_open_and_empty_meanwhile() -> None:
         assert (shown["status"], shown["registry"]["items"]) == ("Open", [])
 
 
-@pytest.mark.parametrize("died_at", [0.1, 30, 299.9, 300.1, 301.001, 301.1, 301.31, 301.4, 301.7, 302])
+@pytest.mark.parametrize(
+    "died_at", [0.1, 30, 299.9, 300.1, 301.001, 301.1, 301.31, 301.4, 301.7, 302]
+)
 def test_all_is_settled_in_time_whenever_the_host_dies(died_at) -> None:
     """At the open, at the end, while it is settled and while it is sent: somebody else goes on."""
     receiver = Receiver()
@@ -103,7 +109,9 @@ def test_a_finish_without_an_answer_is_finished_by_the_next() -> None:
 
 
 def test_an_add_without_an_answer_counts_once() -> None:
-    """It may be in or not; sent again with its key it is in once, also when the first message arrives at last."""
+    """It may be in or not; sent again with its key it is in once, also when the first message
+    arrives at last.
+    """
     with host_with(unkind=Dies(50.1)) as host:
         id = host.run(open_one(host))
         host.advance(seconds=50)

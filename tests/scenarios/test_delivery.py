@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
-
 from devhost.testing.faults import Rates
-from tests.scenarios.world import WEBHOOK, Receiver, host_with, peek, processing, stats, told
 from devhost.testing.virtual_host import VirtualHost
+
+from tests.scenarios.world import WEBHOOK, Receiver, host_with, peek, processing, stats, told
 
 
 @pytest.fixture
@@ -49,7 +49,10 @@ def test_a_registry_is_sent_when_it_closes(host, receiver, closing) -> None:
         host.advance(minutes=5, seconds=1)
     host.advance(seconds=1)
     shown = peek(host, id)
-    assert (shown["registry"]["closedBy"], shown["registry"]["processing"]) == (closing, "delivered")
+    assert (shown["registry"]["closedBy"], shown["registry"]["processing"]) == (
+        closing,
+        "delivered",
+    )
     (delivery,) = receiver.deliveries
     assert delivery.id == id
     shown["registry"]["processing"] = "pending"
@@ -155,7 +158,9 @@ def test_many_who_ask_at_once_have_it_sent_once(host, receiver) -> None:
 
 
 def test_a_registry_that_is_being_sent_is_not_sent_twice_at_a_time(host, receiver) -> None:
-    """To ask again changes nothing, during the first delivery and during a second one; both are told 202."""
+    """To ask again changes nothing, during the first delivery and during a second one; both are
+    told 202.
+    """
     receiver.always = 503
     id = closed(host)
     assert host.post(f"/api/process/{id}").status == 202
@@ -214,7 +219,9 @@ def test_a_change_of_the_retries_is_for_registries_opened_later(host, receiver) 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_delivery_is_made_at_least_once_whatever_dies(seed) -> None:
-    """Workers die in the middle of attempts, and activities run twice: the receiver gets it, under one id."""
+    """Workers die in the middle of attempts, and activities run twice: the receiver gets it, under
+    one id.
+    """
     rates = Rates.only(activity_again=0.5, worker_deaths_a_minute=20, worker_dies_in_turn=0.05)
     receiver = Receiver(statuses=[503] * 3)
     with host_with(receiver, rates=rates, seed=seed, REGISTRY_OPEN_SECONDS=10) as host:
@@ -269,7 +276,9 @@ def test_every_change_leaves_a_line(host, receiver, caplog) -> None:
     call(f"/api/finish/{id}", finisher)
     host.advance(seconds=1)
     lines = [record.getMessage() for record in caplog.records if record.name.startswith("registry")]
-    assert [line.split()[0] for line in lines] == [f"event={event}" for event in ("opened", "added", "closed", "sent")]
+    assert [line.split()[0] for line in lines] == [
+        f"event={event}" for event in ("opened", "added", "closed", "sent")
+    ]
     assert all(f"registry={id[:8]} items=" in line for line in lines)
     assert [line.partition("trace=")[2] for line in lines] == [*traces, finisher]
     for secret in (id, "Bike", *WEBHOOK.values()):

@@ -5,11 +5,20 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-
 from devhost.management.api import Call, Reply
 from devhost.testing.faults import Rates
-from tests.scenarios.world import ERROR, Receiver, answering, host_with, peek, processing, stats, terminate
 from devhost.testing.virtual_host import START, VirtualHost
+
+from tests.scenarios.world import (
+    ERROR,
+    Receiver,
+    answering,
+    host_with,
+    peek,
+    processing,
+    stats,
+    terminate,
+)
 
 
 @pytest.fixture
@@ -27,8 +36,12 @@ def host(receiver) -> Iterator[VirtualHost]:
 def traces(host: VirtualHost, id: str) -> list[object]:
     """What the task hub still has of a registry: instances, histories and state."""
     instances = [id, f"{id}-delivery"]
-    kept = [host.store.instance(each) for each in instances] + [host.store.entity(f"@registrylist@{id}")]
-    return [each for each in kept if each] + [each for instance in instances for each in host.store.history(instance)]
+    kept = [host.store.instance(each) for each in instances] + [
+        host.store.entity(f"@registrylist@{id}")
+    ]
+    return [each for each in kept if each] + [
+        each for instance in instances for each in host.store.history(instance)
+    ]
 
 
 def status(host: VirtualHost, id: str) -> int:
@@ -127,7 +140,9 @@ def test_what_is_being_sent_stays(host, receiver) -> None:
 
 @pytest.mark.parametrize("step", range(4))
 def test_an_interrupted_run_is_made_good_by_the_next(host, step, caplog) -> None:
-    """Whichever step it does not get over, that is a line in the log; the next run finds what is left."""
+    """Whichever step it does not get over, that is a line in the log; the next run finds what is
+    left.
+    """
     ids = [host.open() for _ in range(3)]
     host.advance(minutes=6)
     host.leap(days=31)
@@ -144,7 +159,9 @@ def test_an_interrupted_run_is_made_good_by_the_next(host, step, caplog) -> None
         host.fire("forget")
     assert [status(host, id) for id in ids[1:]] == [404, 404]
     assert bool(traces(host, ids[0])) == (step < 3)
-    assert (f"registry {ids[0][:8]}: not forgotten yet: HubUnavailable" in caplog.messages) == (step < 3)
+    assert (f"registry {ids[0][:8]}: not forgotten yet: HubUnavailable" in caplog.messages) == (
+        step < 3
+    )
     host.fire("forget")
     assert traces(host, ids[0]) == []
 

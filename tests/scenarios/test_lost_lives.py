@@ -1,12 +1,16 @@
-"""What befalls the orchestration of a registry does not befall the registry: others close, count and send it."""
+"""What befalls the orchestration of a registry does not befall the registry: others close, count
+and send it.
+"""
 
 import shutil
 from pathlib import Path
 
 import pytest
-
 from devhost.storage.store import Query, Store
+from devhost.testing.answers import Unanswered
 from devhost.testing.faults import Rates, Unkind
+from devhost.testing.virtual_host import ROOT
+
 from tests.scenarios.world import (
     Receiver,
     assert_all_is_well,
@@ -17,8 +21,6 @@ from tests.scenarios.world import (
     terminate,
     told,
 )
-from devhost.testing.answers import Unanswered
-from devhost.testing.virtual_host import ROOT
 
 
 class DiesIn(Unkind):
@@ -37,7 +39,9 @@ class DiesIn(Unkind):
 
 @pytest.mark.parametrize("turn", range(1, 12))
 def test_the_worker_dies_in_a_turn(turn) -> None:
-    """Whichever it is: of the stats, of the list, of the life at its begin or at its timer, or of the delivery."""
+    """Whichever it is: of the stats, of the list, of the life at its begin or at its timer, or of
+    the delivery.
+    """
     receiver = Receiver()
     with host_with(receiver, unkind=DiesIn(turn)) as host:
         opened = host.post("/api/open")
@@ -52,7 +56,9 @@ def test_the_worker_dies_in_a_turn(turn) -> None:
 
 
 def test_the_worker_dies_before_an_open_has_got_further_than_the_stats() -> None:
-    """Nobody was told of the registry; it closes empty, is counted so that the counts agree, and is not sent."""
+    """Nobody was told of the registry; it closes empty, is counted so that the counts agree, and is
+    not sent.
+    """
     receiver = Receiver()
     with host_with(receiver, unkind=DiesIn(0)) as host:
         assert host.post("/api/open") == (500, {}, b"")
@@ -111,14 +117,18 @@ def test_who_looks_at_what_nobody_has_closed_has_it_closed() -> None:
             id = host.open()
             terminate(host, id)
             host.advance(minutes=5)
-            answer = host.request("GET" if call == "peek" else "POST", f"/api/{call}/{id}?item=Bike")
+            answer = host.request(
+                "GET" if call == "peek" else "POST", f"/api/{call}/{id}?item=Bike"
+            )
             if call == "add":
                 assert answer.status == 409
             else:
                 assert told(answer)["status"] == "Closed"
             shown = peek(host, id)
             host.advance(days=1)
-            assert peek(host, id)["registry"] | {"processing": ""} == shown["registry"] | {"processing": ""}
+            assert peek(host, id)["registry"] | {"processing": ""} == shown["registry"] | {
+                "processing": ""
+            }
 
 
 @pytest.mark.parametrize("statuses", [[503], [503, 503, 503, 503]])
@@ -163,7 +173,10 @@ BREAKS = {
         "    by: ClosedBy =",
         "    yield context.call_activity(SETTLE, life)\n    by: ClosedBy =",
     ),
-    "an orchestrator that raises": ("    by: ClosedBy =", '    raise ValueError("a mistake")\n    by: ClosedBy ='),
+    "an orchestrator that raises": (
+        "    by: ClosedBy =",
+        '    raise ValueError("a mistake")\n    by: ClosedBy =',
+    ),
     "an orchestration of another name": ('"RegistryOrchestration"', '"AnotherOrchestration"'),
 }
 
@@ -190,8 +203,15 @@ def broken(folder: Path, old: str, new: str) -> Path:
     """The app in a folder of its own, with one text of its life in place of another."""
     for each in ("function_app.py", "host.json"):
         shutil.copy(ROOT / each, folder)
-    shutil.copytree(ROOT / "registry", folder / "registry", ignore=shutil.ignore_patterns("__pycache__"))
-    file = folder / "registry" / "durable" / ("names.py" if "RegistryOrchestration" in old else "lifecycle.py")
+    shutil.copytree(
+        ROOT / "registry", folder / "registry", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    file = (
+        folder
+        / "registry"
+        / "durable"
+        / ("names.py" if "RegistryOrchestration" in old else "lifecycle.py")
+    )
     text = file.read_text()
     assert text.count(old) == 1
     file.write_text(text.replace(old, new))
@@ -223,7 +243,9 @@ def test_lives_end_all_the_time(seed) -> None:
         host.advance(minutes=1)
         host.host.unkind.calm()
         host.advance(minutes=4)
-        lists = [each.id.split("@")[2] for each in host.store.entities(Query(prefix="@registrylist@"))]
+        lists = [
+            each.id.split("@")[2] for each in host.store.entities(Query(prefix="@registrylist@"))
+        ]
         unopened = [id for id in lists if processing(host, id) == "off"]
         assert not set(answered).intersection(unopened)
         assert len(answered) > 10

@@ -1,26 +1,36 @@
-"""The app against a plain model of it, over random sequences of calls; messages are late, repeated and out of order."""
+"""The app against a plain model of it, over random sequences of calls; messages are late, repeated
+and out of order.
+"""
 
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from devhost.testing.faults import Rates
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from devhost.testing.faults import Rates
 from tests.scenarios.world import host_with, moment, peek, stats, told
 
 MAX_ITEMS = 4
 SECONDS = 60
 KEYS = st.sampled_from(["k1", "k2", "k3", "k4", "k5", "k6"])
 TEXTS = st.sampled_from(["Bike", "Book", "Ball"])
-RATES = Rates.only(message_delayed=0.7, message_repeated=0.5, message_late=0.05, commit_late=0.2, answer_delayed=0.5)
+RATES = Rates.only(
+    message_delayed=0.7,
+    message_repeated=0.5,
+    message_late=0.05,
+    commit_late=0.2,
+    answer_delayed=0.5,
+)
 
 
 @dataclass
 class Model:
-    """What a registry should be: its items, the keys that were taken back, and by whom it was closed."""
+    """What a registry should be: its items, the keys that were taken back, and by whom it was
+    closed.
+    """
 
     closes_at: datetime
     items: dict[str, str] = field(default_factory=dict)
@@ -48,8 +58,8 @@ class Model:
 
 
 class RegistryMachine(RuleBasedStateMachine):
-    """Rules are what callers do; each answer must be that of the model. Nothing is done around the end of a registry,
-    where either answer may be right.
+    """Rules are what callers do; each answer must be that of the model. Nothing is done around the
+    end of a registry, where either answer may be right.
     """
 
     ids = Bundle("ids")
@@ -137,5 +147,9 @@ class RegistryMachine(RuleBasedStateMachine):
 
 
 TestRegistry = RegistryMachine.TestCase
-TestRegistry.settings = settings(max_examples=20, stateful_step_count=20, deadline=None, derandomize=True)
-TestRegistry.__doc__ = "Whatever callers do, and however messages arrive, the app does what the model does."
+TestRegistry.settings = settings(
+    max_examples=20, stateful_step_count=20, deadline=None, derandomize=True
+)
+TestRegistry.__doc__ = (
+    "Whatever callers do, and however messages arrive, the app does what the model does."
+)

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-
 from devhost.management.api import Call, Reply
 from devhost.testing.faults import Rates
+
 from tests.receiver import SECRET
 from tests.scenarios.world import ERROR, answering, host_with, peek, stats, told
 
@@ -21,7 +21,9 @@ def fails_to_read_instances(call: Call) -> Reply | None:
 
 @pytest.mark.parametrize("call", ["peek", "add", "finish", "remove", "process"])
 def test_nobody_is_told_404_of_a_registry_because_reads_fail(call) -> None:
-    """The list is not open, and whether its life has begun cannot be read: that is 503, and then as if nothing was."""
+    """The list is not open, and whether its life has begun cannot be read: that is 503, and then as
+    if nothing was.
+    """
     with host_with(PROCESSING_WEBHOOK_URL="http://gifts", PROCESSING_WEBHOOK_SECRET=SECRET) as host:
         with answering(host, fails_to_read_instances):
             id = host.open()
@@ -35,7 +37,9 @@ def test_nobody_is_told_404_of_a_registry_because_reads_fail(call) -> None:
 
 
 def test_a_life_that_can_be_read_is_enough_to_be_known() -> None:
-    """The open of the list is under way: peek shows it open and empty, and an add sends the open again."""
+    """The open of the list is under way: peek shows it open and empty, and an add sends the open
+    again.
+    """
     lost = []
 
     def loses_one_open(call: Call) -> Reply | None:
@@ -68,7 +72,9 @@ def test_an_unknown_registry_is_unknown() -> None:
         Rates.only(read_fails=0.3),
         Rates.only(error_before_effect=0.2),
         Rates.only(error_after_effect=0.2),
-        Rates.only(read_fails=0.1, error_before_effect=0.1, error_after_effect=0.1, message_repeated=0.5),
+        Rates.only(
+            read_fails=0.1, error_before_effect=0.1, error_after_effect=0.1, message_repeated=0.5
+        ),
     ],
     ids=["reads", "before their effect", "after their effect", "all"],
 )
@@ -81,7 +87,9 @@ def test_calls_that_fail_now_and_then_are_not_noticed(rates) -> None:
             assert opened.status == 201
             id = told(opened)["id"]
             for gift in range(3):
-                added = await host.call("POST", f"/api/add/{id}?item={gift}", {"Idempotency-Key": str(gift)})
+                added = await host.call(
+                    "POST", f"/api/add/{id}?item={gift}", {"Idempotency-Key": str(gift)}
+                )
                 assert (added.status, told(added)["itemsCount"]) == (200, gift + 1)
             removed = await host.call("POST", f"/api/remove/{id}?itemKey=1")
             assert (removed.status, told(removed)["itemsCount"]) == (200, 2)
@@ -97,7 +105,11 @@ def test_calls_that_fail_now_and_then_are_not_noticed(rates) -> None:
         host.advance(minutes=2)
         host.host.unkind.calm()
         counts = stats(host)
-        assert (counts["registryCount"], counts["closedCount"], counts["itemsCount"]) == (20, 20, 40)
+        assert (counts["registryCount"], counts["closedCount"], counts["itemsCount"]) == (
+            20,
+            20,
+            40,
+        )
         assert sum(host.host.unkind.counts.values()) > 50
 
 
@@ -107,7 +119,14 @@ def test_a_task_hub_that_does_not_answer_at_all_is_said_so() -> None:
         id = host.open()
         host.advance(minutes=1)
         with answering(host, lambda call: ERROR):
-            for path in ("open", f"add/{id}?item=Bike", f"peek/{id}", f"finish/{id}", "stats", "health"):
+            for path in (
+                "open",
+                f"add/{id}?item=Bike",
+                f"peek/{id}",
+                f"finish/{id}",
+                "stats",
+                "health",
+            ):
                 began = host.now()
                 answer = host.request("GET", f"/api/{path}")
                 assert answer.status == 503, path
@@ -120,8 +139,17 @@ def test_a_message_to_an_id_that_was_never_opened_leaves_nothing() -> None:
     """No state and no count: nobody creates state by guessing ids."""
     with host_with() as host:
         assert host.add("f" * 32, "Bike").status == 404
-        message = {"v": 1, "trace": "", "sent_at": "2026-12-24T18:00:00.000Z", "key": "k", "text": "Bike"}
+        message = {
+            "v": 1,
+            "trace": "",
+            "sent_at": "2026-12-24T18:00:00.000Z",
+            "key": "k",
+            "text": "Bike",
+        }
         path = f"/runtime/webhooks/durabletask/entities/RegistryList/{'f' * 32}?op=add"
-        assert host.post(path, json.dumps(message).encode(), Content_Type="application/json").status == 202
+        assert (
+            host.post(path, json.dumps(message).encode(), Content_Type="application/json").status
+            == 202
+        )
         assert host.request("GET", f"/api/peek/{'f' * 32}").status == 404
         assert stats(host)["registryCount"] == 0

@@ -45,7 +45,9 @@ def test_what_is_open_can_be_finished(left) -> None:
 
 
 def test_everything_closes_is_counted_and_sent_in_time(left) -> None:
-    """Three minutes after the end of each, or after the start of this version, it has been sent, with all its gifts."""
+    """Three minutes after the end of each, or after the start of this version, it has been sent,
+    with all its gifts.
+    """
     receiver = Receiver()
     with on(left, receiver) as host:
         before = stats(host)
@@ -53,10 +55,19 @@ def test_everything_closes_is_counted_and_sent_in_time(left) -> None:
         shown = {name: peek(host, id) for name, id in left.ids.items()}
         assert {each["status"] for each in shown.values()} == {"Closed"}
         counts = stats(host)
-        assert counts["registryCount"] == counts["closedCount"] == before["registryCount"] == len(left.ids)
-        assert counts["itemsCount"] == sum(len(each["registry"]["items"]) for each in shown.values())
+        assert (
+            counts["registryCount"]
+            == counts["closedCount"]
+            == before["registryCount"]
+            == len(left.ids)
+        )
+        assert counts["itemsCount"] == sum(
+            len(each["registry"]["items"]) for each in shown.values()
+        )
         for outcome, count in counts["processing"].items():
-            assert count == sum(each["registry"]["processing"] == outcome for each in shown.values())
+            assert count == sum(
+                each["registry"]["processing"] == outcome for each in shown.values()
+            )
         wanted = {id for id in left.ids.values() if id != left.ids["rested"] and sent_by(left)}
         assert set(receiver.ids) == wanted
         for delivery in receiver.deliveries:

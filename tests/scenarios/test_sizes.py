@@ -1,4 +1,6 @@
-"""A registry is bounded as a whole: 64 KiB of texts and keys as stored, and what was refused never comes in."""
+"""A registry is bounded as a whole: 64 KiB of texts and keys as stored, and what was refused never
+comes in.
+"""
 
 import json
 
@@ -48,7 +50,12 @@ def test_the_number_of_items_is_bounded() -> None:
     """The limit is that of the open; a gift that is in is known nevertheless."""
     with host_with(REGISTRY_MAX_ITEMS=2) as host:
         id = host.open()
-        assert [host.add(id, text, text).status for text in ("a", "b", "c", "a")] == [200, 200, 409, 200]
+        assert [host.add(id, text, text).status for text in ("a", "b", "c", "a")] == [
+            200,
+            200,
+            409,
+            200,
+        ]
         host.choose(REGISTRY_MAX_ITEMS=10)
         assert host.add(id, "d").status == 409
         other = host.open()

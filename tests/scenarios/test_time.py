@@ -1,14 +1,18 @@
-"""Time: the timer closes a registry, never before its time, and time that nobody has spent waiting passes."""
+"""Time: the timer closes a registry, never before its time, and time that nobody has spent waiting
+passes.
+"""
 
 import pytest
-
 from devhost.testing.faults import Rates
+
 from tests.scenarios.world import host_with, moment, peek, stats, told
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_nothing_closes_before_its_time_though_timers_are_early(seed) -> None:
-    """Timers fire up to a second early: until closesAt every gift is taken, and every peek says Open."""
+    """Timers fire up to a second early: until closesAt every gift is taken, and every peek says
+    Open.
+    """
     with host_with(rates=Rates.only(timer_early=1), seed=seed, REGISTRY_OPEN_SECONDS=20) as host:
 
         async def giver():
@@ -50,7 +54,10 @@ def test_who_looks_at_the_very_end_is_told_closed() -> None:
         assert host.add(id, "Bike").status == 200
         host.advance(seconds=0.001)
         shown = peek(host, id)
-        assert (shown["status"], shown["registry"]["closedAt"]) == ("Closed", shown["registry"]["closesAt"])
+        assert (shown["status"], shown["registry"]["closedAt"]) == (
+            "Closed",
+            shown["registry"]["closesAt"],
+        )
         assert host.add(id, "Book").status == 409
         host.advance(seconds=10)
         assert peek(host, id) == shown

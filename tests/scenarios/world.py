@@ -1,4 +1,6 @@
-"""What scenarios have in common: a receiver of deliveries in memory, and short words for what clients do and see."""
+"""What scenarios have in common: a receiver of deliveries in memory, and short words for what
+clients do and see.
+"""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -9,13 +11,13 @@ from typing import Any
 from unittest.mock import patch
 
 import standardwebhooks
-
 from devhost.management.api import Call, Reply
 from devhost.storage.store import Store
-from devhost.testing.faults import Rates, Unkind
-from tests.receiver import SECRET
 from devhost.testing.answers import Answer
+from devhost.testing.faults import Rates, Unkind
 from devhost.testing.virtual_host import VirtualHost
+
+from tests.receiver import SECRET
 
 ERROR = Reply(500, json.dumps({"Message": "Something went wrong while processing your request"}))
 """What the management API answers where something is wrong."""
@@ -48,7 +50,9 @@ class Receiver:
         assert self.host is not None
         assert (method, url, headers["content-type"]) == ("POST", URL, "application/json")
         sent_at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
-        expected = standardwebhooks.Webhook(SECRET).sign(headers["webhook-id"], sent_at, body.decode())
+        expected = standardwebhooks.Webhook(SECRET).sign(
+            headers["webhook-id"], sent_at, body.decode()
+        )
         assert headers["webhook-signature"] == expected
         self.deliveries.append(Delivery(headers["webhook-id"], json.loads(body), self.host.now()))
         if self.is_down:
@@ -69,11 +73,15 @@ def host_with(
     store: Store | None = None,
     **more: Any,
 ) -> VirtualHost:
-    """The app on a host, with a webhook where there is a receiver, and unkind where there are rates."""
+    """The app on a host, with a webhook where there is a receiver, and unkind where there are
+    rates.
+    """
     unkind = Unkind(seed, rates) if rates else unkind
     if receiver is None:
         return VirtualHost(seed=seed, unkind=unkind, store=store, **more)
-    host = VirtualHost(seed=seed, unkind=unkind, store=store, receiver=receiver.receive, **WEBHOOK, **more)
+    host = VirtualHost(
+        seed=seed, unkind=unkind, store=store, receiver=receiver.receive, **WEBHOOK, **more
+    )
     receiver.host = host
     return host
 
@@ -102,13 +110,17 @@ def moment(text: str) -> datetime:
 
 def terminate(host: VirtualHost, instance: str) -> None:
     """As an operator does."""
-    answer = host.post(f"/runtime/webhooks/durabletask/instances/{instance}/terminate?reason=by+hand")
+    answer = host.post(
+        f"/runtime/webhooks/durabletask/instances/{instance}/terminate?reason=by+hand"
+    )
     assert answer.status == 202, answer
 
 
 @contextmanager
 def answering(host: VirtualHost, decide: Callable[[Call], Reply | None]) -> Iterator[None]:
-    """Have the management API answer in the block as `decide` says, instead of doing anything; None is as usual."""
+    """Have the management API answer in the block as `decide` says, instead of doing anything; None
+    is as usual.
+    """
     usual = host.management.answer
 
     async def answer(call: Call) -> Reply:
@@ -120,19 +132,28 @@ def answering(host: VirtualHost, decide: Callable[[Call], Reply | None]) -> Iter
 
 
 def assert_all_is_well(
-    host: VirtualHost, receiver: Receiver, ids: list[str], unopened: int = 0, started: datetime | None = None
+    host: VirtualHost,
+    receiver: Receiver,
+    ids: list[str],
+    unopened: int = 0,
+    started: datetime | None = None,
 ) -> None:
     """All are closed on record, counted once, and were sent in time; the receiver can tell repeats.
 
-    `started` is when the app started last. Besides there are some of which the open was not answered, and did not come
-    to more than that they are counted.
+    `started` is when the app started last. Besides there are some of which the open was not
+    answered, and did not come to more than that they are counted.
     """
     shown = {id: peek(host, id) for id in ids}
     assert all(each["status"] == "Closed" for each in shown.values())
     counts = stats(host)
     assert counts["registryCount"] == counts["closedCount"] == len(ids) + unopened
     assert counts["itemsCount"] == sum(len(each["registry"]["items"]) for each in shown.values())
-    assert counts["processing"] == {"off": unopened, "pending": 0, "delivered": len(ids), "failed": 0}
+    assert counts["processing"] == {
+        "off": unopened,
+        "pending": 0,
+        "delivered": len(ids),
+        "failed": 0,
+    }
     assert set(receiver.ids) == set(ids)
     for id in ids:
         first = next(each for each in receiver.deliveries if each.id == id)

@@ -16,7 +16,9 @@ REMEDY = "python -m playwright install --with-deps chromium installs what it lac
 
 @pytest.fixture
 def programs(tmp_path, monkeypatch) -> Programs:
-    """A path of its own, on which Python stands for Playwright's installer, which has installed nothing yet."""
+    """A path of its own, on which Python stands for Playwright's installer, which has installed
+    nothing yet.
+    """
     programs = Programs(tmp_path / "bin")
     programs.add("python", "echo 'Downloading'; echo 'Error: getaddrinfo ENOTFOUND cdn'; exit 1")
     for name in ("env", "sh"):
@@ -66,7 +68,9 @@ def test_one_that_does_not_start_is_none(programs, of_playwright, capfd) -> None
     assert programs.calls() == [PLAYWRIGHT]
     assert chromium.executable() is None
     line = f"{of_playwright} does not start (chrome: {LACKING}): {REMEDY}"
-    assert capfd.readouterr().err.splitlines()[-1] == f"no browser for the tests of the page: {line}"
+    assert (
+        capfd.readouterr().err.splitlines()[-1] == f"no browser for the tests of the page: {line}"
+    )
 
 
 @pytest.mark.parametrize("then", ["exit 1", "exec /nowhere/snap"])
@@ -83,7 +87,10 @@ def test_a_file_that_is_no_program(programs, capfd) -> None:
     """Does not start either."""
     (programs.folder / "chromium").touch(0o755)
     fetch.fetch()
-    assert "/chromium does not start ([Errno 8] Exec format error: " in capfd.readouterr().err.splitlines()[-1]
+    assert (
+        "/chromium does not start ([Errno 8] Exec format error: "
+        in capfd.readouterr().err.splitlines()[-1]
+    )
 
 
 def test_root_has_the_package_of_debian(programs) -> None:
@@ -111,4 +118,6 @@ def test_where_none_can_be_had(programs, capfd) -> None:
     fetch.fetch()
     assert programs.calls()[-1] == PLAYWRIGHT
     line = "E: Unable to locate package chromium; Error: getaddrinfo ENOTFOUND cdn"
-    assert capfd.readouterr().err.splitlines()[-1] == f"no browser for the tests of the page: {line}"
+    assert (
+        capfd.readouterr().err.splitlines()[-1] == f"no browser for the tests of the page: {line}"
+    )

@@ -16,7 +16,17 @@ BICEP = "bicep lint and format did not run: install Bicep\n"
 def programs(tmp_path, monkeypatch) -> Programs:
     """A project with a template, and tools that find nothing; outside of CI."""
     programs = Programs(tmp_path / "bin")
-    for name in ("ruff", "mypy", "check-jsonschema", "node", "npm", "biome", "tsc", "markdownlint-cli2", "bicep"):
+    for name in (
+        "ruff",
+        "mypy",
+        "check-jsonschema",
+        "node",
+        "npm",
+        "biome",
+        "tsc",
+        "markdownlint-cli2",
+        "bicep",
+    ):
         programs.add(name)
     monkeypatch.setenv("PATH", str(programs.folder))
     monkeypatch.delenv("CI", raising=False)
@@ -63,7 +73,10 @@ def test_what_the_formatter_of_bicep_would_change(programs, capsys) -> None:
     """Is named, and not changed."""
     programs.add("bicep", 'if [ "$1" = format ]; then echo formatted > infra/main.bicep; fi')
     assert outcome() == 1
-    assert capsys.readouterr().err == "infra/main.bicep: not as `bicep format infra/main.bicep` writes it\n"
+    assert (
+        capsys.readouterr().err
+        == "infra/main.bicep: not as `bicep format infra/main.bicep` writes it\n"
+    )
     assert Path("infra/main.bicep").read_text() == ""
 
 
@@ -106,4 +119,7 @@ def test_the_workflows_are_checked(programs) -> None:
     Path(".github/workflows").mkdir(parents=True)
     Path(".github/workflows/test.yml").touch()
     assert outcome() == 0
-    assert "check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/test.yml" in programs.calls()
+    assert (
+        "check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/test.yml"
+        in programs.calls()
+    )

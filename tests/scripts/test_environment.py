@@ -112,7 +112,9 @@ def outdated(there, lock, wheels) -> Path:
 
 
 def test_it_says_what_it_does_and_then_nothing(tmp_path, prepare, outdated, installed) -> None:
-    """Elsewhere than on a terminal: a line before and a line after, and no word where nothing is to do."""
+    """Elsewhere than on a terminal: a line before and a line after, and no word where nothing is to
+    do.
+    """
     said = prepare()
     title = f"setting up {tmp_path}/.venv from {tmp_path}/lock.txt"
     assert re.fullmatch(rf"{re.escape(title)} \.\.\.\n{re.escape(title)}: done in \d+ s\n", said)
@@ -188,9 +190,13 @@ def test_killed_alone(outdated, start, index, installed) -> None:
     assert installed() == "2.0"
 
 
-@pytest.mark.parametrize(("sign", "line"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "ended")])
+@pytest.mark.parametrize(
+    ("sign", "line"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "ended")]
+)
 def test_ended_in_the_middle(outdated, start, index, sign, line) -> None:
-    """It ends at once with a line, and its pip with it; the next one finds that the environment is not whole."""
+    """It ends at once with a line, and its pip with it; the next one finds that the environment is
+    not whole.
+    """
     process = start(PIP_FIND_LINKS=index.url)
     assert index.asked.wait(60)
     process.send_signal(sign)
@@ -240,7 +246,9 @@ def commands(monkeypatch) -> list[str]:
     return modules
 
 
-@pytest.mark.parametrize("broken", [without_python, of_another_python, moved, half_made, shutil.rmtree])
+@pytest.mark.parametrize(
+    "broken", [without_python, of_another_python, moved, half_made, shutil.rmtree]
+)
 def test_a_broken_one_is_made_anew(there, lock, commands, broken) -> None:
     """With nothing of the old one left in it."""
     environment.prepare(there, lock)
@@ -267,7 +275,9 @@ def test_one_that_was_made_in_another_way_is_used(there, lock, commands) -> None
     assert commands == ["pip"]
 
 
-@pytest.mark.parametrize("broken", [without_python, lambda folder: shutil.rmtree(folder / "lib"), None])
+@pytest.mark.parametrize(
+    "broken", [without_python, lambda folder: shutil.rmtree(folder / "lib"), None]
+)
 def test_what_make_did_not_make_is_not_deleted(there, lock, commands, broken) -> None:
     """Neither an environment that cannot be used, nor what is none at all."""
     (there / STAMP).unlink()
@@ -277,7 +287,8 @@ def test_what_make_did_not_make_is_not_deleted(there, lock, commands, broken) ->
         shutil.rmtree(there / "bin")
     before = sorted(there.rglob("*"))
     with pytest.raises(
-        WorkError, match=rf"^{re.escape(str(there))} is no environment of Python .*: delete it, or set VENV="
+        WorkError,
+        match=rf"^{re.escape(str(there))} is no environment of Python .*: delete it, or set VENV=",
     ):
         environment.prepare(there, lock)
     assert (commands, sorted(there.rglob("*"))) == ([], before)
@@ -300,14 +311,24 @@ def test_a_lock_without_hashes(outdated, lock, prepare) -> None:
 
 def test_without_a_network(outdated, prepare) -> None:
     """A sentence at the end."""
-    more = {"PIP_NO_INDEX": "", "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "1", "PIP_FIND_LINKS": ""}
-    assert prepare(1, **more).endswith("\nWhat is to be installed was not reached: is there a network?\n")
+    more = {
+        "PIP_NO_INDEX": "",
+        "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+        "PIP_RETRIES": "1",
+        "PIP_FIND_LINKS": "",
+    }
+    assert prepare(1, **more).endswith(
+        "\nWhat is to be installed was not reached: is there a network?\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("printed", "meant"),
     [
-        ("OSError: [Errno 28] No space left on device", "The disk is full: make room, and try again."),
+        (
+            "OSError: [Errno 28] No space left on device",
+            "The disk is full: make room, and try again.",
+        ),
         ("?", "It failed"),
     ],
 )
@@ -325,15 +346,25 @@ def test_where_no_folder_can_be_made(tmp_path, prepare) -> None:
 def test_without_the_module_that_makes_environments(tmp_path, lock, monkeypatch) -> None:
     """As Debian's Python has it: the line names the package."""
     monkeypatch.setattr(environment, "find_spec", lambda name: None)
-    with pytest.raises(WorkError, match=rf"make environments: apt-get install python3\.{sys.version_info[1]}-venv$"):
+    with pytest.raises(
+        WorkError, match=rf"make environments: apt-get install python3\.{sys.version_info[1]}-venv$"
+    ):
         environment.prepare(tmp_path / ".venv", lock)
 
 
 @pytest.mark.parametrize(
     ("python", "line"),
-    [("3.13", ""), ("3.14", "Python 3.14 is not tested, but 3.11, 3.12, 3.13 are: set PYTHON=... if this fails\n")],
+    [
+        ("3.13", ""),
+        (
+            "3.14",
+            "Python 3.14 is not tested, but 3.11, 3.12, 3.13 are: set PYTHON=... if this fails\n",
+        ),
+    ],
 )
-def test_a_newer_python_is_told_so(tmp_path, lock, commands, monkeypatch, capsys, python, line) -> None:
+def test_a_newer_python_is_told_so(
+    tmp_path, lock, commands, monkeypatch, capsys, python, line
+) -> None:
     """It goes on, and says no more when all is there."""
     monkeypatch.setattr(environment, "PYTHON", python)
     folder = tmp_path / ".venv"
@@ -349,9 +380,12 @@ def test_a_newer_python_is_told_so(tmp_path, lock, commands, monkeypatch, capsys
 def test_an_older_python_is_told_so() -> None:
     """In one line, as the file that says it can be read by each."""
     text = (ROOT / "scripts" / "__init__.py").read_text()
-    program = text.replace("import sys\n", "import sys\nsys.version_info = (3, 10, 13, 'final', 0)\n", 1)
+    program = text.replace(
+        "import sys\n", "import sys\nsys.version_info = (3, 10, 13, 'final', 0)\n", 1
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 1
     assert (
-        done.stderr == f"{sys.executable} is Python 3.10, but 3.11, 3.12 or 3.13 is needed: set PYTHON=... to another\n"
+        done.stderr
+        == f"{sys.executable} is Python 3.10, but 3.11, 3.12 or 3.13 is needed: set PYTHON=... to another\n"
     )

@@ -1,4 +1,6 @@
-"""Each requirements.txt is the lock of the requirements.in beside it, on every Python that is supported."""
+"""Each requirements.txt is the lock of the requirements.in beside it, on every Python that is
+supported.
+"""
 
 import re
 from pathlib import Path
@@ -10,7 +12,12 @@ from packaging.utils import canonicalize_name
 from scripts.environment import TESTED
 
 ROOT = Path(__file__).parent.parent.parent
-SOURCES = ("requirements.in", "devhost/requirements.in", "requirements-dev.in", "infra/requirements.in")
+SOURCES = (
+    "requirements.in",
+    "devhost/requirements.in",
+    "requirements-dev.in",
+    "infra/requirements.in",
+)
 APP, DEVHOST, DEV, INFRA = (ROOT / name for name in SOURCES)
 each_source = pytest.mark.parametrize("source", [APP, DEVHOST, DEV, INFRA], ids=SOURCES)
 each_python = pytest.mark.parametrize("python", TESTED)
@@ -25,12 +32,16 @@ def ranges(source: Path) -> list[Requirement]:
 def with_included(source: Path) -> list[Path]:
     """A source, and those that it includes."""
     included = re.findall(r"^-r (\S+)", source.read_text(), re.MULTILINE)
-    return [source] + [each for name in included for each in with_included((source.parent / name).resolve())]
+    return [source] + [
+        each for name in included for each in with_included((source.parent / name).resolve())
+    ]
 
 
 def blocks(source: Path) -> list[str]:
     """The pins of its lock, each with its hashes and with who asked for it."""
-    return re.findall(r"^[^\s#].*\n(?:[ ].*\n)*", source.with_suffix(".txt").read_text(), re.MULTILINE)
+    return re.findall(
+        r"^[^\s#].*\n(?:[ ].*\n)*", source.with_suffix(".txt").read_text(), re.MULTILINE
+    )
 
 
 def pin(block: str) -> Requirement:
@@ -40,22 +51,32 @@ def pin(block: str) -> Requirement:
 def pins(source: Path, python: str) -> dict[str, str]:
     """The versions that its lock installs on a Python for Linux, by name. Two of one name fail."""
     on = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux"}
-    here = [each for each in map(pin, blocks(source)) if not each.marker or each.marker.evaluate(on)]
+    here = [
+        each for each in map(pin, blocks(source)) if not each.marker or each.marker.evaluate(on)
+    ]
     assert len({each.name for each in here}) == len(here)
     return {each.name: str(each.specifier).removeprefix("==") for each in here}
 
 
 @each_source
 def test_everything_is_pinned_with_hashes(source) -> None:
-    """To one version, with hashes of SHA-256; and nothing else is in the lock, such as the address of an index."""
+    """To one version, with hashes of SHA-256; and nothing else is in the lock, such as the address
+    of an index.
+    """
     for block in blocks(source):
         first, *others = block.splitlines()
         assert re.fullmatch(r"[a-z0-9-]+==[\w.]+( ; .+)? \\", first), first
-        assert re.fullmatch(r"( +--hash=sha256:[0-9a-f]{64}( \\)?\n)+ +# via [^\n]+", "\n".join(others)), first
-    comments = [line for line in source.with_suffix(".txt").read_text().splitlines() if line.startswith("#")]
+        assert re.fullmatch(
+            r"( +--hash=sha256:[0-9a-f]{64}( \\)?\n)+ +# via [^\n]+", "\n".join(others)
+        ), first
+    comments = [
+        line for line in source.with_suffix(".txt").read_text().splitlines() if line.startswith("#")
+    ]
     assert len(comments) == 2
     assert comments[1].split() == ["#", "make", "lock"]
-    assert "".join(blocks(source)).count("\n") + 2 == len(source.with_suffix(".txt").read_text().splitlines())
+    assert "".join(blocks(source)).count("\n") + 2 == len(
+        source.with_suffix(".txt").read_text().splitlines()
+    )
 
 
 @each_source
@@ -75,14 +96,21 @@ def test_every_range_is_met(source, python) -> None:
 def test_nothing_is_locked_that_is_not_asked_for(source) -> None:
     """What the source asked for at the last `make lock` is what it asks for now."""
     for part in with_included(source):
-        tag = re.compile(rf"# via .*-r (?:devhost/\.\./)?{re.escape(str(part.relative_to(ROOT)))}(,|$)", re.MULTILINE)
+        tag = re.compile(
+            rf"# via .*-r (?:devhost/\.\./)?{re.escape(str(part.relative_to(ROOT)))}(,|$)",
+            re.MULTILINE,
+        )
         locked = {pin(block).name for block in blocks(source) if tag.search(block)}
         assert locked == {canonicalize_name(each.name) for each in ranges(part)}, "run make lock"
 
 
-@pytest.mark.parametrize(("part", "whole"), [(APP, DEVHOST), (DEVHOST, DEV)], ids=["app", "devhost"])
+@pytest.mark.parametrize(
+    ("part", "whole"), [(APP, DEVHOST), (DEVHOST, DEV)], ids=["app", "devhost"]
+)
 def test_what_is_deployed_is_what_is_tested(part, whole) -> None:
-    """A smaller lock is a part of the larger one, hashes included: who has installed that needs no other."""
+    """A smaller lock is a part of the larger one, hashes included: who has installed that needs no
+    other.
+    """
 
     def without_comments(source: Path) -> set[str]:
         return {re.sub(r" +# via .*\n", "", block) for block in blocks(source)}

@@ -18,9 +18,13 @@ def ignored() -> list[str]:
 
 
 def make(folder: Path, *arguments: str) -> str:
-    """Run make there, and return what it prints. Nothing of a make that runs the tests gets in: VENV, for one."""
+    """Run make there, and return what it prints. Nothing of a make that runs the tests gets in:
+    VENV, for one.
+    """
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    done = subprocess.run(["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        ["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

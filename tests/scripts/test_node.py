@@ -13,7 +13,10 @@ def programs(tmp_path, monkeypatch) -> Programs:
     """A project with a lock, and a path that has nothing of Node.js yet."""
     programs = Programs(tmp_path / "bin")
     monkeypatch.setenv("PATH", f"{programs.folder}:/bin:/usr/bin")
-    monkeypatch.setattr("shutil.which", lambda name: str(path) if (path := programs.folder / name).exists() else None)
+    monkeypatch.setattr(
+        "shutil.which",
+        lambda name: str(path) if (path := programs.folder / name).exists() else None,
+    )
     monkeypatch.chdir(tmp_path)
     (tmp_path / "package-lock.json").write_text('{"tool": "1.0"}')
     return programs
@@ -47,6 +50,7 @@ def test_without_a_network(programs, capfd) -> None:
         node.prepare()
         said = capfd.readouterr().err
         assert said.endswith(
-            "\nnpm error network request failed\n" + "What is to be installed was not reached: is there a network?\n"
+            "\nnpm error network request failed\n"
+            + "What is to be installed was not reached: is there a network?\n"
         )
     assert len(programs.calls()) == 2

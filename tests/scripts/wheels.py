@@ -22,7 +22,9 @@ def wheel(folder: Path, name: str, version: str = "1.0") -> str:
     path = folder / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         for each, text in files.items():
-            archive.writestr(zipfile.ZipInfo(each), text)  # without the time: its hash is always the same
+            archive.writestr(
+                zipfile.ZipInfo(each), text
+            )  # without the time: its hash is always the same
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return f"{name}=={version} \\\n    --hash=sha256:{digest}\n    # via a test\n"
 

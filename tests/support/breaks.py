@@ -10,7 +10,9 @@ APP = ("function_app.py", "host.json", "registry")
 
 @dataclass(frozen=True)
 class Break:
-    """A text in a file of the app, once there, what to put in its place, and which rules have to see what follows."""
+    """A text in a file of the app, once there, what to put in its place, and which rules have to
+    see what follows.
+    """
 
     file: str
     old: str
@@ -32,7 +34,10 @@ BREAKS = {
         ("answers as agreed", "stays closed"),
     ),
     "no memory of removed keys": Break(
-        "registry/model.py", "if item.key in self.removed:", "if item is self.removed:", ("removed is out",)
+        "registry/model.py",
+        "if item.key in self.removed:",
+        "if item is self.removed:",
+        ("removed is out",),
     ),
     "settle without repeats": Break(
         "registry/durable/registries.py",
@@ -60,11 +65,15 @@ BREAKS = {
 
 
 def broken_app(name: str, folder: Path, source: Path = ROOT) -> Path:
-    """Copy an app into a folder, with that break in it. Raises LookupError where its text is not there just once."""
+    """Copy an app into a folder, with that break in it. Raises LookupError where its text is not
+    there just once.
+    """
     chosen = BREAKS[name]
     for each in APP:
         if (source / each).is_dir():
-            shutil.copytree(source / each, folder / each, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                source / each, folder / each, ignore=shutil.ignore_patterns("__pycache__")
+            )
         else:
             shutil.copy(source / each, folder / each)
     path = folder / chosen.file

@@ -1,6 +1,7 @@
 """Many clients, what they were told, and whether that keeps the promises: on any host, in any time.
 
-`attack` lets clients loose on a World and waits until all has come to rest; `check` judges the history.
+`attack` lets clients loose on a World and waits until all has come to rest; `check` judges the
+history.
 """
 
 import random
@@ -38,7 +39,9 @@ class Found:
     def excerpt(self) -> list[str]:
         """The part of the history that shows it, in the order of its beginning."""
         evidence = {id(each): each for each in self.violation.evidence if each}.values()
-        ordered = sorted(evidence, key=lambda each: each.received if isinstance(each, Delivery) else each.sent)
+        ordered = sorted(
+            evidence, key=lambda each: each.received if isinstance(each, Delivery) else each.sent
+        )
         lines = [f"    {each}" for each in ordered]
         if len(lines) > SHOWN:
             lines[SHOWN // 2 : -SHOWN // 2] = [f"    ... {len(lines) - SHOWN} more"]
@@ -73,7 +76,11 @@ class Report:
     @property
     def unchecked(self) -> list[str]:
         """Rules that never looked, and are not named as not checkable."""
-        return [rule.name for rule in RULES if not self.checks[rule.name] and rule.name not in self.not_checkable]
+        return [
+            rule.name
+            for rule in RULES
+            if not self.checks[rule.name] and rule.name not in self.not_checkable
+        ]
 
     @property
     def is_good(self) -> bool:
@@ -111,7 +118,9 @@ class Report:
         by_rule = [[found for found in self.found if found.rule == rule.name] for rule in RULES]
         for found in [each for rank in zip_longest(*by_rule) for each in rank if each][:most]:
             lines += [str(found), *found.excerpt()]
-        return lines + ([f"... and {len(self.found) - most} more violations"] if len(self.found) > most else [])
+        return lines + (
+            [f"... and {len(self.found) - most} more violations"] if len(self.found) > most else []
+        )
 
 
 def check(history: History, limits: Limits) -> Report:
@@ -134,8 +143,11 @@ def check(history: History, limits: Limits) -> Report:
     return report
 
 
-async def attack(world: World, plan: Plan, history: History, calm: Callable[[], None] = lambda: None) -> None:
-    """Run the plan on a host, and look at every registry and at the stats when all has come to rest.
+async def attack(
+    world: World, plan: Plan, history: History, calm: Callable[[], None] = lambda: None
+) -> None:
+    """Run the plan on a host, and look at every registry and at the stats when all has come to
+    rest.
 
     `calm` is called some time after the clients have gone: it ends what makes the host unkind.
     """
@@ -164,10 +176,18 @@ async def _come_to_rest(world: World, plan: Plan, history: History, observer: Cl
 
 
 def _lost(history: History) -> Iterable[datetime]:
-    """When registries close at the latest of which nobody was told: as long after their open as the others."""
-    spans = [life.closes_at - life.opened.sent.at for life in history.lives() if life.opened and life.closes_at]
+    """When registries close at the latest of which nobody was told: as long after their open as the
+    others.
+    """
+    spans = [
+        life.closes_at - life.opened.sent.at
+        for life in history.lives()
+        if life.opened and life.closes_at
+    ]
     if spans:
-        yield from (each.told.at + max(spans) for each in history.calls("open") if each.status != 201)
+        yield from (
+            each.told.at + max(spans) for each in history.calls("open") if each.status != 201
+        )
 
 
 def _is_at_rest(looked: Exchange) -> bool:
@@ -176,9 +196,17 @@ def _is_at_rest(looked: Exchange) -> bool:
         return False
     if looked.call == "stats":
         processing = body.get("processing")
-        return body.get("openCount") == 0 and isinstance(processing, dict) and processing.get("pending") == 0
+        return (
+            body.get("openCount") == 0
+            and isinstance(processing, dict)
+            and processing.get("pending") == 0
+        )
     registry = body.get("registry")
-    return body.get("status") == "Closed" and isinstance(registry, dict) and registry.get("processing") != "pending"
+    return (
+        body.get("status") == "Closed"
+        and isinstance(registry, dict)
+        and registry.get("processing") != "pending"
+    )
 
 
 async def _look_at_all(observer: Client, history: History) -> list[Exchange]:
@@ -199,7 +227,9 @@ async def _insist(observer: Client, call: Any, id: str = "") -> Exchange:
 class Receiver:
     """The webhook's end: it notes each delivery, and answers every tenth or so with 500."""
 
-    def __init__(self, history: History, now: Callable[[], datetime], seed: int, refused: float = 0.1) -> None:
+    def __init__(
+        self, history: History, now: Callable[[], datetime], seed: int, refused: float = 0.1
+    ) -> None:
         self._history = history
         self._now = now
         self._dice = random.Random(f"{seed}/receiver")
@@ -208,7 +238,9 @@ class Receiver:
     def receive(self, webhook_id: str, body: Any) -> int:
         """The status for a delivery."""
         status = 500 if self._dice.random() < self._refused else 204
-        self._history.deliveries.append(Delivery(webhook_id, body, self._history.moment(self._now()), status))
+        self._history.deliveries.append(
+            Delivery(webhook_id, body, self._history.moment(self._now()), status)
+        )
         return status
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from urllib.parse import quote, urlencode
 
 from devhost.testing.answers import Answer, Unanswered
+
 from tests.support.history import UNKNOWN, Exchange, History, Name
 from tests.support.promises import Limits
 
@@ -52,7 +53,9 @@ class Plan:
     unrest: float = 0
     """Seconds after the clients have gone in which the host is still unkind."""
     patience: float = 190
-    """Seconds from the last `closesAt`, or the last start, in which all must come to rest; then it is judged."""
+    """Seconds from the last `closesAt`, or the last start, in which all must come to rest; then it
+    is judged.
+    """
     linger: float = 30
     """Seconds between the moment when all has come to rest and the last look."""
     limits: Limits = field(default_factory=Limits)
@@ -77,7 +80,9 @@ class Client:
         except Unanswered:
             answer = Answer(0, {}, b"")
         told = self._history.moment(self._world.now())
-        exchange = Exchange(self.name, call, sent, told, answer.status, _value(answer), id, key, text)
+        exchange = Exchange(
+            self.name, call, sent, told, answer.status, _value(answer), id, key, text
+        )
         if isinstance(exchange.body, dict):
             if call == "open" and answer.status == 201:
                 exchange.id = str(exchange.body.get("id"))
@@ -86,7 +91,9 @@ class Client:
         self._history.exchanges.append(exchange)
         return exchange
 
-    def _request(self, call: Name, id: str, text: str, key: str) -> tuple[str, str, dict[str, str], bytes]:
+    def _request(
+        self, call: Name, id: str, text: str, key: str
+    ) -> tuple[str, str, dict[str, str], bytes]:
         path = f"/api/{call}" + (f"/{id}" if id else "")
         if call in ("peek", "stats"):
             return "GET", path, {}, b""
@@ -100,7 +107,12 @@ class Client:
         if form == "query":
             return method, f"{path}?item={quote(text)}", headers, b""
         if form == "json":
-            return method, path, headers | {"Content-Type": "application/json"}, json.dumps({"item": text}).encode()
+            return (
+                method,
+                path,
+                headers | {"Content-Type": "application/json"},
+                json.dumps({"item": text}).encode(),
+            )
         return method, path, headers | {"Content-Type": "text/plain; charset=utf-8"}, text.encode()
 
     async def pause(self, shortest: float, longest: float) -> None:
@@ -115,8 +127,8 @@ class Client:
     async def give(self, id: str, until: datetime) -> None:
         """Add a gift, and repeat that until its outcome is known, or the client loses patience.
 
-        Some have no key, and are repeated only where an answer names one. Some are sent again although they are in;
-        some are taken back: at once, later, or before.
+        Some have no key, and are repeated only where an answer names one. Some are sent again
+        although they are in; some are taken back: at once, later, or before.
         """
         self._gifts += 1
         text = f"{self.name}.{self._gifts}{self.dice.choice(ENDINGS)}"
@@ -131,7 +143,12 @@ class Client:
 
     async def _add(self, id: str, text: str, key: str, until: datetime) -> Exchange:
         told = await self.ask("add", id, text, key)
-        while told.status in UNKNOWN and told.key and self._world.now() < until and self.dice.random() > 0.05:
+        while (
+            told.status in UNKNOWN
+            and told.key
+            and self._world.now() < until
+            and self.dice.random() > 0.05
+        ):
             await self.pause(0, 1)
             told = await self.ask("add", id, text, told.key)
         return told
@@ -155,14 +172,23 @@ class Client:
         begin, end = self._world.now(), datetime.fromisoformat(opened.body["closesAt"])
         crux = end
         if fate == "finish":
-            crux = begin + (end - begin) * self.dice.choice([0, self.dice.uniform(0, 0.3), self.dice.uniform(0, 0.9)])
+            crux = begin + (end - begin) * self.dice.choice(
+                [0, self.dice.uniform(0, 0.3), self.dice.uniform(0, 0.9)]
+            )
         async with asyncio.TaskGroup() as tasks:
             for guest in range(self._plan.guests):
-                client = Client(self._world, self._history, self._plan, f"{self.name}.{number}{'abcdefgh'[guest]}")
+                client = Client(
+                    self._world,
+                    self._history,
+                    self._plan,
+                    f"{self.name}.{number}{'abcdefgh'[guest]}",
+                )
                 finishes = fate != "timer" and (guest == 0 or self.dice.random() < 0.3)
                 tasks.create_task(client.visit(opened.id, crux, end, finishes, tasks))
 
-    async def visit(self, id: str, crux: datetime, end: datetime, finishes: bool, tasks: asyncio.TaskGroup) -> None:
+    async def visit(
+        self, id: str, crux: datetime, end: datetime, finishes: bool, tasks: asyncio.TaskGroup
+    ) -> None:
         """Give and peek right after the open, now and then, and again and again around the crux."""
         patience = end + timedelta(seconds=self._plan.give_up_after)
 
@@ -225,7 +251,9 @@ async def rush(world: World, history: History, plan: Plan) -> None:
     async with asyncio.TaskGroup() as tasks:
         for lane in range(1, plan.registries + 1):
             tasks.create_task(host_parties(lane))
-        tasks.create_task(Client(world, history, plan, "reader").read_stats(end + timedelta(seconds=5)))
+        tasks.create_task(
+            Client(world, history, plan, "reader").read_stats(end + timedelta(seconds=5))
+        )
 
 
 def _value(answer: Answer) -> Any:

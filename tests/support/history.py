@@ -9,7 +9,9 @@ from typing import Any, Literal, NamedTuple
 Name = Literal["open", "add", "remove", "peek", "finish", "process", "stats"]
 
 UNKNOWN = (0, 202, 500, 503)
-"""Statuses (0: no answer) after which the request may have had its effect, may have it later, or never."""
+"""Statuses (0: no answer) after which the request may have had its effect, may have it later, or
+never.
+"""
 
 SHOWING = {"peek": 200, "finish": 200, "process": 202}
 """Answers that show the registry."""
@@ -117,7 +119,9 @@ class Shown:
 
     @classmethod
     def of(cls, source: Evidence) -> "Shown | None":
-        """What an answer or a delivery shows; None where it is not of that kind, or not of that form."""
+        """What an answer or a delivery shows; None where it is not of that kind, or not of that
+        form.
+        """
         if isinstance(source, Delivery):
             sent = told = source.received
         elif source.status == SHOWING.get(source.call):
@@ -156,7 +160,11 @@ class Life:
 
     def calls(self, call: Name, *statuses: int) -> list[Exchange]:
         """The exchanges of a kind, those with certain answers if any are named, as they were told."""
-        return [each for each in self.exchanges if each.call == call and (not statuses or each.status in statuses)]
+        return [
+            each
+            for each in self.exchanges
+            if each.call == call and (not statuses or each.status in statuses)
+        ]
 
     @cached_property
     def opened(self) -> Exchange | None:
@@ -173,7 +181,9 @@ class Life:
     @cached_property
     def final(self) -> Shown | None:
         """How clients saw it in the end."""
-        return next((shown for shown in reversed(self.shown) if isinstance(shown.source, Exchange)), None)
+        return next(
+            (shown for shown in reversed(self.shown) if isinstance(shown.source, Exchange)), None
+        )
 
     @cached_property
     def closes_at(self) -> datetime | None:
@@ -185,7 +195,9 @@ class Life:
     @cached_property
     def told_closed(self) -> list[tuple[Moment, Evidence]]:
         """Each time that somebody was told that it is closed."""
-        told: list[tuple[Moment, Evidence]] = [(each.told, each.source) for each in self.shown if each.is_closed]
+        told: list[tuple[Moment, Evidence]] = [
+            (each.told, each.source) for each in self.shown if each.is_closed
+        ]
         told += [(each.told, each) for each in self.exchanges if each.says_closed]
         return sorted(told, key=lambda pair: pair[0])
 
@@ -205,7 +217,9 @@ class Life:
 
     def may_be_removed(self, text: str, by: Moment) -> bool:
         """Whether somebody had asked to take the gift back by then, and was not refused."""
-        return any(each.sent < by and each.status not in (404, 409) for each in self.removes.get(text, []))
+        return any(
+            each.sent < by and each.status not in (404, 409) for each in self.removes.get(text, [])
+        )
 
     def acknowledged(self, before: Moment) -> Iterator[Exchange]:
         """For each gift that an add was answered 200 for before that moment, the first such add."""
@@ -215,7 +229,9 @@ class Life:
 
 
 class History:
-    """All that clients sent and were told, written down as it happens. `now` is the clock of who writes."""
+    """All that clients sent and were told, written down as it happens. `now` is the clock of who
+    writes.
+    """
 
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []
@@ -232,14 +248,20 @@ class History:
 
     def calls(self, call: Name, *statuses: int) -> list[Exchange]:
         """The exchanges of a kind, those with certain answers if any are named, as they were told."""
-        return [each for each in self.exchanges if each.call == call and (not statuses or each.status in statuses)]
+        return [
+            each
+            for each in self.exchanges
+            if each.call == call and (not statuses or each.status in statuses)
+        ]
 
     def last_start(self, before: datetime, otherwise: datetime) -> datetime:
         """The later of `otherwise` and the last start before a moment."""
         return max([otherwise, *(start for start in self.starts if start < before)])
 
     def lives(self) -> list[Life]:
-        """The registries that somebody knows, by an answered open or by a delivery, each with its part."""
+        """The registries that somebody knows, by an answered open or by a delivery, each with its
+        part.
+        """
         lives: dict[str, Life] = {}
         for exchange in self.exchanges:
             if exchange.id:

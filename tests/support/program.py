@@ -1,4 +1,6 @@
-"""Programs that a machine may lack: a test without one is skipped, and a line says why; in CI it fails."""
+"""Programs that a machine may lack: a test without one is skipped, and a line says why; in CI it
+fails.
+"""
 
 import os
 import subprocess

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 import aiohttp
 from aiohttp import web
+from devhost.testing.answers import Answer, Unanswered
 from yarl import URL
 
-from devhost.testing.answers import Answer, Unanswered
 from tests.support.checker import Receiver
 
 TIMEOUT = aiohttp.ClientTimeout(total=30, connect=5)
@@ -29,11 +29,15 @@ class Sockets:
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    async def call(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
+    async def call(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> Answer:
         """Send one request. Raises Unanswered."""
         url = URL(self._url + path, encoded=True)
         try:
-            async with self._session.request(method, url, headers=headers, data=body or None) as answer:
+            async with self._session.request(
+                method, url, headers=headers, data=body or None
+            ) as answer:
                 shown = {name.lower(): value for name, value in answer.headers.items()}
                 return Answer(answer.status, shown, await answer.read())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -52,7 +56,9 @@ async def receiving(receiver: Receiver, port: int) -> AsyncIterator[None]:
     """Have deliveries to this port of this machine received."""
 
     async def receive(request: web.Request) -> web.Response:
-        return web.Response(status=receiver.receive(request.headers["webhook-id"], json.loads(await request.read())))
+        return web.Response(
+            status=receiver.receive(request.headers["webhook-id"], json.loads(await request.read()))
+        )
 
     app = web.Application()
     app.router.add_post("/gifts", receive)

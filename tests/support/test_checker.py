@@ -1,4 +1,6 @@
-"""Each rule of the checker on histories written by hand; the bad ones are what the real host showed, where it did."""
+"""Each rule of the checker on histories written by hand; the bad ones are what the real host
+showed, where it did.
+"""
 
 import asyncio
 import json
@@ -8,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-
 from devhost.testing.answers import Answer, Unanswered
+
 from tests.support.checker import Limits, Plan, Receiver, Report, check
 from tests.support.clients import Client
 from tests.support.history import Delivery, Exchange, History, Moment, Name, clock
@@ -54,7 +56,9 @@ def registry(
     return {"status": status, "registry": members}
 
 
-def closed(items: list[str], by: str = "timeout", closed: float = END, processing: str = "pending") -> dict[str, Any]:
+def closed(
+    items: list[str], by: str = "timeout", closed: float = END, processing: str = "pending"
+) -> dict[str, Any]:
     return registry(items, "Closed", by, closed, processing)
 
 
@@ -73,7 +77,14 @@ class Story(History):
     """A history, told in seconds after the open of its one registry."""
 
     def tell(
-        self, call: Name, sent: float, told: float, status: int = 0, body: Any = None, text: str = "", id: str = ID
+        self,
+        call: Name,
+        sent: float,
+        told: float,
+        status: int = 0,
+        body: Any = None,
+        text: str = "",
+        id: str = ID,
     ) -> "Story":
         key = f"key-{text}" if text else ""
         exchange = Exchange("c1", call, moment(sent), moment(told), status, body, id, key, text)
@@ -84,14 +95,22 @@ class Story(History):
         body = {"id": ID, "openedAt": text_of(0), "closesAt": text_of(END)}
         return self.stats(-2, counts(0, 0, 0)).tell("open", -0.1, 0.1, 201, body)
 
-    def add(self, text: str, sent: float, told: float, status: int, count: int = 1, type: str = "") -> "Story":
+    def add(
+        self, text: str, sent: float, told: float, status: int, count: int = 1, type: str = ""
+    ) -> "Story":
         body: Any = {"id": ID, "item": text, "itemKey": f"key-{text}", "itemsCount": count}
         if status == 409:
             body = {"type": f"/api/docs#{type}"}
         return self.tell("add", sent, told, status, body, text)
 
-    def remove(self, text: str, sent: float, told: float, status: int, count: int = 0, type: str = "") -> "Story":
-        body = {"id": ID, "itemKey": f"key-{text}", "itemsCount": count} if status == 200 else {"type": f"/#/{type}"}
+    def remove(
+        self, text: str, sent: float, told: float, status: int, count: int = 0, type: str = ""
+    ) -> "Story":
+        body = (
+            {"id": ID, "itemKey": f"key-{text}", "itemsCount": count}
+            if status == 200
+            else {"type": f"/#/{type}"}
+        )
         return self.tell("remove", sent, told, status, body, text)
 
     def peek(self, sent: float, body: Any, status: int = 200) -> "Story":
@@ -103,7 +122,9 @@ class Story(History):
     def stats(self, sent: float, body: Any) -> "Story":
         return self.tell("stats", sent, sent + 0.05, 200, body, id="")
 
-    def deliver(self, received: float, body: Any, webhook_id: str = ID, status: int = 204) -> "Story":
+    def deliver(
+        self, received: float, body: Any, webhook_id: str = ID, status: int = 204
+    ) -> "Story":
         self.deliveries.append(Delivery(webhook_id, body, moment(received), status))
         return self
 
@@ -113,19 +134,31 @@ class Story(History):
 
 
 def good() -> Story:
-    """A registry with four gifts, one taken back, one refused when it was full, one when it was closed."""
+    """A registry with four gifts, one taken back, one refused when it was full, one when it was
+    closed.
+    """
     story = Story().open()
-    story.add("g1", 0.2, 0.4, 200, 1).add("g2", 0.5, 0.7, 200, 2).add("g3", 0.8, 1.1, 202).add("g3", 1.2, 1.3, 200, 3)
+    story.add("g1", 0.2, 0.4, 200, 1).add("g2", 0.5, 0.7, 200, 2).add("g3", 0.8, 1.1, 202).add(
+        "g3", 1.2, 1.3, 200, 3
+    )
     story.add("g3", 1.4, 1.5, 200, 3).peek(1.6, registry(["g1", "g2", "g3"]))
     story.remove("g2", 2, 2.2, 200, 2).add("g2", 2.3, 2.4, 409, type="gift-removed")
-    story.add("g4", 3, 3.2, 200, 3).add("g5", 3.3, 3.5, 200, 4).add("g6", 4, 4.1, 409, type="registry-full")
+    story.add("g4", 3, 3.2, 200, 3).add("g5", 3.3, 3.5, 200, 4).add(
+        "g6", 4, 4.1, 409, type="registry-full"
+    )
     story.add("g7", 4.2, 4.3, 409, type="registry-full").stats(5, counts(1, 4, 1))
-    story.tell("finish", 5.5, 6, 0).finish(8.9, 9.3, 200, closed(["g1", "g3", "g4", "g5"], "user", 9))
+    story.tell("finish", 5.5, 6, 0).finish(
+        8.9, 9.3, 200, closed(["g1", "g3", "g4", "g5"], "user", 9)
+    )
     story.peek(9.4, closed(["g1", "g3", "g4", "g5"], "user", 9)).deliver(
         9.5, closed(["g1", "g3", "g4", "g5"], "user", 9)
     )
-    story.add("g8", 9.6, 9.7, 409, type="registry-closed").remove("g1", 9.8, 9.9, 409, type="registry-closed")
-    story.peek(30, closed(["g1", "g3", "g4", "g5"], "user", 9, "delivered")).stats(31, counts(1, 4, 0, delivered=1))
+    story.add("g8", 9.6, 9.7, 409, type="registry-closed").remove(
+        "g1", 9.8, 9.9, 409, type="registry-closed"
+    )
+    story.peek(30, closed(["g1", "g3", "g4", "g5"], "user", 9, "delivered")).stats(
+        31, counts(1, 4, 0, delivered=1)
+    )
     return story
 
 
@@ -139,13 +172,19 @@ def test_what_keeps_every_promise_is_found_good() -> None:
 
 
 def test_a_call_without_an_answer_counts_as_either_outcome() -> None:
-    """An add, a remove or a finish that was not answered may have had its effect, or not, or have it late."""
+    """An add, a remove or a finish that was not answered may have had its effect, or not, or have
+    it late.
+    """
     for status in (0, 202, 500, 503):
         body = {0: None, 202: {}, 500: "", 503: {"type": "/#hub-unavailable"}}[status]
         for items in (["g1"], ["g1", "g2"], ["g2"], []):
-            story = Story().open().add("g1", 0.2, 0.4, 200).tell("remove", 0.5, 0.6, status, body, "g1")
+            story = (
+                Story().open().add("g1", 0.2, 0.4, 200).tell("remove", 0.5, 0.6, status, body, "g1")
+            )
             story.tell("add", 0.7, 0.9, status, body, "g2").tell("finish", 1, 1.5, status, body)
-            story.peek(20, closed(items, "user", 1.2, "delivered")).deliver(20.5, closed(items, "user", 1.2))
+            story.peek(20, closed(items, "user", 1.2, "delivered")).deliver(
+                20.5, closed(items, "user", 1.2)
+            )
             assert [str(found) for found in check(story, LIMITS).found] == []
 
 
@@ -156,7 +195,9 @@ def test_an_open_that_was_not_answered_may_exist() -> None:
         story.peek(20, closed([], processing="delivered")).deliver(10.5, closed([]))
         story.stats(21, counts(1 + opens, 0, 0, delivered=1, off=opens))
         assert [str(found) for found in check(story, LIMITS).found] == []
-    story = Story().stats(-2, counts(0, 0, 0)).tell("open", -0.1, 2, 0, id="").deliver(700, closed([]))
+    story = (
+        Story().stats(-2, counts(0, 0, 0)).tell("open", -0.1, 2, 0, id="").deliver(700, closed([]))
+    )
     story.peek(701, closed([], processing="delivered")).stats(702, counts(1, 0, 0, delivered=1))
     assert [found.rule for found in check(story, LIMITS).found] == ["sent in time"]
 
@@ -167,7 +208,9 @@ LATE = closed(["g0", "g1"])
 
 @dataclass
 class Bad:
-    """A history that breaks a promise: the rule that has to see it, and a part of the line that says so."""
+    """A history that breaks a promise: the rule that has to see it, and a part of the line that
+    says so.
+    """
 
     rule: str
     line: str
@@ -187,31 +230,54 @@ def ended(story: Story, items: list[str], by: str = "timeout", at: float = END) 
 
 BAD = {
     "an acknowledged gift is lost": Bad(
-        "kept", "'g1' was acknowledged at 18:00:00.700", ended(opened().add("g1", 0.5, 0.7, 200, 2), ["g0"])
+        "kept",
+        "'g1' was acknowledged at 18:00:00.700",
+        ended(opened().add("g1", 0.5, 0.7, 200, 2), ["g0"]),
     ),
-    "a gift comes twice": Bad("once", "'g0' is in the registry 2 times", ended(opened(), ["g0", "g0"])),
+    "a gift comes twice": Bad(
+        "once", "'g0' is in the registry 2 times", ended(opened(), ["g0", "g0"])
+    ),
     "a gift nobody sent": Bad(
         "once", "'other' is in the registry, and nobody sent it", ended(opened(), ["g0", "other"])
     ),
-    "a text is not verbatim": Bad("once", "nobody sent it", ended(Story().open().add("ü", 1, 1.1, 200), ["u"])),
-    "an acknowledged gift is not shown": Bad("grows", "and not shown", ended(opened().peek(1, registry([])), ["g0"])),
+    "a text is not verbatim": Bad(
+        "once", "nobody sent it", ended(Story().open().add("ü", 1, 1.1, 200), ["u"])
+    ),
+    "an acknowledged gift is not shown": Bad(
+        "grows", "and not shown", ended(opened().peek(1, registry([])), ["g0"])
+    ),
     "a gift that was shown goes": Bad(
         "grows",
         "'g1' was shown, and was gone later",
-        ended(opened().add("g1", 0.5, 5, 202).peek(1, registry(["g0", "g1"])).peek(2, registry(["g0"])), ["g0"]),
+        ended(
+            opened()
+            .add("g1", 0.5, 5, 202)
+            .peek(1, registry(["g0", "g1"]))
+            .peek(2, registry(["g0"])),
+            ["g0"],
+        ),
     ),
     "a gift comes before others": Bad(
-        "grows", "order", ended(opened().peek(1, registry(["g0"])).add("g1", 2, 2.1, 200, 2), ["g1", "g0"])
+        "grows",
+        "order",
+        ended(opened().peek(1, registry(["g0"])).add("g1", 2, 2.1, 200, 2), ["g1", "g0"]),
     ),
     "V1: a peek says closed before the list's commit": Bad(
         "stays closed",
         "differs at 18:00:10.850: 'g1' came later",
-        ended(opened().add("g1", 9.5, 11.6, 200, 2).peek(10.1, CLOSED).peek(10.8, LATE), ["g0", "g1"]),
+        ended(
+            opened().add("g1", 9.5, 11.6, 200, 2).peek(10.1, CLOSED).peek(10.8, LATE), ["g0", "g1"]
+        ),
     ),
     "V1: a gift that was refused is in": Bad(
         "refused is out",
         "'g1' was refused (registry-closed) at 18:00:10.900, and is in the registry",
-        ended(opened().add("g1", 8.4, 14.8, 200, 2).add("g1", 10.8, 10.9, 409, type="registry-closed"), ["g0", "g1"]),
+        ended(
+            opened()
+            .add("g1", 8.4, 14.8, 200, 2)
+            .add("g1", 10.8, 10.9, 409, type="registry-closed"),
+            ["g0", "g1"],
+        ),
     ),
     "V1: a finish shows another closer": Bad(
         "stays closed",
@@ -219,24 +285,38 @@ BAD = {
         ended(opened().finish(9.7, 10.1, 200, CLOSED), ["g0"], "user", 9.8),
     ),
     "open after closed": Bad(
-        "stays closed", "to be open later", ended(opened().peek(10.1, CLOSED).peek(10.5, registry(["g0"])), ["g0"])
+        "stays closed",
+        "to be open later",
+        ended(opened().peek(10.1, CLOSED).peek(10.5, registry(["g0"])), ["g0"]),
     ),
     "open after a refusal": Bad(
         "stays closed",
         "to be open later",
-        ended(opened().add("g1", 9.9, 10, 409, type="registry-closed").peek(10.1, registry(["g0"])), ["g0"]),
+        ended(
+            opened().add("g1", 9.9, 10, 409, type="registry-closed").peek(10.1, registry(["g0"])),
+            ["g0"],
+        ),
     ),
     "process says open after closed": Bad(
         "stays closed",
         "to be open later",
-        ended(opened().peek(10.1, CLOSED).tell("process", 10.3, 10.4, 202, registry(["g0"])), ["g0"]),
+        ended(
+            opened().peek(10.1, CLOSED).tell("process", 10.3, 10.4, 202, registry(["g0"])), ["g0"]
+        ),
     ),
     "process is refused as open after closed": Bad(
         "stays closed",
         "to be open later",
-        ended(opened().peek(10.1, CLOSED).tell("process", 10.3, 10.4, 409, {"type": "/#registry-open"}), ["g0"]),
+        ended(
+            opened()
+            .peek(10.1, CLOSED)
+            .tell("process", 10.3, 10.4, 409, {"type": "/#registry-open"}),
+            ["g0"],
+        ),
     ),
-    "a delivery differs": Bad("stays closed", "'g0' came later", opened().deliver(11, closed([])).peek(30, CLOSED)),
+    "a delivery differs": Bad(
+        "stays closed", "'g0' came later", opened().deliver(11, closed([])).peek(30, CLOSED)
+    ),
     "refused as full, and in": Bad(
         "refused is out",
         "'g1' was refused (registry-full)",
@@ -250,7 +330,10 @@ BAD = {
     "a full registry takes a gift": Bad(
         "full for good",
         "'g2' was first sent after",
-        ended(opened().add("g1", 0.5, 0.6, 409, type="registry-full").add("g2", 1, 2, 200, 2), ["g0", "g2"]),
+        ended(
+            opened().add("g1", 0.5, 0.6, 409, type="registry-full").add("g2", 1, 2, 200, 2),
+            ["g0", "g2"],
+        ),
         replace(LIMITS, max_items=1),
     ),
     "V2: refused as closed long before its end": Bad(
@@ -259,7 +342,9 @@ BAD = {
         ended(Story().open().add("g1", 0.2, 0.3, 409, type="registry-closed"), []),
     ),
     "V2: closed by nobody": Bad(
-        "close is explained", "closed by None at 18:00:00.000", opened().peek(11, registry(["g0"], "Closed", None, 0))
+        "close is explained",
+        "closed by None at 18:00:00.000",
+        opened().peek(11, registry(["g0"], "Closed", None, 0)),
     ),
     "closed by a user, and nobody finished it": Bad(
         "close is explained", "no finish is the cause", ended(opened(), ["g0"], "user", 5)
@@ -269,14 +354,18 @@ BAD = {
         "no finish is the cause",
         ended(opened().finish(6, 6.5, 200, closed(["g0"], "user", 5)), ["g0"], "user", 5),
     ),
-    "timed out before its end": Bad("close is explained", "which is not its end", ended(opened(), ["g0"], at=9)),
+    "timed out before its end": Bad(
+        "close is explained", "which is not its end", ended(opened(), ["g0"], at=9)
+    ),
     "taken back, and shown": Bad(
         "removed is out",
         "'g0' was taken back at 18:00:01.100",
         ended(opened().remove("g0", 1, 1.1, 200).peek(2, registry(["g0"])), ["g0"]),
     ),
     "taken back, and a late add is acknowledged": Bad(
-        "removed is out", "taken back", ended(opened().remove("g1", 1, 1.1, 200, 1).add("g1", 2, 2.5, 200, 2), ["g0"])
+        "removed is out",
+        "taken back",
+        ended(opened().remove("g1", 1, 1.1, 200, 1).add("g1", 2, 2.5, 200, 2), ["g0"]),
     ),
     "V3: it never closes": Bad(
         "closes", "it closes at 18:00:10.000, and is Open", opened().peek(500, registry(["g0"]))
@@ -286,19 +375,27 @@ BAD = {
         "closes", "is Open at 18:03:11.050", ended(opened().peek(191, registry(["g0"])), ["g0"])
     ),
     "V3: it is never sent": Bad(
-        "sent in time", "it was never sent, 490.1 s after closesAt; 180 s", opened().peek(500, CLOSED)
+        "sent in time",
+        "it was never sent, 490.1 s after closesAt; 180 s",
+        opened().peek(500, CLOSED),
     ),
     "V5: it is sent late": Bad(
         "sent in time",
         "its first delivery came at 18:05:11.000, 301.0 s after closesAt",
         opened().deliver(311, CLOSED).peek(500, closed(["g0"], processing="delivered")),
     ),
-    "it is not to be sent": Bad("sent in time", "has gifts", opened().peek(500, closed(["g0"], processing="off"))),
+    "it is not to be sent": Bad(
+        "sent in time", "has gifts", opened().peek(500, closed(["g0"], processing="off"))
+    ),
     "it is sent while it is open": Bad(
-        "sent as closed", "does not show a closed registry", ended(opened().deliver(9, registry(["g0"])), ["g0"])
+        "sent as closed",
+        "does not show a closed registry",
+        ended(opened().deliver(9, registry(["g0"])), ["g0"]),
     ),
     "it is sent under two ids": Bad(
-        "sent as closed", "and as other", ended(opened().deliver(10.5, CLOSED).deliver(11, CLOSED, "other"), ["g0"])
+        "sent as closed",
+        "and as other",
+        ended(opened().deliver(10.5, CLOSED).deliver(11, CLOSED, "other"), ["g0"]),
     ),
     "it is delivered, and nobody accepted it": Bad(
         "sent as closed",
@@ -316,7 +413,9 @@ BAD = {
     "V4: the stats count what a lost close answered": Bad(
         "stats in the end",
         "itemsCount 1 instead of 2",
-        ended(opened().add("g1", 0.5, 0.6, 200, 2), ["g0", "g1"]).stats(400, counts(1, 1, 0, delivered=1)),
+        ended(opened().add("g1", 0.5, 0.6, 200, 2), ["g0", "g1"]).stats(
+            400, counts(1, 1, 0, delivered=1)
+        ),
     ),
     "the stats never knew it": Bad(
         "stats in the end", "registryCount 0", ended(opened(), ["g0"]).stats(400, counts(0, 0, 0))
@@ -331,9 +430,13 @@ BAD = {
         "'g0' was not taken back for 9.4 s",
         ended(opened().tell("remove", 0.5, 11, 202, {}, "g0"), ["g0"]),
     ),
-    "it decides late": Bad("takes gifts", "for 8.0 s", ended(opened().add("g1", 0.5, 8.5, 200, 2), ["g0", "g1"])),
+    "it decides late": Bad(
+        "takes gifts", "for 8.0 s", ended(opened().add("g1", 0.5, 8.5, 200, 2), ["g0", "g1"])
+    ),
     "V6: it is unknown for a moment": Bad(
-        "stays known", "and it was unknown later", ended(opened().peek(1, {"type": "/#unknown-registry"}, 404), ["g0"])
+        "stays known",
+        "and it was unknown later",
+        ended(opened().peek(1, {"type": "/#unknown-registry"}, 404), ["g0"]),
     ),
     "an answer of the host's": Bad(
         "answers as agreed", "answered with 500", ended(opened().peek(1, "Error", 500), ["g0"])
@@ -344,12 +447,18 @@ BAD = {
         ended(opened().peek(1, "", 500), ["g0"]),
         replace(LIMITS, workers_die=False),
     ),
-    "a 503 of somebody else": Bad("answers as agreed", "with 503", ended(opened().peek(1, "Busy", 503), ["g0"])),
+    "a 503 of somebody else": Bad(
+        "answers as agreed", "with 503", ended(opened().peek(1, "Busy", 503), ["g0"])
+    ),
     "a peek of another form": Bad(
-        "answers as agreed", "peek was answered", ended(opened().peek(1, {"status": "Open"}), ["g0"])
+        "answers as agreed",
+        "peek was answered",
+        ended(opened().peek(1, {"status": "Open"}), ["g0"]),
     ),
     "a refusal without a reason": Bad(
-        "answers as agreed", "add was answered with 409", ended(opened().add("g1", 1, 1.1, 409, type="odd"), ["g0"])
+        "answers as agreed",
+        "add was answered with 409",
+        ended(opened().add("g1", 1, 1.1, 409, type="odd"), ["g0"]),
     ),
     "nothing is sent here, and there is a webhook": Bad(
         "answers as agreed",
@@ -357,16 +466,24 @@ BAD = {
         ended(opened().tell("process", 11, 12, 409, {"type": "/#processing-off"}), ["g0"]),
     ),
     "a finish that shows an open registry": Bad(
-        "answers as agreed", "finish was answered", ended(opened().finish(1, 2, 200, registry(["g0"])), ["g0"])
+        "answers as agreed",
+        "finish was answered",
+        ended(opened().finish(1, 2, 200, registry(["g0"])), ["g0"]),
     ),
     "an add that names another gift": Bad(
-        "answers as agreed", "add was answered", ended(opened().tell("add", 1, 2, 200, {"itemsCount": 1}, "g0"), ["g0"])
+        "answers as agreed",
+        "add was answered",
+        ended(opened().tell("add", 1, 2, 200, {"itemsCount": 1}, "g0"), ["g0"]),
     ),
     "a count below what is known": Bad(
-        "counted in answers", "itemsCount is 1", ended(opened().add("g1", 1, 2, 200, 1), ["g0", "g1"])
+        "counted in answers",
+        "itemsCount is 1",
+        ended(opened().add("g1", 1, 2, 200, 1), ["g0", "g1"]),
     ),
     "a count above what was sent": Bad(
-        "counted in answers", "itemsCount is 3", ended(opened().add("g1", 1, 2, 200, 3), ["g0", "g1"])
+        "counted in answers",
+        "itemsCount is 3",
+        ended(opened().add("g1", 1, 2, 200, 3), ["g0", "g1"]),
     ),
     "a count with what was taken back": Bad(
         "counted in answers", "from 0 to 0", ended(opened().remove("g0", 1, 2, 200, 1), [])
@@ -374,7 +491,9 @@ BAD = {
     "taken back by nobody": Bad(
         "removals are asked for",
         "nobody had asked",
-        ended(opened().add("g1", 1, 2, 409, type="gift-removed").remove("g9", 9, 9.1, 200, 1), ["g0"]),
+        ended(
+            opened().add("g1", 1, 2, 409, type="gift-removed").remove("g9", 9, 9.1, 200, 1), ["g0"]
+        ),
     ),
     "not taken back as closed, and not in": Bad(
         "removals are asked for",
@@ -382,10 +501,14 @@ BAD = {
         ended(opened().remove("g5", 11, 12, 409, type="registry-closed"), ["g0"]),
     ),
     "stats above the truth": Bad(
-        "stats in bounds", "1 registries of 1, 2 items of 1", ended(opened().stats(1, counts(1, 2, 1)), ["g0"])
+        "stats in bounds",
+        "1 registries of 1, 2 items of 1",
+        ended(opened().stats(1, counts(1, 2, 1)), ["g0"]),
     ),
     "V3: stats below zero": Bad(
-        "stats in bounds", "do not add up", ended(opened().stats(1, counts(1, 1, 0, delivered=2, pending=-1)), ["g0"])
+        "stats in bounds",
+        "do not add up",
+        ended(opened().stats(1, counts(1, 1, 0, delivered=2, pending=-1)), ["g0"]),
     ),
     "stats forget": Bad(
         "stats in bounds",
@@ -410,8 +533,17 @@ def test_every_rule_finds_something() -> None:
 
 
 def test_a_start_of_the_app_puts_the_end_off() -> None:
-    """What was down can neither take gifts nor close registries: then three minutes count from the last start."""
-    story = opened().add("g1", 1, 9.5, 202).add("g1", 9.6, 12, 202).start(6).start(200).deliver(311, CLOSED)
+    """What was down can neither take gifts nor close registries: then three minutes count from the
+    last start.
+    """
+    story = (
+        opened()
+        .add("g1", 1, 9.5, 202)
+        .add("g1", 9.6, 12, 202)
+        .start(6)
+        .start(200)
+        .deliver(311, CLOSED)
+    )
     story.peek(210, registry(["g0"])).peek(500, closed(["g0"], processing="delivered"))
     assert [str(found) for found in check(story, LIMITS).found] == []
 
@@ -510,7 +642,9 @@ class Echo:
         self.time += seconds
         await asyncio.sleep(0)
 
-    async def call(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
+    async def call(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> Answer:
         self.time += 0.01
         if self.refuses:
             self.refuses -= 1

@@ -8,7 +8,9 @@ from tests.clock import START
 from tests.unit.fake_client import ID
 
 CALL, RETRY, CONTINUE_AS_NEW, TIMER, WHEN_ANY = 0, 1, 4, 5, 11
-"""Types of actions: https://github.com/Azure/azure-functions-durable-python, models/actions/ActionType.py."""
+"""Types of actions: https://github.com/Azure/azure-functions-durable-python,
+models/actions/ActionType.py.
+"""
 EXECUTION_STARTED, TASK_COMPLETED, TASK_FAILED, TIMER_FIRED = 0, 5, 6, 11
 ORCHESTRATOR_STARTED, ORCHESTRATOR_COMPLETED, EVENT_RAISED = 12, 13, 15
 
@@ -45,12 +47,17 @@ class Episodes:
         """What the orchestrator has asked for so far."""
         self.is_done = False
         self.output: Any = None
-        self.turn({"EventType": EXECUTION_STARTED, "Name": "o", "Version": None, "Input": self._input}, at=at)
+        self.turn(
+            {"EventType": EXECUTION_STARTED, "Name": "o", "Version": None, "Input": self._input},
+            at=at,
+        )
 
     def turn(self, *events: dict[str, Any], at: datetime) -> list[dict[str, Any]]:
         """Replay the history with new events; returns the actions that are new."""
         for event in ({"EventType": ORCHESTRATOR_STARTED}, *events):
-            self._history.append({"EventId": -1, "IsPlayed": False, "Timestamp": at.isoformat(), **event})
+            self._history.append(
+                {"EventId": -1, "IsPlayed": False, "Timestamp": at.isoformat(), **event}
+            )
         context = {
             "history": self._history,
             "input": self._input,
@@ -62,7 +69,12 @@ class Episodes:
         }
         state = json.loads(self._handle(json.dumps(context)))
         self._history.append(
-            {"EventId": -1, "IsPlayed": False, "Timestamp": at.isoformat(), "EventType": ORCHESTRATOR_COMPLETED}
+            {
+                "EventId": -1,
+                "IsPlayed": False,
+                "Timestamp": at.isoformat(),
+                "EventType": ORCHESTRATOR_COMPLETED,
+            }
         )
         before = len(self.actions)
         (self.actions,) = state["actions"]

@@ -1,7 +1,8 @@
 """A task hub for tests, behind mocks of the Durable client's methods, in a time of its own.
 
-Its entities are the app's: what was sent is judged by their functions and is committed some time later. What becomes
-of a call (it fails before or after its effect, is lost, doubled, late, or never answered) is for a test to say.
+Its entities are the app's: what was sent is judged by their functions and is committed some time
+later. What becomes of a call (it fails before or after its effect, is lost, doubled, late, or never
+answered) is for a test to say.
 """
 
 import asyncio
@@ -18,10 +19,10 @@ from unittest.mock import AsyncMock, patch
 import azure.durable_functions as df
 
 from registry.clock import to_text
+from registry.domain.registry import Birth, Registry, Stats
 from registry.durable import names
 from registry.durable.entities import registry_list, registry_stats
 from registry.durable.management import ENDED, Instance
-from registry.domain.registry import Birth, Registry, Stats
 from registry.durable.messages import VERSION, dump, to_registry, to_stats
 from tests.clock import START, FakeClock
 
@@ -40,11 +41,16 @@ def is_alive(instance: Instance) -> bool:
 
 def born(id: str = ID, **changes: Any) -> Birth:
     """A birth at the start of the clock, of a registry for five minutes."""
-    return Birth(**{"id": id, "opened_at": START, "closes_at": START + timedelta(minutes=5), "max_items": 3} | changes)
+    return Birth(
+        **{"id": id, "opened_at": START, "closes_at": START + timedelta(minutes=5), "max_items": 3}
+        | changes
+    )
 
 
 class VirtualClock(FakeClock):
-    """A clock that passes while all tasks of a loop sleep: it jumps to the moment at which the next one wakes."""
+    """A clock that passes while all tasks of a loop sleep: it jumps to the moment at which the next
+    one wakes.
+    """
 
     def utc_now(self) -> datetime:
         return self.now.replace(microsecond=self.now.microsecond // 1000 * 1000)
@@ -91,8 +97,16 @@ class Entity:
 
     def batch(self, *operations: tuple[str, Any]) -> list[dict[str, Any]]:
         """Run operations with their input, one after the other; returns their results."""
-        batch = [{"name": name, "input": json.dumps(json.dumps(given)), "isSignal": True} for name, given in operations]
-        context = {"self": {"name": "e", "key": self.key}, "exists": self.exists, "state": self.state, "batch": batch}
+        batch = [
+            {"name": name, "input": json.dumps(json.dumps(given)), "isSignal": True}
+            for name, given in operations
+        ]
+        context = {
+            "self": {"name": "e", "key": self.key},
+            "exists": self.exists,
+            "state": self.state,
+            "batch": batch,
+        }
         after = json.loads(self._handle(json.dumps(context)))
         self.exists, self.state = after["entityExists"], after["entityState"]
         return list(after["results"])
@@ -106,7 +120,9 @@ class Call(NamedTuple):
     """A call of the client: what is done to whom, when (in seconds), and with which content."""
 
     what: str
-    """For example `read list`, `signal list add`, `signal stats observe`, `start life`, `raise finish`, `instance`."""
+    """For example `read list`, `signal list add`, `signal stats observe`, `start life`, `raise
+    finish`, `instance`.
+    """
     target: str
     at: float
     content: Any = None
@@ -131,7 +147,12 @@ def late(seconds: float) -> Fate:
     return Fate(delay=seconds)
 
 
-KINDS = {"RegistryList": "list", "RegistryStats": "stats", names.LIFE: "life", names.DELIVERY: "delivery"}
+KINDS = {
+    "RegistryList": "list",
+    "RegistryStats": "stats",
+    names.LIFE: "life",
+    names.DELIVERY: "delivery",
+}
 
 
 @dataclass
@@ -160,7 +181,9 @@ class FakeClient:
         """Stand in for `management` too."""
         with ExitStack() as stack:
             for name in ("instance", "ended_before"):
-                stack.enter_context(patch(f"registry.durable.management.{name}", getattr(self, f"_{name}")))
+                stack.enter_context(
+                    patch(f"registry.durable.management.{name}", getattr(self, f"_{name}"))
+                )
             yield self
 
     def entity(self, id: df.EntityId) -> Entity:
@@ -206,7 +229,9 @@ class FakeClient:
 
     def sent(self) -> list[str]:
         """What was sent so far, accepted or not."""
-        return [call.what for call in self.calls if call.what.split()[0] in ("signal", "start", "raise")]
+        return [
+            call.what for call in self.calls if call.what.split()[0] in ("signal", "start", "raise")
+        ]
 
     def count(self, what: str) -> int:
         """How many calls of a kind there were."""
@@ -226,7 +251,10 @@ class FakeClient:
         return fate
 
     def _commit(self) -> None:
-        due = sorted((each for each in self._on_the_way if each[0] <= self.clock.now), key=lambda each: each[0])
+        due = sorted(
+            (each for each in self._on_the_way if each[0] <= self.clock.now),
+            key=lambda each: each[0],
+        )
         for each in due:
             self._on_the_way.remove(each)
             each[1].batch((each[2], each[3]))
@@ -235,7 +263,9 @@ class FakeClient:
         await self._called(f"read {KINDS[entity.name]}", entity.key)
         self._commit()
         found = self.entity(entity)
-        return SimpleNamespace(entity_exists=found.exists, entity_state=found.read() if found.exists else None)
+        return SimpleNamespace(
+            entity_exists=found.exists, entity_state=found.read() if found.exists else None
+        )
 
     async def _signal(self, entity: df.EntityId, operation: str, given: Any) -> None:
         given = json.loads(json.dumps(given))
@@ -247,7 +277,9 @@ class FakeClient:
     async def _start(self, name: str, instance: str, given: Any) -> str:
         fate = await self._called(f"start {KINDS[name]}", instance, given)
         if (existing := self.instances.get(instance)) and is_alive(existing):
-            raise Exception("{'Message': 'An Orchestration instance with the status Running already exists.'}")
+            raise Exception(
+                "{'Message': 'An Orchestration instance with the status Running already exists.'}"
+            )
         if fate.effects:
             self.instances[instance] = Instance(instance, name, "Pending", json.dumps(given))
             self.on_start(instance, given)

@@ -50,7 +50,11 @@ def test_every_module_of_the_app_is_on_the_map() -> None:
     section = README.partition("## Where things are")[2].partition("\n## ")[0]
     of_app, of_devhost = section.split("In `devhost/`")
     named = set(re.findall(r"(?:^|[`(/])(\w+\.py)\b", of_app))
-    modules = {path.name for path in TRACKED if path.is_relative_to(ROOT / "registry") and path.suffix == ".py"}
+    modules = {
+        path.name
+        for path in TRACKED
+        if path.is_relative_to(ROOT / "registry") and path.suffix == ".py"
+    }
     assert named == modules - {"__init__.py"} | {"function_app.py"}
     for path in re.findall(r"`([\w.*/-]+/[\w.*/-]*)`", of_app):
         assert any(ROOT.glob(path)), path
@@ -61,25 +65,33 @@ def test_every_module_of_the_app_is_on_the_map() -> None:
 def test_everything_at_the_top_is_explained() -> None:
     """README names it, unless it is a document that it links to."""
     at_top = {path.relative_to(ROOT).parts[0] for path in TRACKED} - {"README.md", ".gitignore"}
-    assert {name for name in at_top if f"`{name}" not in README and f"]({name}" not in README} == set()
+    assert {
+        name for name in at_top if f"`{name}" not in README and f"]({name}" not in README
+    } == set()
 
 
 def test_every_folder_of_tests_is_explained() -> None:
     """CONTRIBUTING says what is tested where."""
     explained = re.findall(r"`tests/(\w+)`", (ROOT / "CONTRIBUTING.md").read_text())
-    folders = {path.relative_to(ROOT / "tests").parts[0] for path in TRACKED if path.match("tests/*/*.py")}
+    folders = {
+        path.relative_to(ROOT / "tests").parts[0] for path in TRACKED if path.match("tests/*/*.py")
+    }
     assert set(explained) == folders
 
 
 def test_the_changelog_knows_the_version() -> None:
     """The newest version in it is the one of the app, and package.json has no other."""
-    versions = re.findall(r"^## (\d\S+) - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    versions = re.findall(
+        r"^## (\d\S+) - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
     assert versions[0] == registry.__version__
     assert "version" not in json.loads((ROOT / "package.json").read_text())
 
 
 def test_text_is_as_editorconfig_says() -> None:
-    """In UTF-8, with LF, with a newline at the end (but where Bicep writes none), and none ends with white space."""
+    """In UTF-8, with LF, with a newline at the end (but where Bicep writes none), and none ends
+    with white space.
+    """
     for path in TRACKED:
         if path.suffix != ".png":
             text = path.read_bytes().decode()
@@ -100,7 +112,11 @@ def test_what_editors_start_is_there() -> None:
     assert container["customizations"]["vscode"]["extensions"] == recommended
     makefile = (ROOT / "Makefile").read_text()
     commands = [task["command"] for task in tasks if task["command"].startswith("make ")]
-    targets = [target for command in [*commands, container["postCreateCommand"]] for target in command.split()[1:]]
+    targets = [
+        target
+        for command in [*commands, container["postCreateCommand"]]
+        for target in command.split()[1:]
+    ]
     assert len(targets) > 5
     for target in targets:
         assert re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE), target

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from registry.domain.registry import Backoff
-from registry.settings import Settings, SettingsError, current, read, unknown_names
 from registry.durable.webhook import Webhook
+from registry.settings import Settings, SettingsError, current, read, unknown_names
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(24))).decode()
 
@@ -56,7 +56,10 @@ def test_a_number_out_of_range_is_refused(value) -> None:
     """The message names the setting, its value and what is allowed."""
     with pytest.raises(SettingsError) as error:
         read({"REGISTRY_OPEN_SECONDS": value})
-    assert str(error.value) == f"REGISTRY_OPEN_SECONDS is {value!r}, but must be a whole number from 1 to 86400"
+    assert (
+        str(error.value)
+        == f"REGISTRY_OPEN_SECONDS is {value!r}, but must be a whole number from 1 to 86400"
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,15 +82,26 @@ def test_the_range_of_each_number(name, lowest, highest) -> None:
     for value in (lowest - 1, highest + 1):
         with pytest.raises(SettingsError) as error:
             read({name: str(value)})
-        assert str(error.value) == f"{name} is '{value}', but must be a whole number from {lowest} to {highest}"
-    (allowed,) = re.findall(rf"^\| `{name}` \| .*? \| (\d+) to (\d+):", Path("README.md").read_text(), re.MULTILINE)
+        assert (
+            str(error.value)
+            == f"{name} is '{value}', but must be a whole number from {lowest} to {highest}"
+        )
+    (allowed,) = re.findall(
+        rf"^\| `{name}` \| .*? \| (\d+) to (\d+):", Path("README.md").read_text(), re.MULTILINE
+    )
     assert tuple(map(int, allowed)) == (lowest, highest)
 
 
 def test_one_line_for_each_mistake() -> None:
     """All mistakes are told at once."""
     with pytest.raises(SettingsError) as error:
-        read({"REGISTRY_MAX_ITEMS": "many", "REGISTRY_MAX_ITEM_LENGTH": "0", "REGISTRY_AUTH_LEVEL": "admin"})
+        read(
+            {
+                "REGISTRY_MAX_ITEMS": "many",
+                "REGISTRY_MAX_ITEM_LENGTH": "0",
+                "REGISTRY_AUTH_LEVEL": "admin",
+            }
+        )
     assert str(error.value).splitlines() == [
         "REGISTRY_MAX_ITEMS is 'many', but must be a whole number from 1 to 1000",
         "REGISTRY_MAX_ITEM_LENGTH is '0', but must be a whole number from 1 to 4096",
@@ -96,7 +110,9 @@ def test_one_line_for_each_mistake() -> None:
 
 
 def test_the_rules_show_no_value() -> None:
-    """They are for those who must not see what an operator has set: a secret may stand in the wrong setting."""
+    """They are for those who must not see what an operator has set: a secret may stand in the wrong
+    setting.
+    """
     with pytest.raises(SettingsError) as error:
         read(
             {
@@ -117,19 +133,35 @@ def test_the_rules_show_no_value() -> None:
 
 
 def test_a_reference_that_is_not_resolved_is_no_secret() -> None:
-    """Azure leaves the reference in place of the value: it would sign nothing that the receiver believes."""
+    """Azure leaves the reference in place of the value: it would sign nothing that the receiver
+    believes.
+    """
     with pytest.raises(SettingsError) as error:
         read({"PROCESSING_WEBHOOK_SECRET": "@Microsoft.KeyVault(VaultName=v;SecretName=s)"})
-    assert error.value.rules == ("PROCESSING_WEBHOOK_SECRET must be whsec_ and 24 to 64 random bytes in base64",)
+    assert error.value.rules == (
+        "PROCESSING_WEBHOOK_SECRET must be whsec_ and 24 to 64 random bytes in base64",
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("REGISTRY_MAX_ITEM", "REGISTRY_MAX_ITEM is not a setting; REGISTRY_MAX_ITEMS may be meant"),
-        ("registry_max_items", "registry_max_items is not a setting; REGISTRY_MAX_ITEMS may be meant"),
-        ("REGISTRY_OPEN_SECS", "REGISTRY_OPEN_SECS is not a setting; REGISTRY_OPEN_SECONDS may be meant"),
-        ("PROCESSING_RETRY_HOUR", "PROCESSING_RETRY_HOUR is not a setting; PROCESSING_RETRY_HOURS may be meant"),
+        (
+            "REGISTRY_MAX_ITEM",
+            "REGISTRY_MAX_ITEM is not a setting; REGISTRY_MAX_ITEMS may be meant",
+        ),
+        (
+            "registry_max_items",
+            "registry_max_items is not a setting; REGISTRY_MAX_ITEMS may be meant",
+        ),
+        (
+            "REGISTRY_OPEN_SECS",
+            "REGISTRY_OPEN_SECS is not a setting; REGISTRY_OPEN_SECONDS may be meant",
+        ),
+        (
+            "PROCESSING_RETRY_HOUR",
+            "PROCESSING_RETRY_HOUR is not a setting; PROCESSING_RETRY_HOURS may be meant",
+        ),
         ("REGISTRY_STORAGE", "REGISTRY_STORAGE is not a setting"),
     ],
 )
@@ -156,23 +188,39 @@ def test_an_unknown_name_is_told_beside_mistakes() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://x/", "example.org", "https://", "https://x:99999/", "https://[x/", "http://a b/\n"]
+    "url",
+    ["ftp://x/", "example.org", "https://", "https://x:99999/", "https://[x/", "http://a b/\n"],
 )
 def test_a_webhook_url_that_is_none_is_refused(url) -> None:
     """Without showing it: a URL may hold a token."""
     with pytest.raises(SettingsError) as error:
         read({"PROCESSING_WEBHOOK_URL": url, "PROCESSING_WEBHOOK_SECRET": SECRET})
-    assert str(error.value) == "PROCESSING_WEBHOOK_URL must be a URL that begins with https:// or http://"
+    assert (
+        str(error.value)
+        == "PROCESSING_WEBHOOK_URL must be a URL that begins with https:// or http://"
+    )
 
 
 @pytest.mark.parametrize(
-    "secret", ["hunter2", SECRET[6:], "whsec_", "whsec_c2hvcnQ=", "whsec_" + "A" * 92, SECRET + "!", SECRET + "é"]
+    "secret",
+    [
+        "hunter2",
+        SECRET[6:],
+        "whsec_",
+        "whsec_c2hvcnQ=",
+        "whsec_" + "A" * 92,
+        SECRET + "!",
+        SECRET + "é",
+    ],
 )
 def test_a_secret_that_is_none_is_refused(secret) -> None:
     """Without showing it."""
     with pytest.raises(SettingsError) as error:
         read({"PROCESSING_WEBHOOK_URL": "https://example.org", "PROCESSING_WEBHOOK_SECRET": secret})
-    assert str(error.value) == "PROCESSING_WEBHOOK_SECRET must be whsec_ and 24 to 64 random bytes in base64"
+    assert (
+        str(error.value)
+        == "PROCESSING_WEBHOOK_SECRET must be whsec_ and 24 to 64 random bytes in base64"
+    )
 
 
 def test_a_webhook_needs_a_secret() -> None:
@@ -183,7 +231,9 @@ def test_a_webhook_needs_a_secret() -> None:
 
 def test_neither_url_nor_secret_is_shown() -> None:
     """Not even where somebody logs the settings."""
-    settings = read({"PROCESSING_WEBHOOK_URL": "https://example.org/token", "PROCESSING_WEBHOOK_SECRET": SECRET})
+    settings = read(
+        {"PROCESSING_WEBHOOK_URL": "https://example.org/token", "PROCESSING_WEBHOOK_SECRET": SECRET}
+    )
     assert "token" not in repr(settings)
     assert SECRET not in repr(settings)
 
@@ -208,6 +258,10 @@ def test_current_reads_the_environment_once(monkeypatch) -> None:
 def test_the_example_settings_are_the_defaults() -> None:
     """local.settings.json.example shows every setting with its default."""
     values = json.loads(Path("local.settings.json.example").read_text())["Values"]
-    own = {name: value for name, value in values.items() if name.startswith(("REGISTRY_", "PROCESSING_"))}
+    own = {
+        name: value
+        for name, value in values.items()
+        if name.startswith(("REGISTRY_", "PROCESSING_"))
+    }
     assert len(own) == 12
     assert read(own) == Settings()

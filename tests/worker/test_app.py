@@ -14,19 +14,19 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from azure.durable_functions.models.utils import http_utils
 from azure.functions import HttpRequest
-
-import function_app
 from devhost.functions.app import App
-from devhost.settings.files import read_host_json
 from devhost.functions.sdk import close_client_session
 from devhost.management.api import client_binding
+from devhost.settings.files import read_host_json
+from devhost.testing.answers import Answer
+from devhost.testing.azure_worker import Function, Worker, behind
+from devhost.testing.virtual_host import ORIGIN, VirtualHost, registry_app
+
+import function_app
 from registry import settings
 from tests.e2e.process import ROOT, Devhost
 from tests.receiver import SECRET
 from tests.scenarios.world import Receiver, host_with
-from devhost.testing.answers import Answer
-from devhost.testing.virtual_host import ORIGIN, VirtualHost, registry_app
-from devhost.testing.azure_worker import Function, Worker, behind
 
 SETTINGS = {"PROCESSING_WEBHOOK_URL": "http://127.0.0.1:9/", "PROCESSING_WEBHOOK_SECRET": SECRET}
 """Nobody listens there: what is sent for processing stays pending."""
@@ -34,7 +34,9 @@ UNKNOWN, MALFORMED = "0" * 32, "nonsense"
 GIFT = {"item": "Bike 🚲", "itemKey": "a-key"}
 BY_HOST = {"date", "server", "content-length", "connection"} | {
     name.lower()
-    for name in json.loads((ROOT / "host.json").read_text())["extensions"].get("http", {}).get("customHeaders", {})
+    for name in json.loads((ROOT / "host.json").read_text())["extensions"]
+    .get("http", {})
+    .get("customHeaders", {})
 }
 """Headers that the host adds to what a function answers."""
 
@@ -46,7 +48,9 @@ Send = Callable[[str, str, str, dict[str, str], bytes], Answer]
 def worker() -> Worker:
     """The worker, which has loaded the app."""
     assert registry_app()
-    function_app.app.functions_bindings = None  # the SDK lets an app be indexed once, and devhost has done so
+    function_app.app.functions_bindings = (
+        None  # the SDK lets an app be indexed once, and devhost has done so
+    )
     worker = Worker()
     asyncio.run(worker.load(ROOT))
     return worker
@@ -69,7 +73,9 @@ class Told(NamedTuple):
 
 @dataclass
 class Side:
-    """One of the two that are compared: how a function is reached there, and what may differ in its answers."""
+    """One of the two that are compared: how a function is reached there, and what may differ in its
+    answers.
+    """
 
     send: Send
     origin: str
@@ -77,7 +83,9 @@ class Side:
     def __post_init__(self) -> None:
         self._ids: dict[str, str] = {}
 
-    def ask(self, function: Function, method: str, path: str, headers: dict[str, str], body: bytes) -> Told:
+    def ask(
+        self, function: Function, method: str, path: str, headers: dict[str, str], body: bytes
+    ) -> Told:
         """Send a request, and tell it and its answer."""
         answer = self.send(function.name, method, path, headers, body)
         headers = {name.lower(): self._named(value) for name, value in answer.headers.items()}
@@ -86,8 +94,14 @@ class Side:
         return Told(function.name, method, self._named(path), answer.status, own, text)
 
     def _named(self, text: str) -> str:
-        text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)", "<time>", text.replace(self.origin, ""))
-        return re.sub(r"[0-9a-f]{32}", lambda id: self._ids.setdefault(id[0], f"<{len(self._ids)}>"), text)
+        text = re.sub(
+            r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)",
+            "<time>",
+            text.replace(self.origin, ""),
+        )
+        return re.sub(
+            r"[0-9a-f]{32}", lambda id: self._ids.setdefault(id[0], f"<{len(self._ids)}>"), text
+        )
 
 
 def methods_of(function: Function) -> list[str]:
@@ -98,7 +112,9 @@ def methods_of(function: Function) -> list[str]:
 
 def template(function: Function) -> str:
     """The path of an HTTP function, with its parameters."""
-    parts = (part.strip("/") for part in (read_host_json(ROOT).route_prefix, function.trigger["route"]))
+    parts = (
+        part.strip("/") for part in (read_host_json(ROOT).route_prefix, function.trigger["route"])
+    )
     return "/" + "/".join(part for part in parts if part)
 
 
@@ -110,19 +126,28 @@ def path_of(function: Function, id: str) -> str:
 
 
 def requests(function: Function, id: str) -> Iterator[tuple[str, str, dict[str, str], bytes]]:
-    """Requests that an HTTP function may get for a registry: by each method, in each form that a gift comes in."""
+    """Requests that an HTTP function may get for a registry: by each method, in each form that a
+    gift comes in.
+    """
     path = path_of(function, id)
     for method in methods_of(function):
         yield method, path, {}, b""
         yield method, f"{path}?{urlencode(GIFT)}", {"accept": "text/plain"}, b""
         if method == "POST":
             yield method, path, {"content-type": "application/json"}, json.dumps(GIFT).encode()
-            yield method, path, {"content-type": "text/plain", "idempotency-key": "another"}, "Book 📚".encode()
+            yield (
+                method,
+                path,
+                {"content-type": "text/plain", "idempotency-key": "another"},
+                "Book 📚".encode(),
+            )
             yield method, path, {"content-type": "application/json"}, b"{"
 
 
 def story(worker: Worker, side: Side) -> Iterator[Told]:
-    """Call every HTTP function: those that say how things are first, then all, for registries of each kind."""
+    """Call every HTTP function: those that say how things are first, then all, for registries of
+    each kind.
+    """
     functions = functions_with(worker, "httpTrigger")
     opening, finishing = worker.functions["open"], worker.functions["finish"]
 
@@ -151,7 +176,11 @@ def over_http(origin: str) -> Send:
         connection = http.client.HTTPConnection(address.hostname, address.port, timeout=20)
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
-        told = Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+        told = Answer(
+            answer.status,
+            {name.lower(): value for name, value in answer.getheaders()},
+            answer.read(),
+        )
         connection.close()
         return told
 
@@ -181,7 +210,9 @@ def by_worker(worker: Worker, loop: asyncio.Runner, origin: str, hub: str) -> Se
 def loop() -> Iterator[asyncio.Runner]:
     """One event loop for all requests, as the worker has."""
     with asyncio.Runner() as loop:
-        http_utils._session_lock = asyncio.Lock()  # the SDK's own is bound to the loop of another test
+        http_utils._session_lock = (
+            asyncio.Lock()
+        )  # the SDK's own is bound to the loop of another test
         yield loop
         loop.run(close_client_session())
     http_utils._session_lock = asyncio.Lock()
@@ -218,13 +249,17 @@ def within(host: VirtualHost) -> Send:
     """Reaches the functions of a host in virtual time."""
 
     def send(name: str, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
-        return host.request(method, path, body, **{name.replace("-", "_"): value for name, value in headers.items()})
+        return host.request(
+            method, path, body, **{name.replace("-", "_"): value for name, value in headers.items()}
+        )
 
     return send
 
 
 def months(worker: Worker, app: App) -> tuple[list[Told], list[str]]:
-    """Registries are finished or run out of time, are sent, and are forgotten; what is told, and what was sent."""
+    """Registries are finished or run out of time, are sent, and are forgotten; what is told, and
+    what was sent.
+    """
     receiver = Receiver()
     with host_with(receiver, app=app, config=read_host_json(ROOT), timers=False) as host:
         side = Side(within(host), ORIGIN)
@@ -239,7 +274,9 @@ def months(worker: Worker, app: App) -> tuple[list[Told], list[str]]:
 
 
 def test_every_function_does_its_work(worker) -> None:
-    """Orchestrators, entities, activities and timers too: months of registries pass as they do without the worker."""
+    """Orchestrators, entities, activities and timers too: months of registries pass as they do
+    without the worker.
+    """
     app = registry_app()
     assert months(worker, behind(worker, app)) == months(worker, app)
     assert set(worker.succeeded) == set(worker.functions) == {each.name for each in app.functions}

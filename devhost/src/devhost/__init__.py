@@ -1,1 +1,3 @@
-"""devhost: a Functions host for one machine, for apps on azure-functions and azure-functions-durable."""
+"""devhost: a Functions host for one machine, for apps on azure-functions and
+azure-functions-durable.
+"""

@@ -1,4 +1,6 @@
-"""Command line: python -m devhost [--port 7071] [--data DIR] [--app DIR] [--page PATH] [--verbose] [--unkind SEED]."""
+"""Command line: python -m devhost [--port 7071] [--data DIR] [--app DIR] [--page PATH] [--verbose]
+[--unkind SEED].
+"""
 
 import argparse
 import asyncio
@@ -15,25 +17,29 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from devhost.functions.app import App
-from devhost.settings.files import HostJson, read_host_json
 from devhost.functions.environment import use_local_settings, worker_environment
 from devhost.functions.loading import AppError, load
 from devhost.ports import taken
 from devhost.runner import Running, running
+from devhost.settings.files import HostJson, read_host_json
 from devhost.storage.store import Store, StoreError
 from devhost.testing.faults import Rates, Unkind
 
 log = logging.getLogger("devhost")
 
 SWITCH_SECONDS = 0.001
-"""How long a function in a thread may keep the interpreter from the event loop; by default it is five times that."""
+"""How long a function in a thread may keep the interpreter from the event loop; by default it is
+five times that.
+"""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOOK_SECONDS = 0.5
 """How often it is looked for the data file."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the host until Ctrl-C or SIGTERM ends the process; returns an exit code where it cannot run."""
+    """Run the host until Ctrl-C or SIGTERM ends the process; returns an exit code where it cannot
+    run.
+    """
     options = _options(arguments)
     _log_to_stdout(options.verbose)
     open_as_many_files_as_allowed()
@@ -63,8 +69,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "with nothing but Python. For development and tests: there are no keys, whoever reaches the port may do "
         "everything.",
     )
-    parser.add_argument("--port", type=_port, default=7071, help="TCP port; 0 takes a free one (default: 7071)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument(
+        "--port", type=_port, default=7071, help="TCP port; 0 takes a free one (default: 7071)"
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"
+    )
     parser.add_argument(
         "--allow-host",
         action="append",
@@ -72,11 +82,19 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME",
         help="serve requests that name this machine so; without it, only those to localhost and its addresses",
     )
-    parser.add_argument("--app", type=_folder, default=Path.cwd(), metavar="DIR", help="the app (default: here)")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="the task hub (default: .devhost in the app)")
-    parser.add_argument("--page", default="", metavar="PATH", help="where the page of the app is, to be shown")
     parser.add_argument(
-        "--verbose", action="store_true", help="name functions without a route too, and log each request that succeeds"
+        "--app", type=_folder, default=Path.cwd(), metavar="DIR", help="the app (default: here)"
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="the task hub (default: .devhost in the app)"
+    )
+    parser.add_argument(
+        "--page", default="", metavar="PATH", help="where the page of the app is, to be shown"
+    )
+    parser.add_argument(
+        "--verbose",
+        action="store_true",
+        help="name functions without a route too, and log each request that succeeds",
     )
     parser.add_argument(
         "--unkind",
@@ -113,7 +131,9 @@ def open_as_many_files_as_allowed() -> None:
 
 def log_handler(stream: TextIO) -> logging.Handler:
     """Writes log lines as the command does, with their time in UTC."""
-    formatter = logging.Formatter("[%(asctime)s.%(msecs)03dZ] %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
+    formatter = logging.Formatter(
+        "[%(asctime)s.%(msecs)03dZ] %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
+    )
     formatter.converter = time.gmtime
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter)
@@ -131,7 +151,9 @@ def _open_store(folder: Path) -> Store:
 
 
 def _run(work: Coroutine[Any, Any, NoReturn]) -> None:
-    """Run to the end, whatever a task of the app raises: SystemExit in a task would end the loop, and all with it."""
+    """Run to the end, whatever a task of the app raises: SystemExit in a task would end the loop,
+    and all with it.
+    """
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
         task = loop.create_task(work)
@@ -139,7 +161,10 @@ def _run(work: Coroutine[Any, Any, NoReturn]) -> None:
             try:
                 loop.run_until_complete(task)
             except (SystemExit, KeyboardInterrupt) as error:
-                log.error("a task of the app raised %s, which ends the worker of the real host", type(error).__name__)
+                log.error(
+                    "a task of the app raised %s, which ends the worker of the real host",
+                    type(error).__name__,
+                )
 
 
 async def _serve(app: App, store: Store, config: HostJson, options: argparse.Namespace) -> NoReturn:
@@ -168,14 +193,17 @@ async def _serve(app: App, store: Store, config: HostJson, options: argparse.Nam
         print("devhost: stopping", flush=True)
     if unkind:
         print(f"devhost: was unkind: {_counted(unkind)}")
-    # A function that is stuck in its thread would keep the process; what it does is not committed, and happens again.
+    # A function that is stuck in its thread would keep the process; what it does is not committed,
+    # and happens again.
     watch.cancel()
     sys.stdout.flush()
     os._exit(0)
 
 
 async def _watch(store: Store) -> None:
-    """End the process at once where the data file has gone: nothing that is written would be found again."""
+    """End the process at once where the data file has gone: nothing that is written would be found
+    again.
+    """
     while True:
         try:
             store.check_file()
@@ -188,7 +216,10 @@ async def _watch(store: Store) -> None:
 def _counted(unkind: Unkind) -> str:
     """What went wrong, the most frequent first."""
     names = {name: name.removesuffix("_a_minute").replace("_", " ") for name in unkind.counts}
-    return ", ".join(f"{names[name]} {count}" for name, count in unkind.counts.most_common()) or "nothing went wrong"
+    return (
+        ", ".join(f"{names[name]} {count}" for name, count in unkind.counts.most_common())
+        or "nothing went wrong"
+    )
 
 
 def _end_at_once(number: int, frame: object) -> None:
@@ -196,28 +227,41 @@ def _end_at_once(number: int, frame: object) -> None:
     os._exit(128 + number)
 
 
-def _print_what_is_served(app: App, served: Running, config: HostJson, options: argparse.Namespace) -> None:
-    """The page first and last, and between them the functions and what is not as it may be expected."""
+def _print_what_is_served(
+    app: App, served: Running, config: HostJson, options: argparse.Namespace
+) -> None:
+    """The page first and last, and between them the functions and what is not as it may be
+    expected.
+    """
     page = f"{served.origin}/{options.page.lstrip('/')}" if options.page else served.origin
     print(f"devhost: serving {page}\n")
     for line in _function_table(app, served, options.verbose):
         print(f"  {line}")
     print()
     if config.ignored:
-        print(f"devhost: these have no effect here: {', '.join(config.ignored)} (host.json and its settings)")
+        print(
+            f"devhost: these have no effect here: {', '.join(config.ignored)} (host.json and its settings)"
+        )
     if options.unkind is not None:
-        print(f"devhost: unkind, with seed {options.unkind}: expect what goes wrong on Azure now and then")
+        print(
+            f"devhost: unkind, with seed {options.unkind}: expect what goes wrong on Azure now and then"
+        )
     print(f"devhost: ready on {page}, stop with Ctrl-C", flush=True)
 
 
 def _function_table(app: App, served: Running, is_verbose: bool) -> list[str]:
     """A line for each function; those without a route are only counted unless that is wanted."""
-    rows = [(each.function.name, ",".join(each.methods or ["*"]), each.template) for each in served.table]
+    rows = [
+        (each.function.name, ",".join(each.methods or ["*"]), each.template)
+        for each in served.table
+    ]
     internal = [each for each in app.functions if each not in app.http]
     if is_verbose:
         rows += [(each.name, each.trigger["type"], "") for each in internal]
     names, methods = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
-    lines = [f"{name:<{names}}  {method:<{methods}}  {route}".rstrip() for name, method, route in rows]
+    lines = [
+        f"{name:<{names}}  {method:<{methods}}  {route}".rstrip() for name, method, route in rows
+    ]
     if internal and not is_verbose:
         lines.append(f"and {len(internal)} without a route (--verbose names them)")
     return lines

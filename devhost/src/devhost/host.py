@@ -6,17 +6,17 @@ import logging
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
-from devhost.functions.app import App
-from devhost.engine.failure_details import Cause, of_activity, of_http
-from devhost.settings.files import DEFAULTS, HostJson
+from devhost.engine.client import Engine, Outcome
 from devhost.engine.dispatcher import Clock, Command, Dispatcher, Result
 from devhost.engine.durable_http import send
-from devhost.engine.client import Engine, Outcome
+from devhost.engine.failure_details import Cause, of_activity, of_http
+from devhost.functions.app import App
 from devhost.functions.invocation import FunctionInfo, log_failure
+from devhost.functions.sdk import close_client_session, convert_in, convert_out
+from devhost.functions.timers import Schedule
 from devhost.replay.json_text import rewritten
 from devhost.replay.protocol import HTTP_ACTIVITY, from_timestamp, timestamp
-from devhost.functions.timers import Schedule
-from devhost.functions.sdk import close_client_session, convert_in, convert_out
+from devhost.settings.files import DEFAULTS, HostJson
 from devhost.storage.store import Activity, Store, StoreError
 
 log = logging.getLogger("devhost")
@@ -31,7 +31,12 @@ class Host:
     """Runs an app on a task hub, from `start` to `stop`."""
 
     def __init__(
-        self, app: App, store: Store, clock: Clock, config: HostJson = DEFAULTS, engine: Engine | None = None
+        self,
+        app: App,
+        store: Store,
+        clock: Clock,
+        config: HostJson = DEFAULTS,
+        engine: Engine | None = None,
     ) -> None:
         """`engine` is another one than usual for this app and store."""
         self.app = app
@@ -40,7 +45,9 @@ class Host:
         self._engine = engine or Engine(store, app.durable, config)
         self._dispatcher = Dispatcher(self._engine, clock, self._run_activities)
         self._slots = asyncio.Semaphore(config.max_concurrent_activities)
-        self._running: dict[asyncio.Task[None], None] = {}  # in order, so that nothing depends on addresses
+        self._running: dict[
+            asyncio.Task[None], None
+        ] = {}  # in order, so that nothing depends on addresses
         self.client = ""
 
     def start(self, client: str) -> None:
@@ -52,7 +59,9 @@ class Host:
         self._go_on()
 
     async def stop(self) -> None:
-        """Stop after the current turns; activities that are running will run again at the next start."""
+        """Stop after the current turns; activities that are running will run again at the next
+        start.
+        """
         self._halt()
         await close_client_session()
         self._store.close()
@@ -70,16 +79,24 @@ class Host:
             task.cancel()
         self._dispatcher.stop()
 
-    async def invoke(self, function: FunctionInfo, argument: Any, headers: Mapping[str, str] | None = None) -> Any:
-        """Call a function, but not an orchestrator or entity; `headers` are those of the request that triggers it."""
+    async def invoke(
+        self, function: FunctionInfo, argument: Any, headers: Mapping[str, str] | None = None
+    ) -> Any:
+        """Call a function, but not an orchestrator or entity; `headers` are those of the request
+        that triggers it.
+        """
         return await function.invoke(argument, self.client, headers)
 
     async def fire(self, function: FunctionInfo) -> None:
         """Run a timer-triggered function out of its turn."""
-        await self._run_timer(function, Schedule(function.name, function.trigger["schedule"]), past_due=False)
+        await self._run_timer(
+            function, Schedule(function.name, function.trigger["schedule"]), past_due=False
+        )
 
     async def submit(self, command: Command[Result]) -> Result:
-        """Run a command on the task hub; returns its result once that is committed. Raises StoreError."""
+        """Run a command on the task hub; returns its result once that is committed. Raises
+        StoreError.
+        """
         return await self._dispatcher.submit(command)
 
     def look(self, question: Command[Result]) -> Result:
@@ -132,7 +149,9 @@ class Host:
             return Outcome(cause=of_http(request["uri"], error))
 
     async def _keep_schedule(self, function: FunctionInfo) -> None:
-        """Run a timer-triggered function whenever it is due; what fell due while the host was down, once."""
+        """Run a timer-triggered function whenever it is due; what fell due while the host was down,
+        once.
+        """
         schedule = Schedule(function.name, function.trigger["schedule"])
         last, began = None, timestamp(self._clock())
         if function.trigger.get("useMonitor") is not False:
@@ -148,7 +167,9 @@ class Host:
             if seconds > 0:
                 await asyncio.sleep(min(seconds, LONGEST_SLEEP))
             else:
-                last = await self._run_timer(function, schedule, past_due=-seconds > PAST_DUE_SECONDS)
+                last = await self._run_timer(
+                    function, schedule, past_due=-seconds > PAST_DUE_SECONDS
+                )
 
     async def _run_timer(self, function: FunctionInfo, schedule: Schedule, past_due: bool) -> str:
         at = timestamp(self._clock())

@@ -10,11 +10,19 @@ LISTENS = "0A"
 
 
 def taken(port: int) -> str:
-    """One line for who cannot have the port: who has it where Linux tells, and the commands to free or avoid it."""
-    other = f"make run PORT={port + 1}" if "MAKELEVEL" in os.environ else f"python -m devhost --port {port + 1}"
+    """One line for who cannot have the port: who has it where Linux tells, and the commands to free
+    or avoid it.
+    """
+    other = (
+        f"make run PORT={port + 1}"
+        if "MAKELEVEL" in os.environ
+        else f"python -m devhost --port {port + 1}"
+    )
     pid = holder(port)
     if pid is None:
-        return f"port {port} is taken: `lsof -i :{port}` shows by whom; or take another one: `{other}`"
+        return (
+            f"port {port} is taken: `lsof -i :{port}` shows by whom; or take another one: `{other}`"
+        )
     return f"port {port} is taken by process {pid} ({_command(pid)}): end it with `kill {pid}`, or: `{other}`"
 
 

@@ -10,20 +10,20 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from devhost.functions.app import App
-from devhost.settings.files import DEFAULTS, HostJson
 from devhost.engine.dispatcher import Clock
-from devhost.host import Host
+from devhost.functions.app import App
 from devhost.functions.sdk import handed_over
+from devhost.host import Host
 from devhost.http.host_filter import Guard
-from devhost.http.server import Front
-from devhost.management.in_memory import InMemory
 from devhost.http.listener import Listener
-from devhost.management.api import Management, client_binding
 from devhost.http.routing import Route, route_table
-from devhost.testing.faulty_api import UnkindManagement
+from devhost.http.server import Front
+from devhost.management.api import Management, client_binding
+from devhost.management.in_memory import InMemory
+from devhost.settings.files import DEFAULTS, HostJson
 from devhost.storage.store import Store
 from devhost.testing.faults import Unkind
+from devhost.testing.faulty_api import UnkindManagement
 from devhost.testing.faulty_host import UnkindHost
 
 log = logging.getLogger("devhost")
@@ -31,7 +31,8 @@ log = logging.getLogger("devhost")
 SHUTDOWN_SECONDS = 5.0
 """How long what is being served has to come to its end."""
 THREADS = 1000
-"""As many as Azure's worker has for functions that are not async: none of them waits for another."""
+"""As many as Azure's worker has for functions that are not async: none of them waits for another.
+"""
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,11 @@ async def running(
 ) -> AsyncIterator[Running]:
     """Serve an app for the length of the block; port 0 is a free one.
 
-    Only who names this machine as the Host is served, or one of `allowed_hosts`. What the SDK's client asks of the
-    management API is handed over in memory, or sent over HTTP. At the end of the block, requests that are being served
-    have `patience` seconds to be answered; then the store is closed. Raises AppError for routes that the real host
-    would not run with, and OSError where the port cannot be had.
+    Only who names this machine as the Host is served, or one of `allowed_hosts`. What the SDK's
+    client asks of the management API is handed over in memory, or sent over HTTP. At the end of the
+    block, requests that are being served have `patience` seconds to be answered; then the store is
+    closed. Raises AppError for routes that the real host would not run with, and OSError where the
+    port cannot be had.
     """
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_threads()))
     table = route_table(app.http, config.route_prefix)
@@ -106,8 +108,8 @@ def compose(
 ) -> tuple[Host, Management]:
     """A host for the app, and the management API of its task hub.
 
-    `load_again` gives the app to each new worker of an unkind host; without it, what an app keeps in its modules
-    outlives them.
+    `load_again` gives the app to each new worker of an unkind host; without it, what an app keeps
+    in its modules outlives them.
     """
     if unkind is None:
         host = Host(app, store, clock, config)

@@ -1,10 +1,12 @@
-"""What the real host did, word for word, and what devhost does: each case is the same, or a decision with a reason.
+"""What the real host did, word for word, and what devhost does: each case is the same, or a
+decision with a reason.
 
-Recorded on 24 November 2026 on Azure Functions host 4.1037, Python worker 4.34 and Durable extension 3.14.1 with Azure
-Storage on Azurite, azure-functions-durable 1.7. `http_app.py` and `small_apps.json` are the apps that the cases of
-`http.json` were asked of ("zz" is "main" with the function `r_any_get` renamed to `zz_any_get`), `durable_app.py` that
-of `durable.json`. Placeholders in the answers: {id} a GUID, {hex32}, {hex16}, {date}, {port}, {key}, {thread}; paths
-are {app}, {worker}, {host}.
+Recorded on 24 November 2026 on Azure Functions host 4.1037, Python worker 4.34 and Durable
+extension 3.14.1 with Azure Storage on Azurite, azure-functions-durable 1.7. `http_app.py` and
+`small_apps.json` are the apps that the cases of `http.json` were asked of ("zz" is "main" with the
+function `r_any_get` renamed to `zz_any_get`), `durable_app.py` that of `durable.json`. Placeholders
+in the answers: {id} a GUID, {hex32}, {hex16}, {date}, {port}, {key}, {thread}; paths are {app},
+{worker}, {host}.
 """
 
 import json
@@ -43,11 +45,17 @@ class Tally:
         (self.same if same else self.different).add(name)
 
     def __str__(self) -> str:
-        """The shares, for people: of all, and of those that are not about what devhost has not got at all."""
+        """The shares, for people: of all, and of those that are not about what devhost has not got
+        at all.
+        """
         total = len(self.same | self.different)
         left = total - len(self.different & ABSENT)
         of_all = f"{self.name} cases as on the real host: {len(self.same)} of {total} ({len(self.same) / total:.1%})"
-        return of_all if left == total else f"{of_all}, {len(self.same) / left:.1%} without keys and home page"
+        return (
+            of_all
+            if left == total
+            else f"{of_all}, {len(self.same) / left:.1%} without keys and home page"
+        )
 
 
 ABSENT = frozenset(

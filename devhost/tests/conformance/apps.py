@@ -1,4 +1,6 @@
-"""The small apps, each served by the devhost command in a process of its own, forked where devhost is imported."""
+"""The small apps, each served by the devhost command in a process of its own, forked where devhost
+is imported.
+"""
 
 import asyncio
 import json
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from devhost.__main__ import main
+
 from tests.conformance import HERE, Case, http_cases
 from tests.conformance.wire import Answer, ask_all
 
@@ -48,7 +51,9 @@ def outcomes(folder: Path) -> dict[str, Outcome]:
         return _outcome(context, _written(folder / name, APPS[name]), APPS[name]["env"], cases)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return dict(zip(cases(), pool.map(outcome, *zip(*cases().items(), strict=True)), strict=True))
+        return dict(
+            zip(cases(), pool.map(outcome, *zip(*cases().items(), strict=True)), strict=True)
+        )
 
 
 def _written(folder: Path, app: dict[str, Any]) -> Path:
@@ -69,7 +74,9 @@ def _outcome(context: Any, folder: Path, environment: dict[str, str], cases: lis
             for line in printed:
                 lines.append(line)
                 if ready := re.search(r"ready on http://127\.0\.0\.1:(\d+)", line):
-                    answers = ask_all(int(ready[1]), [case.request for case in cases], {str(folder): "{app}"})
+                    answers = ask_all(
+                        int(ready[1]), [case.request for case in cases], {str(folder): "{app}"}
+                    )
                     names = (case.name for case in cases)
                     return Outcome(dict(zip(names, asyncio.run(answers), strict=True)), "")
             return Outcome({}, lines[-1] if lines else "")

@@ -55,7 +55,10 @@ def operate(d: Driver, name: str, state: str) -> Any:
     else:
         d.until(d.start("waiter", id, "1"), "Running")
         if state != "running":
-            d.mgmt("POST", f"instances/{id}/{'suspend' if state == 'suspended' else 'terminate'}?reason=x")
+            d.mgmt(
+                "POST",
+                f"instances/{id}/{'suspend' if state == 'suspended' else 'terminate'}?reason=x",
+            )
             d.until(id, state.title())
     return d.pyh(TELL.format(call=call.replace("{i}", id), id=id))
 
@@ -93,7 +96,20 @@ expression(
 @case("sdk-start-ids")
 def odd_ids(d: Driver) -> Any:
     d.unique = "p2a"
-    names = ["a b", "a/b", "a#b", "@ab", "a?b", "a\\b", "a%b", "a+b", "a\x01b", "é漢", "x" * 101, "y" * 257]
+    names = [
+        "a b",
+        "a/b",
+        "a#b",
+        "@ab",
+        "a?b",
+        "a\\b",
+        "a%b",
+        "a+b",
+        "a\x01b",
+        "é漢",
+        "x" * 101,
+        "y" * 257,
+    ]
     attempt = f'await c.start_new("noop", name + "{d.unique}")'
     found = d.pyh(ATTEMPTS.format(names=names, attempt=attempt))
     return found | {"": d.sdk('await c.start_new("noop", "")')}
@@ -215,7 +231,9 @@ def odd_operations(d: Driver) -> Any:
 def status_of_all(d: Driver) -> Any:
     for name in OPERATIONS:
         operate(d, name, "completed")
-    found = d.sdk('[each.instance_id for each in await c.get_status_by(instance_id_prefix="op-completed-")]')
+    found = d.sdk(
+        '[each.instance_id for each in await c.get_status_by(instance_id_prefix="op-completed-")]'
+    )
     return [[id for id in found if id.endswith(d.unique)]]
 
 

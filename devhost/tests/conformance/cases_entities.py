@@ -11,11 +11,15 @@ TEXT = {"Content-Type": "text/plain"}
 def entity(d: Driver, key: str, name: str = "ent") -> Answer:
     """The answer of the state of an entity, once there is one."""
     return settled(
-        lambda: d.mgmt("GET", f"entities/{name}/{quote(key, safe='')}"), lambda answer: answer.status == 200, 1.0
+        lambda: d.mgmt("GET", f"entities/{name}/{quote(key, safe='')}"),
+        lambda answer: answer.status == 200,
+        1.0,
     )
 
 
-def signal(d: Driver, key: str, operation: str, body: str | None = None, headers: dict[str, str] = JSON) -> Answer:
+def signal(
+    d: Driver, key: str, operation: str, body: str | None = None, headers: dict[str, str] = JSON
+) -> Answer:
     return d.mgmt("POST", f"entities/ent/{quote(key, safe='')}?op={operation}", body, headers)
 
 
@@ -38,7 +42,10 @@ def given(name: str, key: str, operation: str, body: str | None, headers: dict[s
 
     @case(f"ent-signal-{name}")
     def signal_and_read(d: Driver) -> Any:
-        return [signal(d, d.id(key), operation, body, headers).shown(), entity(d, d.id(key)).brief()]
+        return [
+            signal(d, d.id(key), operation, body, headers).shown(),
+            entity(d, d.id(key)).brief(),
+        ]
 
 
 given("text", "k4", "push", "abc", TEXT)
@@ -50,7 +57,11 @@ given("empty", "k6", "add", None, JSON)
 def delete(d: Driver) -> Any:
     signal(d, d.id("kd"), "add", '"5"')
     entity(d, d.id("kd"))
-    return [d.mgmt("DELETE", f"entities/ent/{d.id('kd')}").shown(), None, entity(d, d.id("kd")).status]
+    return [
+        d.mgmt("DELETE", f"entities/ent/{d.id('kd')}").shown(),
+        None,
+        entity(d, d.id("kd")).status,
+    ]
 
 
 @case("ent-case")
@@ -108,7 +119,11 @@ def purge(d: Driver) -> Any:
 def terminate(d: Driver) -> Any:
     signal(d, d.id("k5"), "push", "7", {})
     entity(d, d.id("k5"))
-    return [d.mgmt("POST", f"instances/@ent@{d.id('k5')}/terminate").brief(), None, entity(d, d.id("k5")).brief()]
+    return [
+        d.mgmt("POST", f"instances/@ent@{d.id('k5')}/terminate").brief(),
+        None,
+        entity(d, d.id("k5")).brief(),
+    ]
 
 
 def listed(name: str, query: str) -> None:
@@ -153,8 +168,13 @@ def destruct_and_add(d: Driver) -> Any:
     e = f"df.EntityId('ent', '{d.id('d1')}')"
     gone = d.sdk(f"(lambda r: [r.entity_exists, r.entity_state])(await c.read_entity_state({e}))")
     signal(d, d.id("d1"), "add", '"2"')
-    settled(lambda: d.mgmt("GET", f"entities/ent/{d.id('d1')}").body, lambda state: bool(state), 2.0)
-    return [gone, *d.sdk(f"(lambda r: [r.entity_exists, r.entity_state])(await c.read_entity_state({e}))")]
+    settled(
+        lambda: d.mgmt("GET", f"entities/ent/{d.id('d1')}").body, lambda state: bool(state), 2.0
+    )
+    return [
+        gone,
+        *d.sdk(f"(lambda r: [r.entity_exists, r.entity_state])(await c.read_entity_state({e}))"),
+    ]
 
 
 @case("ent-destruct-list")
@@ -163,7 +183,11 @@ def destructed_in_lists(d: Driver) -> Any:
     listed = [each["entityId"]["key"] for each in d.mgmt("GET", "entities/ent").body]
     id = f"@ent@{d.id('d4')}"
     shown = d.status(id).status
-    return [[key for key in listed if d.unique in key], shown, d.mgmt("DELETE", f"instances/{id}").brief()]
+    return [
+        [key for key in listed if d.unique in key],
+        shown,
+        d.mgmt("DELETE", f"instances/{id}").brief(),
+    ]
 
 
 @case("ent-destruct-http")

@@ -35,7 +35,10 @@ def operation(name: str, state: str) -> None:
     @case(f"{name}-{state}")
     def operate(d: Driver) -> Any:
         path = OPERATIONS[name]
-        id = d.instance(state, f"m-{state}-{re.sub('[^A-Za-z0-9]', '', path.replace('raiseEvent/', 'raiseEvent'))}")
+        id = d.instance(
+            state,
+            f"m-{state}-{re.sub('[^A-Za-z0-9]', '', path.replace('raiseEvent/', 'raiseEvent'))}",
+        )
         body = '"v"' if name == "raiseEvent" else None
         answer = d.mgmt("POST", f"instances/{id}/{path}", body)
         if status := COMES_TO.get((name, state)):
@@ -72,7 +75,9 @@ for state in STATES:
 
 def get_history(state: str) -> None:
     """A case of the history of an instance in a state."""
-    case(f"get-history-{state}")(lambda d: d.status(d.instance(state, f"m-{state}-h"), "?showHistory=true").brief())
+    case(f"get-history-{state}")(
+        lambda d: d.status(d.instance(state, f"m-{state}-h"), "?showHistory=true").brief()
+    )
 
 
 for state in ("failed", "terminated", "running", "suspended"):
@@ -81,12 +86,16 @@ for state in ("failed", "terminated", "running", "suspended"):
 
 @case("get-failed-500")
 def get_failed(d: Driver) -> Any:
-    return d.status(d.instance("failed", "m-failed-g5"), "?returnInternalServerErrorOnFailure=true").shown()
+    return d.status(
+        d.instance("failed", "m-failed-g5"), "?returnInternalServerErrorOnFailure=true"
+    ).shown()
 
 
 @case("get-terminated-500")
 def get_terminated(d: Driver) -> Any:
-    return d.status(d.instance("terminated", "m-t"), "?returnInternalServerErrorOnFailure=true").status
+    return d.status(
+        d.instance("terminated", "m-t"), "?returnInternalServerErrorOnFailure=true"
+    ).status
 
 
 @case("get-showinput-false")
@@ -127,7 +136,10 @@ def reuse(state: str) -> None:
             d.start("waiter", id, None if state == "running" else 1)
             d.until(id, "Running")
             if state != "running":
-                d.mgmt("POST", f"instances/{id}/{'suspend' if state == 'suspended' else 'terminate'}?reason=x")
+                d.mgmt(
+                    "POST",
+                    f"instances/{id}/{'suspend' if state == 'suspended' else 'terminate'}?reason=x",
+                )
                 d.until(id, state.title())
         answer = d.mgmt("POST", f"orchestrators/noop/{id}", "2")
         if answer.status != 202:
@@ -229,7 +241,13 @@ def rewind(d: Driver) -> Any:
 def start_a_version(d: Driver) -> Any:
     code = "def f(c):\n return [c.version]"
     answer = d.mgmt("POST", "orchestrators/py?version=1.2", json.dumps({"code": code}))
-    return [answer.status] if answer.status != 202 else [None] if "TIMEOUT" in d.still(answer.body["id"]) else ["ran"]
+    return (
+        [answer.status]
+        if answer.status != 202
+        else [None]
+        if "TIMEOUT" in d.still(answer.body["id"])
+        else ["ran"]
+    )
 
 
 @case("instance-start-version2")

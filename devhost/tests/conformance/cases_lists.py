@@ -36,10 +36,18 @@ def page(name: str, query: str = "") -> None:
     def get(d: Driver) -> Any:
         listed(d)
         answer = d.mgmt("GET", f"instances?instanceIdPrefix=q-{UNIQUE}{query}")
-        headers = {name: value for name, value in answer.headers.items() if name == "x-ms-continuation-token"}
+        headers = {
+            name: value
+            for name, value in answer.headers.items()
+            if name == "x-ms-continuation-token"
+        }
         if answer.status != 200:
             return [answer.status, headers, answer.brief()]
-        return [200, headers, [each["instanceId"].replace(f"-{UNIQUE}", "") for each in answer.body]]
+        return [
+            200,
+            headers,
+            [each["instanceId"].replace(f"-{UNIQUE}", "") for each in answer.body],
+        ]
 
 
 page("prefix")
@@ -105,7 +113,9 @@ def pages(d: Driver) -> Any:
 @case("list-token")
 def token(d: Driver) -> Any:
     listed(d)
-    shown = d.mgmt("GET", f"instances?instanceIdPrefix=q-{UNIQUE}&top=3").headers["x-ms-continuation-token"]
+    shown = d.mgmt("GET", f"instances?instanceIdPrefix=q-{UNIQUE}&top=3").headers[
+        "x-ms-continuation-token"
+    ]
     return [shown, base64.b64decode(shown).decode()]
 
 
@@ -120,7 +130,11 @@ def entities_among_instances(d: Driver) -> Any:
     for n in range(72):
         signalled(d, f"k{n}")
     answer = d.mgmt("GET", "instances?instanceIdPrefix=@ent")
-    return [len(answer.body), answer.status, all(each["instanceId"].startswith("@ent@") for each in answer.body)]
+    return [
+        len(answer.body),
+        answer.status,
+        all(each["instanceId"].startswith("@ent@") for each in answer.body),
+    ]
 
 
 @case("list-default-page", alone=True)
@@ -140,7 +154,9 @@ def more_than_a_thousand(d: Driver) -> Any:
 
 
 case("purge-filter-nofrom")(lambda d: d.mgmt("DELETE", "instances").brief())
-case("purge-filter-none")(lambda d: d.mgmt("DELETE", "instances?createdTimeFrom=2099-01-01").brief())
+case("purge-filter-none")(
+    lambda d: d.mgmt("DELETE", "instances?createdTimeFrom=2099-01-01").brief()
+)
 case("purge-filter-bad")(lambda d: d.mgmt("DELETE", "instances?createdTimeFrom=x").brief())
 
 
@@ -149,12 +165,24 @@ def purge(name: str, query: str) -> None:
 
     @case(f"purge-filter2-{name}", alone=True)
     def purged(d: Driver) -> Any:
-        ids = {"c": d.instance("completed", "c"), "f": d.instance("failed", "f"), "w": d.instance("running", "w")}
+        ids = {
+            "c": d.instance("completed", "c"),
+            "f": d.instance("failed", "f"),
+            "w": d.instance("running", "w"),
+        }
         signalled(d, "k")
         answer = d.mgmt("DELETE", f"instances?createdTimeFrom=2000-01-01{query}")
-        shown = "deleted>0" if answer.status == 200 and answer.body["instancesDeleted"] else answer.body
+        shown = (
+            "deleted>0" if answer.status == 200 and answer.body["instancesDeleted"] else answer.body
+        )
         entity = d.mgmt("GET", "entities/ent/k").status
-        return [answer.status, shown, {name: d.status(id).status for name, id in ids.items()}, "entity", entity]
+        return [
+            answer.status,
+            shown,
+            {name: d.status(id).status for name, id in ids.items()},
+            "entity",
+            entity,
+        ]
 
 
 purge("failed", "&runtimeStatus=Failed")

@@ -64,8 +64,13 @@ orchestrated(
     "c.signal_entity(e, 'push', 1); c.signal_entity(e, 'push', 2); c.signal_entity(e, 'push', 3)\n"
     " return (yield c.call_entity(e, 'get', 0))['ops']",
 )
-orchestrated("ent-call-unknown", "return (yield c.call_entity(df.EntityId('nosuch', 'k'), 'add', 1))")
-orchestrated("ent-signal-unknown-orch", "c.signal_entity(df.EntityId('nosuch', 'k'), 'add', 1)\n return 'ok'\n yield")
+orchestrated(
+    "ent-call-unknown", "return (yield c.call_entity(df.EntityId('nosuch', 'k'), 'add', 1))"
+)
+orchestrated(
+    "ent-signal-unknown-orch",
+    "c.signal_entity(df.EntityId('nosuch', 'k'), 'add', 1)\n return 'ok'\n yield",
+)
 
 
 def unserialisable(name: str, source: str) -> None:
@@ -114,7 +119,9 @@ def _big(d: Driver) -> Any:
 
 @case("ent-new")
 def _new(d: Driver) -> Any:
-    source = "def f(c):\n return [c.is_newly_constructed, c.entity_name, c.entity_key, c.operation_name]"
+    source = (
+        "def f(c):\n return [c.is_newly_constructed, c.entity_name, c.entity_key, c.operation_name]"
+    )
     call = f"(yield c.call_entity(df.EntityId('Ent', {d.id('NeW')!r}), 'exec', {source!r}))"
     return d.orch(f"def f(c):\n return [{call}, {call}]")
 
@@ -153,6 +160,8 @@ def _read_after_call(d: Driver) -> Any:
 def _read_after_signal(d: Driver) -> Any:
     stale = 0
     for number in range(1, 31):
-        d.orch(f"def f(c):\n c.signal_entity({key(d, 'v')}, 'add', 1)\n yield c.call_activity('echo', 1)")
+        d.orch(
+            f"def f(c):\n c.signal_entity({key(d, 'v')}, 'add', 1)\n yield c.call_activity('echo', 1)"
+        )
         stale += state(d, "v")[1]["n"] != number
     return {"stale": stale}

@@ -7,12 +7,16 @@ from tests.conformance.driving import PATIENCE, STILL, Driver, case, settled
 
 
 def orchestrated(name: str, code: str, *members: str, patience: float = PATIENCE) -> None:
-    """A case that is one orchestration: of its end, runtimeStatus and output were recorded, or other members."""
+    """A case that is one orchestration: of its end, runtimeStatus and output were recorded, or
+    other members.
+    """
     case(name)(lambda d: d.orch(code, *members, patience=patience))
 
 
 def told(name: str, call: str, kind: bool = False) -> None:
-    """A case of what an orchestrator is told of an activity that fails; the recording was cut in its stack."""
+    """A case of what an orchestrator is told of an activity that fails; the recording was cut in
+    its stack.
+    """
     shown = "[type(e).__name__, str(e)]" if kind else "str(e)"
     code = f"def f(c):\n try:\n  return (yield {call})\n except Exception as e:\n  return {shown}"
     case(name)(lambda d: d.orch(code))
@@ -33,7 +37,9 @@ told("act-unserialisable", running("return object()"), kind=True)
 told("act-bytes", running("return b'ab'"), kind=True)
 orchestrated("act-unknown", "def f(c):\n yield c.call_activity('nosuch', 1)")
 orchestrated("act-case", "def f(c):\n return (yield c.call_activity('ECHO', 'x'))")
-orchestrated("act-nan", f"def f(c):\n return repr((yield {running('return [1e999 - 1e999, 1e999]')}))")
+orchestrated(
+    "act-nan", f"def f(c):\n return repr((yield {running('return [1e999 - 1e999, 1e999]')}))"
+)
 orchestrated(
     "act-types",
     "def f(c):\n"
@@ -42,7 +48,9 @@ orchestrated(
     " return (yield c.task_all([c.call_activity('echo', each) for each in given]))",
 )
 orchestrated("act-none-input", "def f(c):\n return (yield c.call_activity('echo'))")
-orchestrated("act-surrogate", "def f(c):\n return ascii((yield c.call_activity('echo', 'a\\ud800b')))")
+orchestrated(
+    "act-surrogate", "def f(c):\n return ascii((yield c.call_activity('echo', 'a\\ud800b')))"
+)
 orchestrated("act-surrogate-out", f"def f(c):\n return ascii((yield {SURROGATE}))")
 orchestrated("orch-exc", "def f(c):\n raise KeyError('é\\nb')\n yield")
 orchestrated("orch-unserialisable", "def f(c):\n return object()\n yield")
@@ -97,8 +105,13 @@ orchestrated(
     "def f(c):\n yield c.call_activity('echo', 'x')\n"
     " return [[h.event_type, h.event_id, h.is_played, sorted(vars(h))] for h in c.histories]",
 )
-orchestrated("timer-past", "def f(c):\n yield c.create_timer(c.current_utc_datetime - timedelta(days=1))\n return 1")
-orchestrated("timer-naive", "def f(c):\n yield c.create_timer(datetime.datetime(2030, 1, 1))\n return 1")
+orchestrated(
+    "timer-past",
+    "def f(c):\n yield c.create_timer(c.current_utc_datetime - timedelta(days=1))\n return 1",
+)
+orchestrated(
+    "timer-naive", "def f(c):\n yield c.create_timer(datetime.datetime(2030, 1, 1))\n return 1"
+)
 
 
 def raced(name: str, span: str, *, cancel: bool) -> None:
@@ -178,7 +191,9 @@ orchestrated("sub-unknown", "def f(c):\n yield c.call_sub_orchestrator('nosuch',
 def sub_with_id(name: str, id: str) -> None:
     """A case of a sub-orchestration under an id of its own."""
     case(name)(
-        lambda d: d.orch(f"def f(c):\n return (yield c.call_sub_orchestrator('noop', {{'b': 1}}, {d.id(id)!r}))")
+        lambda d: d.orch(
+            f"def f(c):\n return (yield c.call_sub_orchestrator('noop', {{'b': 1}}, {d.id(id)!r}))"
+        )
     )
 
 
@@ -192,18 +207,26 @@ sub_with_id("sub-badid", "@x")
 def _replaced(d: Driver) -> Any:
     d.start("waiter", d.id("w"))
     d.until(d.id("w"), "Running")
-    return d.orch(f"def f(c):\n return (yield c.call_sub_orchestrator('noop', {{'a': 1}}, {d.id('w')!r}))")
+    return d.orch(
+        f"def f(c):\n return (yield c.call_sub_orchestrator('noop', {{'a': 1}}, {d.id('w')!r}))"
+    )
 
 
 @case("sub-sameid")
 def _used_again(d: Driver) -> Any:
     d.until(d.start("noop", d.id("n"), {"a": 1}))
-    return d.orch(f"def f(c):\n return (yield c.call_sub_orchestrator('noop', {{'b': 1}}, {d.id('n')!r}))")
+    return d.orch(
+        f"def f(c):\n return (yield c.call_sub_orchestrator('noop', {{'b': 1}}, {d.id('n')!r}))"
+    )
 
 
 @case("terminate-parent")
 def _parent(d: Driver) -> Any:
-    id = d.start("py", d.id("p"), {"code": f"def f(c):\n yield c.call_sub_orchestrator('waiter', 1, {d.id('c')!r})"})
+    id = d.start(
+        "py",
+        d.id("p"),
+        {"code": f"def f(c):\n yield c.call_sub_orchestrator('waiter', 1, {d.id('c')!r})"},
+    )
     d.until(d.id("c"), "Running")
     d.mgmt("POST", f"instances/{id}/terminate?reason=x")
     d.until(id, "Terminated")
@@ -232,7 +255,9 @@ def not_deterministic(name: str, then: str, now: str) -> None:
 
 
 not_deterministic("nondet", "c.call_activity('echo', 1)", "yield c.call_activity('slow', 0)")
-not_deterministic("nondet2", "c.call_activity('echo', 1)", "yield c.create_timer(c.current_utc_datetime)")
+not_deterministic(
+    "nondet2", "c.call_activity('echo', 1)", "yield c.create_timer(c.current_utc_datetime)"
+)
 not_deterministic("nondet3", "c.call_activity('echo', 1)", "return 1")
 
 
@@ -261,14 +286,19 @@ def _kinds(d: Driver) -> Any:
         " try:\n  yield c.call_activity('bad', 1)\n except Exception:\n  return 1"
     )
     id = d.start("py", input={"code": code})
-    fired = settled(lambda: history(d, id), lambda shown: any(each["EventType"] == "TimerFired" for each in shown))
+    fired = settled(
+        lambda: history(d, id),
+        lambda shown: any(each["EventType"] == "TimerFired" for each in shown),
+    )
     assert fired
     d.mgmt("POST", f"instances/{id}/raiseEvent/E", '{"a":1}')
     d.until(id)
     shown = ("EventType", "Name", "FireAt", "Result", "Reason", "FunctionName")
     return [
         {
-            name: value if name in shown or (name == "Input" and value in (None, '{"a":1}')) else ".."
+            name: value
+            if name in shown or (name == "Input" and value in (None, '{"a":1}'))
+            else ".."
             for name, value in each.items()
         }
         for each in history(d, id)

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from devhost.settings.files import DEFAULTS
+
 from tests.conformance.driving import PATIENCE, STILL, Driver, case, settled
 
 BASE64 = replace(DEFAULTS, message_encoding="Base64")
@@ -30,7 +31,8 @@ def waiter(d: Driver, name: str = "w") -> str:
 
 
 OTHER = "yield c.wait_for_external_event('N')"
-"""In place of an activity that takes its time: until it is raised, nothing waits for the event E."""
+"""In place of an activity that takes its time: until it is raised, nothing waits for the event E.
+"""
 
 
 @case("ev-buffered")
@@ -123,12 +125,25 @@ in_order("ev-can-batch", [0, 1, 2], 3, suspended=True)
 def _data(d: Driver) -> Any:
     found = []
     for number, body in enumerate(
-        ('{"a": [1, null]}', '"s"', "5", "null", "true", "1.0", '"2026-11-24T00:00:00Z"', r'"\u0000\uffff\ufffd"')
+        (
+            '{"a": [1, null]}',
+            '"s"',
+            "5",
+            "null",
+            "true",
+            "1.0",
+            '"2026-11-24T00:00:00Z"',
+            r'"\u0000\uffff\ufffd"',
+        )
     ):
         id = waiter(d, f"data{number}")
         raised(d, id, body)
         shown = d.until(id, patience=STILL)
-        found.append(stands(shown) if "TIMEOUT" in shown else {n: shown[n] for n in ("runtimeStatus", "output")})
+        found.append(
+            stands(shown)
+            if "TIMEOUT" in shown
+            else {n: shown[n] for n in ("runtimeStatus", "output")}
+        )
     return found
 
 
@@ -202,7 +217,12 @@ def _big_list(d: Driver) -> Any:
 def _big_history(d: Driver) -> Any:
     history = d.status(big(d), "?showHistory=true&showHistoryOutput=true").body["historyEvents"]
     return [
-        [each["EventType"], *sizes(each, "Result"), str(each.get("Result"))[:80], *sizes(each, "Input")]
+        [
+            each["EventType"],
+            *sizes(each, "Result"),
+            str(each.get("Result"))[:80],
+            *sizes(each, "Input"),
+        ]
         for each in history
     ]
 
@@ -246,7 +266,9 @@ def encoded(name: str) -> Any:
 
 @encoded("enc-input-ffff")
 def _input(d: Driver) -> Any:
-    id = d.mgmt("POST", f"orchestrators/noop/{d.id('i')}", json.dumps(r'{"a":"x\uffff\u0000"}')).body["id"]
+    id = d.mgmt(
+        "POST", f"orchestrators/noop/{d.id('i')}", json.dumps(r'{"a":"x\uffff\u0000"}')
+    ).body["id"]
     shown = d.until(id)
     return [shown["runtimeStatus"], shown["output"]]
 
@@ -254,7 +276,9 @@ def _input(d: Driver) -> Any:
 @encoded("enc-reason")
 def _reason(d: Driver) -> Any:
     id = waiter(d)
-    status = d.mgmt("POST", f"instances/{id}/terminate?reason={quote(chr(97) + chr(0xFFFF) + chr(98))}").status
+    status = d.mgmt(
+        "POST", f"instances/{id}/terminate?reason={quote(chr(97) + chr(0xFFFF) + chr(98))}"
+    ).status
     shown = d.until(id, patience=PATIENCE if status == 202 else STILL)
     return [status, "STILL RUNNING" if "TIMEOUT" in shown else shown["output"]]
 

@@ -11,7 +11,9 @@ def simple(name: str, *request: Any) -> None:
     case(name)(lambda d: d.mgmt(*request).shown())
 
 
-def started(name: str, id: str, function: str, *request: Any, outcome: str = "", without_id: bool = False) -> None:
+def started(
+    name: str, id: str, function: str, *request: Any, outcome: str = "", without_id: bool = False
+) -> None:
     """A case that starts an instance; and, as another case, the status at its end."""
 
     @case(name)
@@ -24,7 +26,11 @@ def started(name: str, id: str, function: str, *request: Any, outcome: str = "",
         def ended(d: Driver) -> Any:
             d.mgmt("POST", f"orchestrators/{function}/{d.id(id)}", *request)
             shown = d.until(d.id(id))
-            return {name: shown[name] for name in shown if name != "instanceId"} if without_id else shown
+            return (
+                {name: shown[name] for name in shown if name != "instanceId"}
+                if without_id
+                else shown
+            )
 
 
 simple("key-none", "GET", "instances/x")

@@ -1,4 +1,6 @@
-"""Where devhost is not as the real host: each a decision, with its reason. A case that is listed here must differ."""
+"""Where devhost is not as the real host: each a decision, with its reason. A case that is listed
+here must differ.
+"""
 
 REQUESTS: dict[str, list[str]] = {
     "devhost has no home page: `/` is not found unless a function has it.": [
@@ -77,7 +79,9 @@ REQUESTS: dict[str, list[str]] = {
         "req/header: no trace",
         "req/header: request-id",
     ],
-    "devhost answers HTTP/2 with 505 instead of the frames of that protocol.": ["req/h2 prior knowledge"],
+    "devhost answers HTTP/2 with 505 instead of the frames of that protocol.": [
+        "req/h2 prior knowledge"
+    ],
 }
 """Of HTTP: requests, responses, routes, keys."""
 
@@ -103,7 +107,9 @@ APPS: dict[str, list[str]] = {
 
 MANAGEMENT: dict[str, list[str]] = {
     "devhost has no keys.": ["key-none", "key-wrong"],
-    "Under /runtime devhost has the management API and nothing else, as the real host without a key.": ["root"],
+    "Under /runtime devhost has the management API and nothing else, as the real host without a key.": [
+        "root"
+    ],
     "What a client has asked for is done when it is told so: it sees the effect, where the real host is still at it.": [
         "sdk-raise-running",
         "sdk-suspend-running",
@@ -118,7 +124,9 @@ MANAGEMENT: dict[str, list[str]] = {
         "sdk-entity-signal-keys",
         "reuse-pending",
     ],
-    "The functions that there are come in the order of their names: the real host has none.": ["orch-unknown-status"],
+    "The functions that there are come in the order of their names: the real host has none.": [
+        "orch-unknown-status"
+    ],
 }
 """Of Durable: the management API and the SDK's client."""
 

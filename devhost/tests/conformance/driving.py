@@ -1,6 +1,7 @@
 """Tools to do on devhost what a scenario of durable.json says, and to compare what came of it.
 
-A case is a function under the name that the recording has; it gets a `Driver` and returns what was recorded of it.
+A case is a function under the name that the recording has; it gets a `Driver` and returns what was
+recorded of it.
 """
 
 import http.client
@@ -19,16 +20,19 @@ from typing import Any
 from urllib.parse import quote
 
 from devhost.functions.app import App
-from devhost.settings.files import DEFAULTS, HostJson
 from devhost.functions.loading import index
 from devhost.management.api import PREFIX
+from devhost.settings.files import DEFAULTS, HostJson
+
 from tests.server import serving
 
 APP = Path(__file__).parent / "durable_app.py"
 PATIENCE = 10.0
 """Seconds until an instance that should have ended has failed the case."""
 STILL = 0.5
-"""Seconds after which an instance that should not end is taken to stand still: what devhost does, it does at once."""
+"""Seconds after which an instance that should not end is taken to stand still: what devhost does,
+it does at once.
+"""
 POLL = 0.005
 SHOWN_HEADERS = ("content-type", "location", "retry-after", "www-authenticate")
 UNIQUE = product("jkqvJKQVZ", repeat=4)
@@ -70,12 +74,20 @@ class Driver:
     unique: str = field(default_factory=lambda: "".join(next(UNIQUE)))
 
     def request(
-        self, method: str, path: str, body: str | bytes | None = None, headers: Mapping[str, str] = JSON
+        self,
+        method: str,
+        path: str,
+        body: str | bytes | None = None,
+        headers: Mapping[str, str] = JSON,
     ) -> Answer:
         """Send a request; `path` is percent-encoded."""
-        connection = http.client.HTTPConnection(self.origin.removeprefix("http://"), timeout=PATIENCE)
+        connection = http.client.HTTPConnection(
+            self.origin.removeprefix("http://"), timeout=PATIENCE
+        )
         try:
-            connection.request(method, path, body.encode() if isinstance(body, str) else body, dict(headers))
+            connection.request(
+                method, path, body.encode() if isinstance(body, str) else body, dict(headers)
+            )
             response = connection.getresponse()
             text = response.read().decode()
             shown = {name.lower(): value for name, value in response.getheaders()}
@@ -84,7 +96,11 @@ class Driver:
             connection.close()
 
     def mgmt(
-        self, method: str, path: str, body: str | bytes | None = None, headers: Mapping[str, str] = JSON
+        self,
+        method: str,
+        path: str,
+        body: str | bytes | None = None,
+        headers: Mapping[str, str] = JSON,
     ) -> Answer:
         """Call the management API; `path` is what follows its prefix."""
         return self.request(method, PREFIX + path, body, headers)
@@ -118,9 +134,15 @@ class Driver:
             time.sleep(POLL)
 
     def end(self, id: str, *members: str, patience: float = PATIENCE) -> Any:
-        """Some members of the status of an instance that has ended: runtimeStatus and output, where none is named."""
+        """Some members of the status of an instance that has ended: runtimeStatus and output, where
+        none is named.
+        """
         shown = self.until(id, patience=patience)
-        return shown if "TIMEOUT" in shown else {name: shown[name] for name in members or ("runtimeStatus", "output")}
+        return (
+            shown
+            if "TIMEOUT" in shown
+            else {name: shown[name] for name in members or ("runtimeStatus", "output")}
+        )
 
     def still(self, id: str) -> Any:
         """The status of an instance that does not end, in the form of a time-out."""
@@ -165,7 +187,9 @@ def parsed(text: str) -> Any:
         return text
 
 
-def settled(take: Callable[[], Any], expected: Callable[[Any], bool], patience: float = PATIENCE) -> Any:
+def settled(
+    take: Callable[[], Any], expected: Callable[[Any], bool], patience: float = PATIENCE
+) -> Any:
     """What is found, once it is as expected; or what was found last."""
     give_up = time.monotonic() + patience
     while not expected(found := take()) and time.monotonic() < give_up:
@@ -186,7 +210,9 @@ class Drive:
 CASES: dict[str, Drive] = {}
 
 
-def case(name: str, *, alone: bool = False, config: HostJson = DEFAULTS) -> Callable[[Callable[[Driver], Any]], Any]:
+def case(
+    name: str, *, alone: bool = False, config: HostJson = DEFAULTS
+) -> Callable[[Callable[[Driver], Any]], Any]:
     """Register a function as what a case does."""
 
     def register(run: Callable[[Driver], Any]) -> Callable[[Driver], Any]:
@@ -208,7 +234,9 @@ def driver(config: HostJson = DEFAULTS) -> Iterator[Driver]:
 def durable_app() -> App:
     """The app that the cases were asked of; what it notes goes nowhere."""
     names: dict[str, Any] = {"__name__": "durable_app"}
-    exec(compile(APP.read_text(), APP, "exec"), names)  # it is no package, and imported as no module
+    exec(
+        compile(APP.read_text(), APP, "exec"), names
+    )  # it is no package, and imported as no module
     names["LOG"] = names["ENV"]["LOG"] = os.devnull
     return index(names["app"])
 
@@ -220,8 +248,14 @@ MASKS = [
     (re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"), "{guid}"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|\{time:s\}Z"), "{time:s}Z"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z|\{time:\d\}Z"), "{time:f}Z"),
-    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00|\{time:nozone\}\+00:00"), "{time:nozone}+00:00"),
-    (re.compile(r'(RemoteStackTrace\\*":\\*"|(\\n|\n)Stack: |StackTrace: ).*', re.DOTALL), r"\1{frames}"),
+    (
+        re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00|\{time:nozone\}\+00:00"),
+        "{time:nozone}+00:00",
+    ),
+    (
+        re.compile(r'(RemoteStackTrace\\*":\\*"|(\\n|\n)Stack: |StackTrace: ).*', re.DOTALL),
+        r"\1{frames}",
+    ),
     (re.compile(r"(\\n|\n)   at .*", re.DOTALL), ""),
     (re.compile(r"\b0x[0-9a-f]{8,}\b"), "{address}"),
 ]
@@ -236,9 +270,9 @@ LONG = 500
 def comparable(value: Any, unique: str = "") -> Any:
     """What compares of an answer.
 
-    JSON compares as a value, in texts too. Left out are the key of the management API, which devhost does not have,
-    and StackTrace: frames of .NET, which devhost does not have and does not make up. A fraction of a second has as
-    many digits as it happens to need.
+    JSON compares as a value, in texts too. Left out are the key of the management API, which
+    devhost does not have, and StackTrace: frames of .NET, which devhost does not have and does not
+    make up. A fraction of a second has as many digits as it happens to need.
     """
     match value:
         case dict():
@@ -253,7 +287,11 @@ def comparable(value: Any, unique: str = "") -> Any:
             return [comparable(each, unique) for each in value]
         case str():
             inner = parsed(value)
-            return comparable(inner, unique) if isinstance(inner, dict | list) else _masked(value, unique)
+            return (
+                comparable(inner, unique)
+                if isinstance(inner, dict | list)
+                else _masked(value, unique)
+            )
     return value
 
 
@@ -279,10 +317,16 @@ def same(real: str, found: Any, unique: str = "") -> bool:
     """
     whole = parsed(real)
     if not isinstance(whole, str):
-        return json.dumps(comparable(whole), sort_keys=True) == json.dumps(comparable(found, unique), sort_keys=True)
+        return json.dumps(comparable(whole), sort_keys=True) == json.dumps(
+            comparable(found, unique), sort_keys=True
+        )
     shown = CUT_TRACE.sub("", _masked(real, ""))
     if len(real) < LONG:
         return isinstance(found, str) and _masked(found, unique) == shown
     forms = (found, comparable(found, unique))
-    texts = [found] if isinstance(found, str) else [json.dumps(each, ensure_ascii=False) for each in forms]
+    texts = (
+        [found]
+        if isinstance(found, str)
+        else [json.dumps(each, ensure_ascii=False) for each in forms]
+    )
     return any(_masked(text, unique).startswith(shown.rstrip("{")) for text in texts)

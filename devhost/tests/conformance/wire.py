@@ -22,14 +22,16 @@ MASKS = {
 }
 
 Answer = dict[str, Any]
-"""As it is recorded: status line, headers, body (None where none came), connection (open, closed or refused)."""
+"""As it is recorded: status line, headers, body (None where none came), connection (open, closed or
+refused).
+"""
 
 
 def same(real: Answer, other: Answer) -> bool:
     """Whether an answer is that of the real host, by the recorder's rule.
 
-    Date, Server and framing headers do not count, nor does the order and letter case of headers; a JSON object is
-    compared as a value.
+    Date, Server and framing headers do not count, nor does the order and letter case of headers; a
+    JSON object is compared as a value.
     """
     return (
         real["status"] == other["status"]
@@ -41,7 +43,9 @@ def same(real: Answer, other: Answer) -> bool:
 
 def _headers(answer: Answer) -> list[tuple[str, str]]:
     split = (header.partition(":") for header in answer["headers"])
-    return sorted((name.lower(), value.strip()) for name, _, value in split if name.lower() not in FRAMING)
+    return sorted(
+        (name.lower(), value.strip()) for name, _, value in split if name.lower() not in FRAMING
+    )
 
 
 def _same_body(real: Answer, other: Answer) -> bool:
@@ -91,7 +95,9 @@ async def ask(port: int, request: Mapping[str, Any], masks: Mapping[str, str] = 
     return _masked(answer, masks)
 
 
-async def ask_all(port: int, requests: Iterable[Mapping[str, Any]], masks: Mapping[str, str] = {}) -> list[Answer]:
+async def ask_all(
+    port: int, requests: Iterable[Mapping[str, Any]], masks: Mapping[str, str] = {}
+) -> list[Answer]:
     """Send requests side by side, each on a connection of its own."""
     slots = asyncio.Semaphore(16)
 
@@ -129,7 +135,9 @@ async def _state(connection: socket.socket | None, incoming: Incoming) -> str:
     """Whether the connection takes one more request, where that can be asked, or stays open."""
     try:
         if connection is not None:
-            await asyncio.get_running_loop().sock_sendall(connection, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await asyncio.get_running_loop().sock_sendall(
+                connection, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            )
     except OSError:
         return "closed"
     await incoming.more()
@@ -204,7 +212,10 @@ async def _receive(incoming: Incoming, is_head: bool) -> Answer:
 
 
 def _all_headers(headers: list[str]) -> Iterable[tuple[str, str]]:
-    return ((name.lower(), value.strip()) for name, _, value in (each.partition(":") for each in headers))
+    return (
+        (name.lower(), value.strip())
+        for name, _, value in (each.partition(":") for each in headers)
+    )
 
 
 async def _body(incoming: Incoming, headers: dict[str, str]) -> str | None:
@@ -235,7 +246,9 @@ async def _chunks(incoming: Incoming) -> bytes | None:
     return None
 
 
-def _answer(connection: str, status: str | None = None, headers: Iterable[str] = (), body: str | None = None) -> Answer:
+def _answer(
+    connection: str, status: str | None = None, headers: Iterable[str] = (), body: str | None = None
+) -> Answer:
     return {"status": status, "headers": list(headers), "body": body, "connection": connection}
 
 
@@ -248,4 +261,7 @@ def _masked(answer: Answer, masks: Mapping[str, str]) -> Answer:
         return text
 
     body = answer["body"]
-    return answer | {"headers": list(map(mask, answer["headers"])), "body": None if body is None else mask(body)}
+    return answer | {
+        "headers": list(map(mask, answer["headers"])),
+        "body": None if body is None else mask(body),
+    }

@@ -4,9 +4,9 @@ import asyncio
 import sys
 
 import pytest
+from devhost.testing.azure_worker import Worker, WorkerError
 
 from tests.refused_apps import ACCEPTED, IN_ERROR, REFUSED, app
-from devhost.testing.azure_worker import Worker, WorkerError
 
 
 @pytest.fixture
@@ -16,7 +16,9 @@ def load(monkeypatch, tmp_path):
     def load(code: str) -> list[str]:
         (tmp_path / "function_app.py").write_text(code)
         monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.setitem(sys.modules, "function_app", None)  # which puts the app back that other tests import
+        monkeypatch.setitem(
+            sys.modules, "function_app", None
+        )  # which puts the app back that other tests import
         del sys.modules["function_app"]
         worker = Worker()
         asyncio.run(worker.load(tmp_path))
@@ -27,7 +29,9 @@ def load(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("refused", REFUSED.values(), ids=list(REFUSED))
 def test_what_devhost_refuses_is_refused(load, refused) -> None:
-    """In the same words; what only the host refuses is taken by the worker, and the end of its process has no words."""
+    """In the same words; what only the host refuses is taken by the worker, and the end of its
+    process has no words.
+    """
     if refused.by == "host":
         assert load(refused.code)
     elif refused.by == "death":

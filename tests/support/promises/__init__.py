@@ -1,4 +1,5 @@
-"""The promises of the registry as rules over a history: pure, each yields a check for each time it looked.
+"""The promises of the registry as rules over a history: pure, each yields a check for each time it
+looked.
 
 A call that was not answered, or answered 202, 500 or 503, counts as either outcome.
 """
@@ -16,7 +17,11 @@ PROMISES = {
 
 
 def _removes(history: History, limits: Limits) -> str:
-    return "the app has no remove" if any(answers.is_missing_route(each) for each in history.calls("remove")) else ""
+    return (
+        "the app has no remove"
+        if any(answers.is_missing_route(each) for each in history.calls("remove"))
+        else ""
+    )
 
 
 def _webhook(history: History, limits: Limits) -> str:
@@ -31,7 +36,11 @@ def _stats(history: History, limits: Limits) -> str:
     if limits.shared:
         return "others use the host"
     told = history.calls("stats", 200)
-    before = [each for each in told if not any(opened.sent < each.told for opened in history.calls("open"))]
+    before = [
+        each
+        for each in told
+        if not any(opened.sent < each.told for opened in history.calls("open"))
+    ]
     counts = answers.counts_of(before[0]) if before else None
     if counts is None or counts["openCount"] or counts["pending"]:
         return "the host was not at rest before"

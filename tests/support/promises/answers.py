@@ -12,19 +12,31 @@ def stays_known(life: Life, history: History, limits: Limits) -> Checks:
         return
     for each in life.exchanges:
         if each.sent > life.opened.told and not is_missing_route(each):
-            yield expect(each.status != 404, "its open was answered 201, and it was unknown later", life.opened, each)
+            yield expect(
+                each.status != 404,
+                "its open was answered 201, and it was unknown later",
+                life.opened,
+                each,
+            )
 
 
 ALLOWED: dict[str, dict[int, tuple[str, ...]]] = {
     "open": {201: ()},
     "add": {200: (), 202: (), 409: ("registry-closed", "registry-full", "gift-removed")},
-    "remove": {200: (), 202: (), 409: ("registry-closed", "registry-full"), 404: ("unknown-registry", "")},
+    "remove": {
+        200: (),
+        202: (),
+        409: ("registry-closed", "registry-full"),
+        404: ("unknown-registry", ""),
+    },
     "peek": {200: ()},
     "finish": {200: (), 202: ()},
     "process": {202: (), 409: ("registry-open",), 429: ()},
     "stats": {200: ()},
 }
-"""The answers that a client of the checker can get, and the problems they may name. 404 is judged by `stays_known`."""
+"""The answers that a client of the checker can get, and the problems they may name. 404 is judged
+by `stays_known`.
+"""
 
 
 def answers_as_agreed(history: History, limits: Limits) -> Checks:
@@ -49,9 +61,14 @@ def _is_agreed(each: Exchange, limits: Limits) -> bool:
         return False
     if each.status == 200 and each.call in ("peek", "finish"):
         shown = Shown.of(each)
-        return shown is not None and shown.id == each.id and (shown.is_closed or each.call == "peek")
+        return (
+            shown is not None and shown.id == each.id and (shown.is_closed or each.call == "peek")
+        )
     if each.status == 200 and each.call == "add":
-        return isinstance(each.body, dict) and (each.body.get("item"), each.body.get("itemKey")) == (
+        return isinstance(each.body, dict) and (
+            each.body.get("item"),
+            each.body.get("itemKey"),
+        ) == (
             each.text,
             each.key,
         )
@@ -73,26 +90,33 @@ def stats_in_bounds(history: History, limits: Limits) -> Checks:
             continue
         registries = sum(sent < stats.told for sent, _ in opens) + base["registryCount"]
         items = sum(sent < stats.told for sent in first_adds.values()) + base["itemsCount"]
-        line = (
-            f"stats count {counts['registryCount']} registries of {registries}, {counts['itemsCount']} items of {items}"
+        line = f"stats count {counts['registryCount']} registries of {registries}, {counts['itemsCount']} items of {items}"
+        yield expect(
+            counts["registryCount"] <= registries and counts["itemsCount"] <= items, line, stats
         )
-        yield expect(counts["registryCount"] <= registries and counts["itemsCount"] <= items, line, stats)
         sums = counts["openCount"] + counts["closedCount"] == counts["registryCount"]
         sums = (
-            sums and counts["off"] + counts["pending"] + counts["delivered"] + counts["failed"] == counts["closedCount"]
+            sums
+            and counts["off"] + counts["pending"] + counts["delivered"] + counts["failed"]
+            == counts["closedCount"]
         )
-        yield expect(sums and min(counts.values()) >= 0, f"stats do not add up: {stats.body}", stats)
+        yield expect(
+            sums and min(counts.values()) >= 0, f"stats do not add up: {stats.body}", stats
+        )
         earlier = [each for each in told if each.told < stats.sent]
         before = counts_of(earlier[-1]) if earlier else None
         if before:
             line = f"stats counted {before['registryCount']} registries, and {counts['registryCount']} later"
-            yield expect(counts["registryCount"] >= before["registryCount"], line, earlier[-1], stats)
+            yield expect(
+                counts["registryCount"] >= before["registryCount"], line, earlier[-1], stats
+            )
 
 
 def stats_in_the_end(history: History, limits: Limits) -> Checks:
     """When all is closed, stats count each registry and gift once, and what became of its delivery.
 
-    An open that was not answered 201 counts if it came to exist. Where nobody learned its id it has no gifts.
+    An open that was not answered 201 counts if it came to exist. Where nobody learned its id it has
+    no gifts.
     """
     told = history.calls("stats", 200)
     base, last = counts_of(told[0]), counts_of(told[-1])
@@ -109,7 +133,12 @@ def stats_in_the_end(history: History, limits: Limits) -> Checks:
         "closedCount": len(finals),
     }
     known |= Counter(final.processing for final in finals if final.is_closed)
-    unsure = ("registryCount", "closedCount", "off", *(() if limits.webhook else ("pending", "delivered", "failed")))
+    unsure = (
+        "registryCount",
+        "closedCount",
+        "off",
+        *(() if limits.webhook else ("pending", "delivered", "failed")),
+    )
     wrong = []
     for name, after in last.items():
         low, count = known.get(name, 0), after - base[name]
@@ -122,8 +151,14 @@ def stats_in_the_end(history: History, limits: Limits) -> Checks:
 def counts_of(stats: Exchange) -> dict[str, int] | None:
     """The counts of an answer, by name; None where it is not of the agreed form."""
     try:
-        counts = {name: stats.body[name] for name in ("registryCount", "itemsCount", "openCount", "closedCount")}
-        counts |= {name: stats.body["processing"][name] for name in ("off", "pending", "delivered", "failed")}
+        counts = {
+            name: stats.body[name]
+            for name in ("registryCount", "itemsCount", "openCount", "closedCount")
+        }
+        counts |= {
+            name: stats.body["processing"][name]
+            for name in ("off", "pending", "delivered", "failed")
+        }
     except (KeyError, TypeError):
         return None
     return counts if all(isinstance(count, int) for count in counts.values()) else None

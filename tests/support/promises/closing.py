@@ -7,14 +7,25 @@ from tests.support.promises.terms import Checks, Limits, Violation, expect
 
 
 def stays_closed(life: Life, history: History, limits: Limits) -> Checks:
-    """All that is shown as closed is the same, and nothing says "open" after somebody was told "closed"."""
+    """All that is shown as closed is the same, and nothing says "open" after somebody was told
+    "closed".
+    """
     closed = [shown for shown in life.shown if shown.is_closed]
     for shown in closed[1:]:
-        yield expect(shown.content == closed[0].content, _difference(closed[0], shown), closed[0].source, shown.source)
+        yield expect(
+            shown.content == closed[0].content,
+            _difference(closed[0], shown),
+            closed[0].source,
+            shown.source,
+        )
     if life.told_closed:
         first, source = life.told_closed[0]
         opens = [shown.source for shown in life.shown if not shown.is_closed and shown.sent > first]
-        opens += [each for each in life.calls("process", 409) if each.problem == "registry-open" and each.sent > first]
+        opens += [
+            each
+            for each in life.calls("process", 409)
+            if each.problem == "registry-open" and each.sent > first
+        ]
         line = f"it was told to be closed at {clock(first.at)}, and to be open later"
         yield expect(not opens, line, source, *opens[:1])
 
@@ -24,15 +35,21 @@ def _difference(before: Shown, after: Shown) -> str:
     gone = [text for text in before.items if text not in after.items]
     when = f"closed at {clock(before.told.at)} and differs at {clock(after.told.at)}: "
     if late or gone:
-        return when + ", ".join([*(f"{text!r} came later" for text in late), *(f"{text!r} went" for text in gone)])
+        return when + ", ".join(
+            [*(f"{text!r} came later" for text in late), *(f"{text!r} went" for text in gone)]
+        )
     how = [f"closedBy {each.closed_by} at {clock(each.closed_at)}" for each in (before, after)]
     return (
-        when + " became ".join(how) if how[0] != how[1] else when + "openedAt, closesAt or the order of items changed"
+        when + " became ".join(how)
+        if how[0] != how[1]
+        else when + "openedAt, closesAt or the order of items changed"
     )
 
 
 def not_early(life: Life, history: History, limits: Limits) -> Checks:
-    """It is not told to be closed before `closesAt`, unless somebody had asked to finish it by then."""
+    """It is not told to be closed before `closesAt`, unless somebody had asked to finish it by
+    then.
+    """
     if life.closes_at is None:
         return
     finishes = life.calls("finish")
@@ -43,7 +60,9 @@ def not_early(life: Life, history: History, limits: Limits) -> Checks:
 
 
 def close_is_explained(life: Life, history: History, limits: Limits) -> Checks:
-    """`closedBy` and `closedAt` say what happened: the end of its time, or a finish that somebody sent."""
+    """`closedBy` and `closedAt` say what happened: the end of its time, or a finish that somebody
+    sent.
+    """
     for shown in life.shown:
         if not shown.is_closed:
             continue
@@ -53,7 +72,9 @@ def close_is_explained(life: Life, history: History, limits: Limits) -> Checks:
         if shown.closed_at is None or shown.closed_by not in ("user", "timeout"):
             yield Violation(wrong, (shown.source,))
         elif shown.closed_by == "timeout":
-            yield expect(early <= shown.closed_at <= late, f"{wrong}, which is not its end", shown.source)
+            yield expect(
+                early <= shown.closed_at <= late, f"{wrong}, which is not its end", shown.source
+            )
         else:
             since = min((finish.sent.at for finish in finishes), default=late) - limits.tolerance
             ok = bool(finishes) and since <= shown.closed_at <= late
@@ -73,7 +94,9 @@ def closes(life: Life, history: History, limits: Limits) -> Checks:
 
 
 def sent_in_time(life: Life, history: History, limits: Limits) -> Checks:
-    """Its first delivery is attempted in time; one that is not to be sent is empty, and was never seen open."""
+    """Its first delivery is attempted in time; one that is not to be sent is empty, and was never
+    seen open.
+    """
     if life.closes_at is None or life.final is None:
         return
     if life.final.processing == "off":
@@ -86,11 +109,15 @@ def sent_in_time(life: Life, history: History, limits: Limits) -> Checks:
     else:
         looked = life.final.told.at
         line = f"it was never sent, {_after(life.closes_at, looked)}; {_allowed(limits)}"
-        yield expect(looked <= _due(life.closes_at, looked, history, limits), line, life.final.source)
+        yield expect(
+            looked <= _due(life.closes_at, looked, history, limits), line, life.final.source
+        )
 
 
 def sent_as_closed(life: Life, history: History, limits: Limits) -> Checks:
-    """Each delivery shows the closed registry, under one webhook-id; `delivered` is told if one was accepted."""
+    """Each delivery shows the closed registry, under one webhook-id; `delivered` is told if one was
+    accepted.
+    """
     for delivery in life.deliveries:
         shown = Shown.of(delivery)
         line = f"the delivery at {clock(delivery.received.at)} does not show a closed registry"
@@ -102,7 +129,12 @@ def sent_as_closed(life: Life, history: History, limits: Limits) -> Checks:
         accepted = any(200 <= delivery.status < 300 for delivery in life.deliveries)
         line = f"its processing is {life.final.processing} in the end, and "
         line += "a delivery was accepted" if accepted else "no delivery was accepted"
-        yield expect((life.final.processing == "delivered") == accepted, line, *life.deliveries, life.final.source)
+        yield expect(
+            (life.final.processing == "delivered") == accepted,
+            line,
+            *life.deliveries,
+            life.final.source,
+        )
 
 
 def _due(closes_at: datetime, looked: datetime, history: History, limits: Limits) -> datetime:

@@ -14,14 +14,19 @@ class Limits:
     skew: float = 0.1
     """Seconds by which any two clocks may differ: that of a client, and those of workers."""
     close_within: float = 180
-    """Seconds from `closesAt`, or the last start, until the close is recorded and the first delivery came."""
+    """Seconds from `closesAt`, or the last start, until the close is recorded and the first
+    delivery came.
+    """
     take_within: float = 5
-    """Seconds in which an open registry takes, refuses or takes out a gift, however often that has to be sent."""
+    """Seconds in which an open registry takes, refuses or takes out a gift, however often that has
+    to be sent.
+    """
     webhook: bool = False
     """Whether the deliveries of the host are in the history."""
     max_items: int | None = None
     workers_die: bool = False
-    """Whether the 500 with an empty body is allowed with which a host answers when its worker dies."""
+    """Whether the 500 with an empty body is allowed with which a host answers when its worker dies.
+    """
     shared: bool = False
     """Whether others use the host, so that its stats tell nothing."""
 

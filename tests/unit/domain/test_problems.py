@@ -30,4 +30,8 @@ def test_advice_is_a_sentence() -> None:
 def test_a_task_hub_that_does_not_answer() -> None:
     """It is one kind of refusal, and a second later it may answer."""
     error = HubUnavailable()
-    assert (error.kind, error.retry_after, str(error)) == (UNAVAILABLE, 1, "The task hub does not answer.")
+    assert (error.kind, error.retry_after, str(error)) == (
+        UNAVAILABLE,
+        1,
+        "The task hub does not answer.",
+    )

@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import registry.domain.registry
-from registry.domain.registry import BACKOFF, MAX_BYTES, MOVING, REMEMBERED, Backoff, Birth, Item, Registry, Standing, Stats
+from registry.domain.registry import (
+    BACKOFF,
+    MAX_BYTES,
+    MOVING,
+    REMEMBERED,
+    Backoff,
+    Birth,
+    Item,
+    Registry,
+    Standing,
+    Stats,
+)
 from tests.clock import START
 
 ID = "0123456789abcdef0123456789abcdef"
@@ -48,12 +59,19 @@ def delivered(*items: Item) -> Registry:
 def test_a_new_registry_is_open_and_empty() -> None:
     """Its first revision is 1, and it is to be sent where its birth says so."""
     registry = opened()
-    assert (registry.items, registry.is_closed, registry.revision, registry.processing) == ({}, False, 1, "pending")
+    assert (registry.items, registry.is_closed, registry.revision, registry.processing) == (
+        {},
+        False,
+        1,
+        "pending",
+    )
     assert born(replace(BIRTH, is_sent=False)).processing == "off"
 
 
 def test_an_open_is_judged_once() -> None:
-    """What is announced has no revision yet; the open gives it the first one, and a repeated open changes nothing."""
+    """What is announced has no revision yet; the open gives it the first one, and a repeated open
+    changes nothing.
+    """
     registry = Registry.announced(BIRTH)
     assert (registry.revision, registry.processing) == (0, "pending")
     for _ in range(2):
@@ -130,7 +148,9 @@ def test_a_repeated_removal_changes_nothing() -> None:
 
 
 def test_a_closed_registry_gives_nothing_back() -> None:
-    """What is in stays in, which is told; what is not in will not be, so its removal is done without a change."""
+    """What is in stays in, which is told; what is not in will not be, so its removal is done
+    without a change.
+    """
     registry = opened(BIKE)
     registry.close("user", START)
     closed = replace(registry)
@@ -141,7 +161,9 @@ def test_a_closed_registry_gives_nothing_back() -> None:
 
 
 def test_full_is_for_good() -> None:
-    """Once an item was refused, taking others back makes no room; a full registry still knows its items."""
+    """Once an item was refused, taking others back makes no room; a full registry still knows its
+    items.
+    """
     registry = opened(BIKE, BOOK, max_items=2)
     assert not registry.is_full
     registry.add(BALL, START)
@@ -164,7 +186,9 @@ def test_room_that_nobody_was_refused() -> None:
 
 @pytest.mark.parametrize(("character", "size"), [("x", 1), ("ä", 6), ("🎁", 12), ('"', 2)])
 def test_texts_are_bounded_as_stored(character, size) -> None:
-    """All texts and keys take 64 KiB at most as JSON, where an umlaut is six bytes and an emoji twelve."""
+    """All texts and keys take 64 KiB at most as JSON, where an umlaut is six bytes and an emoji
+    twelve.
+    """
     registry = opened()
     number = 0
     while not registry.is_full:
@@ -180,7 +204,9 @@ def test_texts_are_bounded_as_stored(character, size) -> None:
 
 
 def test_remembered_keys_are_bounded_too() -> None:
-    """A key that there is no room to remember is refused, and the registry is full; what is in can be taken back."""
+    """A key that there is no room to remember is refused, and the registry is full; what is in can
+    be taken back.
+    """
     registry = opened(BIKE)
     keys = [f"{number:0128}" for number in range(600)]
     for key in keys:
@@ -188,7 +214,11 @@ def test_remembered_keys_are_bounded_too() -> None:
     refused = [key for key in keys if registry.judge_removal(key) == "full"]
     assert refused == [key for key in keys if key not in registry.removed]
     assert (registry.is_full, len(registry.removed)) == (True, 496)
-    assert MAX_BYTES - 200 < len(json.dumps([list(registry.items.items()), registry.removed])) <= MAX_BYTES
+    assert (
+        MAX_BYTES - 200
+        < len(json.dumps([list(registry.items.items()), registry.removed]))
+        <= MAX_BYTES
+    )
     revision = registry.revision
     registry.remove(refused[0], START)
     assert registry.revision == revision
@@ -206,7 +236,9 @@ def test_a_full_registry_remembers_a_key_that_fits() -> None:
 
 
 def test_adds_and_removals_end_exactly_at_closes_at() -> None:
-    """The last millisecond takes them; at closesAt they close the registry instead, as of that time."""
+    """The last millisecond takes them; at closesAt they close the registry instead, as of that
+    time.
+    """
     registry = opened(BIKE)
     registry.add(BOOK, LAST_MOMENT)
     registry.remove("k1", LAST_MOMENT)
@@ -244,7 +276,9 @@ def test_a_closed_registry_takes_nothing_but_knows_its_items() -> None:
     ],
 )
 def test_who_closed_it_and_when(by, now, closed_by, closed_at) -> None:
-    """A time-out is refused before closesAt; a finish that comes then or later is too late, and is the time-out."""
+    """A time-out is refused before closesAt; a finish that comes then or later is too late, and is
+    the time-out.
+    """
     registry = opened()
     registry.close(by, now)
     assert (registry.closed_by, registry.closed_at) == (closed_by, closed_at)
@@ -280,12 +314,18 @@ def test_a_closed_registry_can_be_sent_again() -> None:
 
 
 def test_it_is_sent_again_once_a_minute() -> None:
-    """The minute is counted from when it was last asked for, and the seconds that are left are rounded up."""
+    """The minute is counted from when it was last asked for, and the seconds that are left are
+    rounded up.
+    """
     registry = delivered()
     assert registry.seconds_until_again(END) == 0
     registry.send_again(2, END)
     registry.delivered(2, "delivered")
-    for early, seconds in ((timedelta(), 60), (timedelta(milliseconds=1), 60), (timedelta(milliseconds=59_001), 1)):
+    for early, seconds in (
+        (timedelta(), 60),
+        (timedelta(milliseconds=1), 60),
+        (timedelta(milliseconds=59_001), 1),
+    ):
         assert registry.seconds_until_again(END + early) == seconds
         registry.send_again(3, END + early)
         assert registry.sends == 2
@@ -295,7 +335,9 @@ def test_it_is_sent_again_once_a_minute() -> None:
 
 
 def test_an_outcome_is_recorded_once() -> None:
-    """Late news of this delivery or of an earlier one, and news of an open registry, change nothing."""
+    """Late news of this delivery or of an earlier one, and news of an open registry, change
+    nothing.
+    """
     registry = opened()
     registry.delivered(1, "delivered")
     assert (registry.processing, registry.revision) == ("pending", 1)
@@ -315,7 +357,9 @@ class Promises(RuleBasedStateMachine):
 
     keys = st.sampled_from(["a", "b", "c", "long" * 8])
     texts = st.sampled_from(["x", "y", "🎁" * 2500])
-    moments = st.integers(-2, 6).map(lambda minutes: START + minutes * MINUTE) | st.just(LAST_MOMENT)
+    moments = st.integers(-2, 6).map(lambda minutes: START + minutes * MINUTE) | st.just(
+        LAST_MOMENT
+    )
 
     @initialize(max_items=st.integers(1, 3), is_open=st.booleans())
     def begin(self, max_items: int, is_open: bool) -> None:
@@ -331,7 +375,9 @@ class Promises(RuleBasedStateMachine):
         self.before = self.snapshot()
 
     def snapshot(self) -> Registry:
-        return replace(self.registry, items=dict(self.registry.items), removed=list(self.registry.removed))
+        return replace(
+            self.registry, items=dict(self.registry.items), removed=list(self.registry.removed)
+        )
 
     @rule(key=keys, text=texts, now=moments)
     def add(self, key: str, text: str, now: datetime) -> None:
@@ -394,7 +440,11 @@ class Promises(RuleBasedStateMachine):
         now = (registry.closed_at, registry.closed_by, dict(registry.items), list(registry.removed))
         self.closed = self.closed or now
         assert now == self.closed
-        assert registry.closed_at >= END if registry.closed_by == "timeout" else START <= registry.closed_at < END
+        assert (
+            registry.closed_at >= END
+            if registry.closed_by == "timeout"
+            else START <= registry.closed_at < END
+        )
 
     @invariant()
     def it_keeps_within_its_bounds(self) -> None:
@@ -429,7 +479,9 @@ def test_no_retries_at_all() -> None:
 
 
 def news(id: str, items: int, outcome: str, *, again: bool = False) -> list[Standing]:
-    """All that the stats are told of a registry that closes at END, in the order in which it happens."""
+    """All that the stats are told of a registry that closes at END, in the order in which it
+    happens.
+    """
     registry = born(replace(BIRTH, id=id))
     told = [Standing.of(registry, START)]
     for number in range(items):
@@ -452,8 +504,13 @@ def counts(stats: Stats) -> tuple[int, dict[str, int]]:
 
 
 def test_a_standing_is_of_a_revision() -> None:
-    """It says what a registry counts for, when something is due of it, and what it counted as before."""
-    revisions = [(each.revision, each.items, each.phase, each.due, each.previous) for each in news("a", 1, "failed")]
+    """It says what a registry counts for, when something is due of it, and what it counted as
+    before.
+    """
+    revisions = [
+        (each.revision, each.items, each.phase, each.due, each.previous)
+        for each in news("a", 1, "failed")
+    ]
     assert revisions == [
         (1, 0, "open", END, None),
         (2, 1, "open", END, None),
@@ -466,7 +523,9 @@ def test_a_standing_is_of_a_revision() -> None:
 
 
 def test_every_order_of_the_news_comes_to_the_same() -> None:
-    """Of one registry with three adds, which is delivered: all orders, each with all of it told once more."""
+    """Of one registry with three adds, which is delivered: all orders, each with all of it told
+    once more.
+    """
     told = news("a", 3, "delivered")
     assert len(told) == 7
     for order in itertools.permutations(told):
@@ -477,7 +536,9 @@ def test_every_order_of_the_news_comes_to_the_same() -> None:
 
 
 def test_the_latest_of_a_revision_counts() -> None:
-    """A delivery that failed reports later without a change of the list; what it had said before does not come back."""
+    """A delivery that failed reports later without a change of the list; what it had said before
+    does not come back.
+    """
     first, later = news("a", 0, "failed")[1:3]
     for order in itertools.permutations([first, later, first]):
         stats = Stats()
@@ -488,15 +549,21 @@ def test_the_latest_of_a_revision_counts() -> None:
 
 @given(st.data())
 def test_registries_are_counted_one_by_one(data) -> None:
-    """News of several registries, interleaved, repeated and in any order, come to what each of them came to."""
-    outcomes = data.draw(st.lists(st.sampled_from(["delivered", "failed", "off"]), min_size=1, max_size=4))
+    """News of several registries, interleaved, repeated and in any order, come to what each of them
+    came to.
+    """
+    outcomes = data.draw(
+        st.lists(st.sampled_from(["delivered", "failed", "off"]), min_size=1, max_size=4)
+    )
     told, items, phases = [], 0, Counter()
     for number, outcome in enumerate(outcomes):
         size, again = data.draw(st.integers(0, 3)), data.draw(st.booleans())
         told += [(str(number), each) for each in news(str(number), size, outcome, again=again)]
         items += size
         phases["delivered" if again else outcome] += 1
-    order = data.draw(st.permutations(told + data.draw(st.lists(st.sampled_from(told), max_size=10))))
+    order = data.draw(
+        st.permutations(told + data.draw(st.lists(st.sampled_from(told), max_size=10)))
+    )
     stats = Stats()
     for id, standing in order:
         stats.observe(id, standing, END + 3 * MINUTE)
@@ -518,7 +585,9 @@ def test_what_is_not_at_rest_is_known_with_its_birth() -> None:
 
 
 def test_what_came_to_rest_is_remembered_for_an_hour() -> None:
-    """Then it is forgotten with the next news, of whatever registry; what is not at rest is never forgotten."""
+    """Then it is forgotten with the next news, of whatever registry; what is not at rest is never
+    forgotten.
+    """
     stats = Stats()
     stats.observe("open", news("open", 0, "off")[0], END)
     for standing in news("a", 1, "failed"):
@@ -533,7 +602,9 @@ def test_what_came_to_rest_is_remembered_for_an_hour() -> None:
 
 @pytest.mark.parametrize("told", news("a", 3, "delivered")[4:])
 def test_late_news_of_what_was_forgotten(told) -> None:
-    """A registry that closed more than an hour ago was counted when it came to rest: it counts nothing again."""
+    """A registry that closed more than an hour ago was counted when it came to rest: it counts
+    nothing again.
+    """
     stats = Stats(3, Counter(delivered=1))
     stats.observe("a", told, END + REMEMBERED + SECOND)
     assert (counts(stats), stats.standings) == ((3, {"delivered": 1}), {})
@@ -548,9 +619,13 @@ def test_late_news_of_what_was_never_heard_of() -> None:
 
 @given(st.data())
 def test_sent_again_after_it_was_forgotten(data) -> None:
-    """What `process` sends is counted as pending instead of as what it was, and then as what came of it, once."""
+    """What `process` sends is counted as pending instead of as what it was, and then as what came
+    of it, once.
+    """
     told = news("a", 3, "failed", again=True)[-3:]
-    order = data.draw(st.permutations(told + data.draw(st.lists(st.sampled_from(told), max_size=5))))
+    order = data.draw(
+        st.permutations(told + data.draw(st.lists(st.sampled_from(told), max_size=5)))
+    )
     stats, now = Stats(5, Counter(failed=2)), END + timedelta(days=3)
     stats.observe("a", told[0], now)
     assert counts(stats) == (5, {"failed": 1, "pending": 1})
@@ -575,5 +650,18 @@ def test_the_rules_are_pure() -> None:
     """The model imports neither Azure nor clock nor environment."""
     tree = ast.parse(Path(registry.domain.registry.__file__).read_text())
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert imported == {"__future__", "collections", "dataclasses", "datetime", "json", "math", "typing"}
+    imported |= {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    assert imported == {
+        "__future__",
+        "collections",
+        "dataclasses",
+        "datetime",
+        "json",
+        "math",
+        "typing",
+    }

@@ -2,8 +2,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from registry.durable.stats_reporter import Observer
 from registry.durable.pace import Pace
+from registry.durable.stats_reporter import Observer
 from tests.unit.fake_client import FakeClient, VirtualClock
 
 

@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 
 from registry import settings
+from registry.domain.problems import HubUnavailable, OutcomeUnknown
+from registry.domain.registry import Backoff, Standing
 from registry.durable.activities import ATTEMPTS_A_HISTORY, delivery_orchestration, send
+from registry.durable.messages import dump, shown
 from registry.durable.names import stats_entity
 from registry.durable.service import Registries
 from registry.durable.task_hub import TaskHub
-from registry.domain.problems import HubUnavailable, OutcomeUnknown
-from registry.domain.registry import Backoff, Standing
-from registry.settings import Settings
-from registry.durable.messages import dump, shown
 from registry.durable.webhook import Webhook
+from registry.settings import Settings
 from tests.clock import START
 from tests.unit.episodes import CALL, CONTINUE_AS_NEW, TIMER, Episodes, completed, failed, fired
 from tests.unit.fake_client import DONE, FAILED, ID, LOST, TRACE, born
@@ -51,7 +51,9 @@ class Delivery:
         return attempt(self.episodes.actions[-1])
 
     def fails(self, outcome: Any = False) -> float:
-        """An attempt does not end the delivery; returns the seconds until the next one, which is made."""
+        """An attempt does not end the delivery; returns the seconds until the next one, which is
+        made.
+        """
         event = failed(self._next) if outcome is None else completed(self._next, outcome)
         (timer,) = self.episodes.turn(event, at=self.now)
         pause = due(timer) - self.now
@@ -90,7 +92,9 @@ class TestOrchestration:
         assert delivery.episodes.is_done
 
     def test_a_failing_activity_never_ends_it(self) -> None:
-        """Its worker died, or the task hub did not answer: nothing is known, also of the last attempt."""
+        """Its worker died, or the task hub did not answer: nothing is known, also of the last
+        attempt.
+        """
         delivery = Delivery(backoff=[600, 600, 1200])
         assert [delivery.fails(None) for _ in range(5)] == [600] * 5
         assert delivery.attempt["pause"] is None
@@ -106,8 +110,12 @@ class TestOrchestration:
             delivery.fails()
         action = delivery.episodes.actions[-1]
         assert action["actionType"] == CONTINUE_AS_NEW
-        following = json.loads(action["input"]) if isinstance(action["input"], str) else action["input"]
-        assert following == order(backoff=[5, 600, total], began="2026-12-24T18:00:00.000Z", failures=50)
+        following = (
+            json.loads(action["input"]) if isinstance(action["input"], str) else action["input"]
+        )
+        assert following == order(
+            backoff=[5, 600, total], began="2026-12-24T18:00:00.000Z", failures=50
+        )
         next = Delivery(**{name: following[name] for name in ("backoff", "began", "failures")})
         assert next.attempt["failures"] == 50
         assert next.attempt["pause"] == 600
@@ -159,12 +167,16 @@ def run(client, pause: float | None = 5, **changes: Any) -> bool:
 
 
 def reported(client) -> list[dict[str, Any]]:
-    return [call.content["standing"] for call in client.calls if call.what == "signal stats observe"]
+    return [
+        call.content["standing"] for call in client.calls if call.what == "signal stats observe"
+    ]
 
 
 class TestSend:
     def test_a_closed_registry_is_delivered(self, pending, receiver, clock) -> None:
-        """The receiver sees it as callers do, under its id; the list and then the stats have the outcome."""
+        """The receiver sees it as callers do, under its id; the list and then the stats have the
+        outcome.
+        """
         before = pending.registry()
         assert run(pending) is True
         assert receiver.posts == [(ID, shown(before, clock.utc_now()))]
@@ -181,7 +193,9 @@ class TestSend:
         assert pending.registry().processing == "failed"
 
     def test_a_failed_attempt_is_tried_again(self, pending, receiver, clock, caplog) -> None:
-        """The list stays as it is; the stats hear when the next attempt reports. The log line has no id."""
+        """The list stays as it is; the stats hear when the next attempt reports. The log line has
+        no id.
+        """
         receiver.verdict = "again"
         assert run(pending, 90) is False
         assert pending.registry().processing == "pending"
@@ -198,7 +212,9 @@ class TestSend:
         assert pending.registry().processing == "failed"
 
     def test_without_a_webhook_nothing_is_sent(self, pending, monkeypatch) -> None:
-        """It was taken away since the registry was opened: processing is off, and the delivery ends."""
+        """It was taken away since the registry was opened: processing is off, and the delivery
+        ends.
+        """
         monkeypatch.setattr(settings, "current", lambda: Settings())
         assert run(pending) is True
         assert pending.registry().processing == "off"
@@ -214,7 +230,9 @@ class TestSend:
         assert run(pending) is True
         assert pending.registry().processing == "delivered"
 
-    def test_it_ends_although_the_stats_cannot_be_told_of_the_outcome(self, pending, receiver, clock) -> None:
+    def test_it_ends_although_the_stats_cannot_be_told_of_the_outcome(
+        self, pending, receiver, clock
+    ) -> None:
         """The outcome is on record: they are told by heal, and the receiver gets nothing more."""
         standing = Standing.of(pending.registry(), clock.utc_now())
         pending.fate = lambda call: FAILED if call.what == "signal stats observe" else DONE
@@ -227,7 +245,9 @@ class TestSend:
         assert +pending.stats().phases == {"delivered": 1}
         assert len(receiver.posts) == 1
 
-    def test_an_attempt_fails_whose_successor_the_stats_cannot_be_told_of(self, pending, receiver) -> None:
+    def test_an_attempt_fails_whose_successor_the_stats_cannot_be_told_of(
+        self, pending, receiver
+    ) -> None:
         """The delivery goes on all the same, as the orchestration makes the next attempt."""
         receiver.verdict = "again"
         pending.fate = lambda call: FAILED if call.what == "signal stats observe" else DONE
@@ -238,12 +258,16 @@ class TestSend:
     def test_an_outcome_whose_message_is_lost_is_sent_again(self, pending, receiver) -> None:
         """After a second; the receiver gets nothing more."""
         fates = [LOST, LOST]
-        pending.fate = lambda call: fates.pop() if fates and call.what == "signal list delivered" else DONE
+        pending.fate = lambda call: (
+            fates.pop() if fates and call.what == "signal list delivered" else DONE
+        )
         assert run(pending) is True
         assert pending.times("signal list delivered") == pytest.approx([10, 11, 12], abs=0.05)
         assert len(receiver.posts) == 1
 
-    def test_the_task_hub_has_its_time_after_a_slow_receiver(self, pending, receiver, clock) -> None:
+    def test_the_task_hub_has_its_time_after_a_slow_receiver(
+        self, pending, receiver, clock
+    ) -> None:
         """The deadline of the first read does not count any more."""
         receiver.on_post = lambda: clock.advance(seconds=55)
         assert run(pending) is True
@@ -263,7 +287,9 @@ class TestSend:
         assert pending.registry().processing == "delivered"
         assert reported(pending)[-1]["phase"] == "delivered"
 
-    def test_a_late_attempt_of_an_earlier_delivery_does_not_end_the_next(self, pending, receiver, clock) -> None:
+    def test_a_late_attempt_of_an_earlier_delivery_does_not_end_the_next(
+        self, pending, receiver, clock
+    ) -> None:
         """Its outcome has the number of its own delivery."""
 
         def meanwhile() -> None:
@@ -275,7 +301,9 @@ class TestSend:
         assert (pending.registry().processing, pending.registry().sends) == ("pending", 2)
 
     @pytest.mark.parametrize("state", ["gone", "open", "closed before its open"])
-    def test_where_there_is_nothing_to_send_it_is_over(self, client, receiver, clock, state) -> None:
+    def test_where_there_is_nothing_to_send_it_is_over(
+        self, client, receiver, clock, state
+    ) -> None:
         """Nothing is posted, and nothing is told."""
         birth = born(is_sent=True)
         if state == "open":
@@ -303,7 +331,10 @@ class TestSendAgain:
     def test_the_stats_hear_of_it_before_the_list(self, rested, receiver) -> None:
         """So it is healed, whatever ends the delivery; the list takes note before it is sent."""
         assert run(rested, number=2) is True
-        to_list, to_stats = [f"signal list {name}" for name in ("send_again", "delivered")], "signal stats observe"
+        to_list, to_stats = (
+            [f"signal list {name}" for name in ("send_again", "delivered")],
+            "signal stats observe",
+        )
         assert rested.sent() == [to_stats, to_list[0], to_list[1], to_stats]
         assert (rested.registry().processing, rested.registry().sends) == ("delivered", 2)
         assert len(receiver.posts) == 1
@@ -355,7 +386,9 @@ class TestSendAgain:
     def test_a_lost_question_is_asked_again(self, rested, receiver) -> None:
         """Once a second."""
         fates = [LOST, LOST]
-        rested.fate = lambda call: fates.pop() if fates and call.what == "signal list send_again" else DONE
+        rested.fate = lambda call: (
+            fates.pop() if fates and call.what == "signal list send_again" else DONE
+        )
         assert run(rested, number=2) is True
         assert rested.times("signal list send_again") == pytest.approx([10, 11, 12], abs=0.05)
 

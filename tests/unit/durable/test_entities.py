@@ -3,8 +3,8 @@ from datetime import timedelta
 
 import pytest
 
-from registry.durable.entities import registry_list, registry_stats
 from registry.domain.registry import Standing
+from registry.durable.entities import registry_list, registry_stats
 from registry.durable.messages import dump, to_registry, to_stats
 from tests.clock import START
 from tests.unit.fake_client import ID, TRACE, Entity, born
@@ -67,14 +67,28 @@ def test_operations_have_no_result(gifts) -> None:
 
 def test_adds_of_one_batch_all_count_once(gifts) -> None:
     """Each operation of a batch sees what the one before it did."""
-    results(gifts, add(BIKE), add(BIKE), add(BOOK), add({"key": "k3", "text": "Ball"}), add({"key": "k4", "text": "X"}))
+    results(
+        gifts,
+        add(BIKE),
+        add(BIKE),
+        add(BOOK),
+        add({"key": "k3", "text": "Ball"}),
+        add({"key": "k4", "text": "X"}),
+    )
     assert held(gifts).items == {"k1": "Bike", "k2": "Book", "k3": "Ball"}
     assert held(gifts).is_full
 
 
 def test_a_removed_gift_stays_away(gifts) -> None:
     """Also if its add comes after the removal."""
-    results(gifts, add(BIKE), ("remove", message(key="k1")), ("remove", message(key="k2")), add(BIKE), add(BOOK))
+    results(
+        gifts,
+        add(BIKE),
+        ("remove", message(key="k1")),
+        ("remove", message(key="k2")),
+        add(BIKE),
+        add(BOOK),
+    )
     assert (held(gifts).items, held(gifts).removed) == ({}, ["k1", "k2"])
 
 
@@ -85,7 +99,14 @@ def test_a_close_by_the_user_is_final(gifts, clock) -> None:
     closed = gifts.state
     assert (held(gifts).closed_by, held(gifts).closed_at) == ("user", START + timedelta(seconds=10))
     clock.advance(minutes=5)
-    results(gifts, closing("timeout"), closing("user"), add(BOOK), ("remove", message(key="k1")), opening())
+    results(
+        gifts,
+        closing("timeout"),
+        closing("user"),
+        add(BOOK),
+        ("remove", message(key="k1")),
+        opening(),
+    )
     assert gifts.state == closed
 
 
@@ -107,7 +128,9 @@ def test_a_change_that_comes_after_the_time_closes(gifts, clock) -> None:
 
 def test_a_delivery_is_recorded_and_begun_again_by_its_number(gifts, clock) -> None:
     """What comes of another delivery than that under way changes nothing."""
-    results(gifts, ("send_again", message(number=2)), closing("user"), ("send_again", message(number=2)))
+    results(
+        gifts, ("send_again", message(number=2)), closing("user"), ("send_again", message(number=2))
+    )
     assert (held(gifts).processing, held(gifts).sends) == ("pending", 1)
     results(gifts, ("delivered", message(number=2, outcome="failed")))
     assert held(gifts).processing == "pending"
@@ -115,10 +138,19 @@ def test_a_delivery_is_recorded_and_begun_again_by_its_number(gifts, clock) -> N
     assert held(gifts).processing == "failed"
     results(gifts, ("send_again", message(number=2)), ("send_again", message(number=2)))
     again = held(gifts)
-    assert (again.processing, again.sends, again.asked_at, again.previous) == ("pending", 2, START, "failed")
+    assert (again.processing, again.sends, again.asked_at, again.previous) == (
+        "pending",
+        2,
+        START,
+        "failed",
+    )
     results(gifts, ("delivered", message(number=1, outcome="failed")))
     assert held(gifts).processing == "pending"
-    results(gifts, ("delivered", message(number=2, outcome="delivered")), ("send_again", message(number=3)))
+    results(
+        gifts,
+        ("delivered", message(number=2, outcome="delivered")),
+        ("send_again", message(number=3)),
+    )
     assert (held(gifts).processing, held(gifts).sends) == ("delivered", 2)
     clock.advance(minutes=1)
     results(gifts, ("send_again", message(number=3)))
@@ -142,7 +174,12 @@ def test_a_close_before_the_open_makes_a_closed_registry_that_is_not_sent(clock,
     entity = Entity(registry_list)
     results(entity, closing(by))
     registry = held(entity)
-    assert (registry.closed_by, registry.processing, registry.items, registry.revision) == (by, "off", {}, 1)
+    assert (registry.closed_by, registry.processing, registry.items, registry.revision) == (
+        by,
+        "off",
+        {},
+        1,
+    )
     closed = entity.state
     results(entity, opening(is_sent=True), add(BIKE))
     assert entity.state == closed
@@ -184,7 +221,9 @@ def test_a_list_that_was_deleted_begins_anew(clock) -> None:
     "broken", [("burn", message()), ("add", message(key="k2")), ("add", None), ("add", ["k2", "x"])]
 )
 def test_an_operation_that_fails_changes_nothing(gifts, broken) -> None:
-    """Neither one that is not known nor one whose message is of another form; the rest of the batch goes on."""
+    """Neither one that is not known nor one whose message is of another form; the rest of the batch
+    goes on.
+    """
     failed, done = gifts.batch(broken, add(BIKE))
     assert failed["isError"]
     assert not done["isError"]
@@ -203,20 +242,33 @@ def test_an_unknown_operation_is_named(clock) -> None:
 def test_the_lists_of_older_versions_are_read_and_go_on(clock) -> None:
     """Their members have other names; the items were pairs there too."""
     entity = Entity(registry_list)
-    state = {"openedAt": "2026-12-24T18:00:00.000Z", "closesAt": "2026-12-24T18:05:00.000Z", "maxItems": 3}
-    entity.exists, entity.state = True, json.dumps(state | {"items": [["k1", "Bike"]], "closedAt": None})
+    state = {
+        "openedAt": "2026-12-24T18:00:00.000Z",
+        "closesAt": "2026-12-24T18:05:00.000Z",
+        "maxItems": 3,
+    }
+    entity.exists, entity.state = (
+        True,
+        json.dumps(state | {"items": [["k1", "Bike"]], "closedAt": None}),
+    )
     results(entity, add(BOOK), closing("user"))
     assert held(entity).items == {"k1": "Bike", "k2": "Book"}
     assert held(entity).closed_by == "user"
 
 
 def test_each_change_leaves_its_line(clock, caplog) -> None:
-    """With the first eight digits of the id, which is a capability, and without the items; no change, no line."""
+    """With the first eight digits of the id, which is a capability, and without the items; no
+    change, no line.
+    """
     caplog.set_level("INFO")
     entity = Entity(registry_list)
-    entity.batch(opening(is_sent=True, max_items=1), opening(), add(BIKE), add(BIKE), add(BOOK), add(BOOK))
+    entity.batch(
+        opening(is_sent=True, max_items=1), opening(), add(BIKE), add(BIKE), add(BOOK), add(BOOK)
+    )
     entity.batch(("remove", message(key="k1")), closing("user"), closing("timeout"))
-    entity.batch(("delivered", message(number=1, outcome="failed")), ("send_again", message(number=2)))
+    entity.batch(
+        ("delivered", message(number=1, outcome="failed")), ("send_again", message(number=2))
+    )
     lines = [
         "event=opened registry=01234567 items=0",
         "event=added registry=01234567 items=1",
@@ -239,7 +291,8 @@ def test_a_change_that_closes_says_so(gifts, clock, caplog) -> None:
 
 def observing(**changes: object) -> tuple[str, object]:
     standing = Standing(
-        **{"revision": 1, "items": 0, "phase": "open", "due": born().closes_at, "birth": born()} | changes
+        **{"revision": 1, "items": 0, "phase": "open", "due": born().closes_at, "birth": born()}
+        | changes
     )
     return "observe", message(id=ID, standing=dump(standing))
 
@@ -248,7 +301,13 @@ def test_the_stats_count_where_registries_stand(clock) -> None:
     """The latest revision counts, in any order, however often it comes."""
     entity = Entity(registry_stats)
     closed = observing(revision=4, items=2, phase="off", closed_at=START)
-    results(entity, observing(), observing(revision=3, items=3), observing(revision=2, items=2), observing())
+    results(
+        entity,
+        observing(),
+        observing(revision=3, items=3),
+        observing(revision=2, items=2),
+        observing(),
+    )
     stats = to_stats(entity.read())
     assert (stats.items, dict(stats.phases), stats.standings[ID].birth) == (3, {"open": 1}, born())
     results(entity, closed, observing(revision=3, items=3), closed)
@@ -276,7 +335,9 @@ def test_a_stats_operation_that_fails_changes_nothing(clock) -> None:
     assert not entity.exists
     results(entity, observing())
     before = entity.state
-    failed, other = entity.batch(("observe", message(id=ID, standing={"birth": None})), ("opened", [ID]))
+    failed, other = entity.batch(
+        ("observe", message(id=ID, standing={"birth": None})), ("opened", [ID])
+    )
     assert failed["isError"]
     assert other["isError"]
     assert entity.state == before

@@ -5,14 +5,20 @@ from typing import Any
 import pytest
 
 from registry import settings
-from registry.durable import management
-from registry.durable.management import Instance
-from registry.durable.names import DELIVERY, delivery_instance, list_entity, stats_entity
-from registry.durable.maintenance import DELIVERIES_A_RUN, FORGOTTEN_AT_ONCE, HEALED_AT_ONCE, forget, heal
 from registry.domain.problems import HubUnavailable
 from registry.domain.registry import Standing, Stats
-from registry.settings import Settings
+from registry.durable import management
+from registry.durable.maintenance import (
+    DELIVERIES_A_RUN,
+    FORGOTTEN_AT_ONCE,
+    HEALED_AT_ONCE,
+    forget,
+    heal,
+)
+from registry.durable.management import Instance
 from registry.durable.messages import LONG_AGO, dump, stored, to_stats
+from registry.durable.names import DELIVERY, delivery_instance, list_entity, stats_entity
+from registry.settings import Settings
 from tests.clock import START
 from tests.unit.fake_client import DONE, FAILED, ID, LOST, NO_ANSWER, Fate, born, is_alive
 
@@ -119,12 +125,18 @@ class TestHeal:
 
     def test_at_most_fifty_deliveries_are_looked_at(self, client, clock) -> None:
         """Those that are late the longest; the next run looks at the others. Lives are not counted."""
-        late = {id_of(number): START + timedelta(seconds=(number * 37) % 70) for number in range(70)}
+        late = {
+            id_of(number): START + timedelta(seconds=(number * 37) % 70) for number in range(70)
+        }
         self.known(client, *(self.pending(client, id, due) for id, due in late.items()))
         self.known(client, *(self.open_one(id_of(number), START) for number in range(100, 160)))
         clock.advance(minutes=10)
         run(heal, client)
-        started = {call.target.removesuffix("-delivery") for call in client.calls if call.what == "start delivery"}
+        started = {
+            call.target.removesuffix("-delivery")
+            for call in client.calls
+            if call.what == "start delivery"
+        }
         assert started == set(sorted(late, key=late.__getitem__)[:DELIVERIES_A_RUN])
         assert client.count("signal list close") == 60
         client.calls.clear()
@@ -139,7 +151,11 @@ class TestHeal:
         client.fate = lambda call: NO_ANSWER if call.what == "read list" else DONE
         run(heal, client)
         times = client.times("read list")
-        assert [times.count(at) for at in sorted(set(times))] == [HEALED_AT_ONCE, HEALED_AT_ONCE, 10]
+        assert [times.count(at) for at in sorted(set(times))] == [
+            HEALED_AT_ONCE,
+            HEALED_AT_ONCE,
+            10,
+        ]
         assert sorted(set(times)) == pytest.approx([360, 370, 380], abs=0.1)
 
     @pytest.mark.parametrize("fate", [FAILED, LOST])
@@ -151,7 +167,9 @@ class TestHeal:
         run(heal, client)
         assert client.registry(id_of(1)).is_closed
         assert client.registry() is None
-        assert any(line.startswith("registry 01234567: not healed yet: ") for line in caplog.messages)
+        assert any(
+            line.startswith("registry 01234567: not healed yet: ") for line in caplog.messages
+        )
         assert ID not in caplog.text
         client.fate = lambda call: DONE
         run(heal, client)
@@ -211,7 +229,9 @@ class TestForget:
         birth = client.open(born(id, is_sent=is_sent))
         client.do("close", id, birth=dump(birth), by="user")
         client.instances[id] = client.instances[id]._replace(status="Completed")
-        client.instances[delivery_instance(id)] = Instance(delivery_instance(id), DELIVERY, "Completed", None)
+        client.instances[delivery_instance(id)] = Instance(
+            delivery_instance(id), DELIVERY, "Completed", None
+        )
         return id
 
     def test_what_closed_before_the_retention_is_deleted(self, ended, clock, caplog) -> None:
@@ -273,7 +293,9 @@ class TestForget:
 
     @pytest.mark.parametrize("what", ["read list", "purge"])
     def test_one_that_fails_stops_no_other(self, ended, clock, caplog, what) -> None:
-        """It is left for the next run; the log says so without its id, also where the error names it."""
+        """It is left for the next run; the log says so without its id, also where the error names
+        it.
+        """
         first, second = self.closed(ended, 0xABCDEF01), self.closed(ended, 2)
         clock.advance(days=31)
         ended.fate = lambda call: FAILED if call.what == what and first in call.target else DONE
@@ -304,7 +326,11 @@ class TestForget:
         ended.fate = lambda call: NO_ANSWER if call.what == "read list" else DONE
         run(forget, ended)
         times = ended.times("read list")
-        assert [times.count(at) for at in sorted(set(times))] == [FORGOTTEN_AT_ONCE, FORGOTTEN_AT_ONCE, 5]
+        assert [times.count(at) for at in sorted(set(times))] == [
+            FORGOTTEN_AT_ONCE,
+            FORGOTTEN_AT_ONCE,
+            5,
+        ]
 
     def test_an_error_of_the_query_is_not_an_empty_page(self, ended, clock, monkeypatch) -> None:
         """The run fails; the host says so."""

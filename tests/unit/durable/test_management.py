@@ -9,12 +9,12 @@ import azure.durable_functions as df
 import pytest
 from aiohttp import web
 
+from registry.domain.problems import UNKNOWN, HubUnavailable, Refusal
 from registry.durable import management
 from registry.durable.management import CONTINUATION, Instance
 from registry.durable.names import LIFE
 from registry.durable.service import Registries
 from registry.durable.task_hub import PATIENCE, TaskHub
-from registry.domain.problems import UNKNOWN, HubUnavailable, Refusal
 from tests.clock import FakeClock
 from tests.unit.fake_client import ID, born
 
@@ -55,7 +55,12 @@ class Api:
                 await site.start()
                 port = runner.addresses[0][1]
                 url = f"http://127.0.0.1:{port}/durabletask/"
-                binding = {"taskHubName": "t", "creationUrls": {}, "managementUrls": {}, "rpcBaseUrl": url}
+                binding = {
+                    "taskHubName": "t",
+                    "creationUrls": {},
+                    "managementUrls": {},
+                    "rpcBaseUrl": url,
+                }
                 return await work(df.DurableOrchestrationClient(json.dumps(binding)))
             finally:
                 from azure.durable_functions.models.utils import http_utils
@@ -70,7 +75,9 @@ def reading(client: df.DurableOrchestrationClient) -> Awaitable[Any]:
     return management.instance(client, ID)
 
 
-@pytest.mark.parametrize(("status", "runtime"), [(202, "Running"), (200, "Completed"), (200, "Failed")])
+@pytest.mark.parametrize(
+    ("status", "runtime"), [(202, "Running"), (200, "Completed"), (200, "Failed")]
+)
 def test_an_instance_is_there_whatever_became_of_it(status, runtime) -> None:
     """202 says that it goes on, 200 that it has ended."""
     api = Api((status, SHOWN | {"runtimeStatus": runtime}, {}))
@@ -91,7 +98,11 @@ def test_only_the_final_statuses_have_ended() -> None:
     """An instance that waits, is suspended or begins a new history goes on."""
     alive = {"Running", "Pending", "Suspended", "ContinuedAsNew"}
     statuses = {status.value for status in df.OrchestrationRuntimeStatus}
-    assert set(management.ENDED) == statuses - alive == {"Completed", "Failed", "Terminated", "Canceled"}
+    assert (
+        set(management.ENDED)
+        == statuses - alive
+        == {"Completed", "Failed", "Terminated", "Canceled"}
+    )
 
 
 def test_a_read_that_fails_now_and_then_is_repeated(clock) -> None:
@@ -115,7 +126,13 @@ def test_an_error_is_not_told_as_an_unknown_registry(clock) -> None:
 
 def test_a_life_that_is_there_is_shown_although_its_list_is_not(clock) -> None:
     """The input comes as a text, as the SDK has sent it."""
-    input = {"birth": {"openedAt": "2026-12-24T18:00:00.000Z", "closesAt": "2026-12-24T18:05:00.000Z", "maxItems": 3}}
+    input = {
+        "birth": {
+            "openedAt": "2026-12-24T18:00:00.000Z",
+            "closesAt": "2026-12-24T18:05:00.000Z",
+            "maxItems": 3,
+        }
+    }
     api = Api((500, {}, {}), (202, SHOWN | {"input": json.dumps(input)}, {}))
     registry = api.run(lambda client: Registries(TaskHub(client)).peek(ID))
     assert (registry.birth, registry.revision) == (born(), 0)
@@ -144,7 +161,12 @@ def test_all_pages_are_read_whatever_their_length() -> None:
         (200, page("d", "e"), {}),
     )
     assert api.run(querying) == ["a", "b", "c", "d", "e"]
-    assert [request.headers.get(CONTINUATION) for request in api.requests] == [None, "t1", "t2", "t3"]
+    assert [request.headers.get(CONTINUATION) for request in api.requests] == [
+        None,
+        "t1",
+        "t2",
+        "t3",
+    ]
     for request in api.requests:
         assert request.path == "/durabletask/instances/"
         assert dict(request.query) == {

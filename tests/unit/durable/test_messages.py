@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.clock import to_text
-from registry.domain.registry import BACKOFF, Backoff, Birth, ClosedBy, Item, Phase, Processing, Registry, Standing, Stats
+from registry.domain.registry import (
+    BACKOFF,
+    Backoff,
+    Birth,
+    ClosedBy,
+    Item,
+    Phase,
+    Processing,
+    Registry,
+    Standing,
+    Stats,
+)
 from registry.durable.messages import (
     LONG_AGO,
     VERSION,
@@ -26,7 +37,9 @@ from tests.clock import START
 ID = "0123456789abcdef0123456789abcdef"
 END = START + timedelta(minutes=5)
 
-moments = st.integers(0, 10**12).map(lambda milliseconds: LONG_AGO + timedelta(milliseconds=milliseconds))
+moments = st.integers(0, 10**12).map(
+    lambda milliseconds: LONG_AGO + timedelta(milliseconds=milliseconds)
+)
 numbers = st.integers(0, 1000)
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 backoffs = st.builds(Backoff, numbers, numbers, numbers)
@@ -98,7 +111,9 @@ def test_stats_read_back(stats) -> None:
 
 def test_states_have_their_version() -> None:
     """By it a later version knows how to read them."""
-    assert stored(Registry.announced(Birth(ID, START, END, 1)))["v"] == stored(Stats())["v"] == VERSION
+    assert (
+        stored(Registry.announced(Birth(ID, START, END, 1)))["v"] == stored(Stats())["v"] == VERSION
+    )
 
 
 def test_texts_name_no_member() -> None:
@@ -124,13 +139,17 @@ FIRST = {"openedAt": to_text(START), "closesAt": to_text(END), "maxItems": 7}
 
 def test_an_open_list_of_the_first_version() -> None:
     """It was sent nowhere, and its revision counts what happened to it."""
-    registry = to_registry(FIRST | {"items": [["k1", "Bike"], ["k2", "Book"]], "closedAt": None, "closedBy": None}, ID)
+    registry = to_registry(
+        FIRST | {"items": [["k1", "Bike"], ["k2", "Book"]], "closedAt": None, "closedBy": None}, ID
+    )
     assert registry == Registry(Birth(ID, START, END, 7), {"k1": "Bike", "k2": "Book"}, revision=4)
 
 
 def test_a_closed_list_of_the_first_version() -> None:
     """Who closed it and when stays as it was."""
-    registry = to_registry(FIRST | {"items": [["k1", "Bike"]], "closedAt": to_text(START), "closedBy": "user"}, ID)
+    registry = to_registry(
+        FIRST | {"items": [["k1", "Bike"]], "closedAt": to_text(START), "closedBy": "user"}, ID
+    )
     assert (registry.closed_at, registry.closed_by, registry.processing) == (START, "user", "off")
 
 
@@ -142,15 +161,28 @@ def test_a_list_as_the_first_version_opened_it() -> None:
 @pytest.mark.parametrize("processing", get_args(Processing))
 def test_a_list_of_the_second_version(processing) -> None:
     """It was sent unless its processing was off; what had become of that is kept."""
-    closed = {"items": [], "closedAt": to_text(END), "closedBy": "timeout", "processing": processing}
+    closed = {
+        "items": [],
+        "closedAt": to_text(END),
+        "closedBy": "timeout",
+        "processing": processing,
+    }
     registry = to_registry(FIRST | closed, ID)
     birth = Birth(ID, START, END, 7, is_sent=processing != "off")
-    assert registry == Registry(birth, {}, closed_at=END, closed_by="timeout", processing=processing, revision=2)
+    assert registry == Registry(
+        birth, {}, closed_at=END, closed_by="timeout", processing=processing, revision=2
+    )
 
 
 def test_the_input_of_a_life_of_the_second_version() -> None:
     """The backoff is that of its open."""
-    life = FIRST | {"items": [], "closedAt": None, "closedBy": None, "processing": "pending", "backoff": [1, 2, 3]}
+    life = FIRST | {
+        "items": [],
+        "closedAt": None,
+        "closedBy": None,
+        "processing": "pending",
+        "backoff": [1, 2, 3],
+    }
     assert to_birth(life, ID) == Birth(ID, START, END, 7, True, Backoff(1, 2, 3))
     assert to_birth(FIRST, ID).backoff == BACKOFF
 
@@ -164,8 +196,13 @@ def test_a_list_of_an_older_version_goes_on() -> None:
 
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
-OPEN, PENDING = Birth("o", NOW, NOW + timedelta(minutes=5), 9, True), Birth("p", START, END, 9, True)
-DELIVERED = Registry(PENDING, dict.fromkeys("ab", "x"), closed_at=END, closed_by="timeout", processing="delivered")
+OPEN, PENDING = (
+    Birth("o", NOW, NOW + timedelta(minutes=5), 9, True),
+    Birth("p", START, END, 9, True),
+)
+DELIVERED = Registry(
+    PENDING, dict.fromkeys("ab", "x"), closed_at=END, closed_by="timeout", processing="delivered"
+)
 Counts = tuple[int, dict[Phase, int]]
 
 
@@ -178,7 +215,9 @@ def first(registries: int, closed_items: int, open: dict[str, int]) -> dict:
     return {"registries": registries, "closedItems": closed_items, "open": open}
 
 
-def second(registries: int, closed_items: int, open: dict[str, int], ids: list[str], **processing: int) -> dict:
+def second(
+    registries: int, closed_items: int, open: dict[str, int], ids: list[str], **processing: int
+) -> dict:
     """What a shard stored in the second version."""
     return first(registries, closed_items, open) | {"pending": ids, "processing": processing}
 
@@ -226,7 +265,9 @@ def second(registries: int, closed_items: int, open: dict[str, int], ids: list[s
     ],
 )
 def test_shards_of_older_versions(state, read, healed) -> None:
-    """They count each registry once, and what is heard of those that were not at rest brings them up to date."""
+    """They count each registry once, and what is heard of those that were not at rest brings them
+    up to date.
+    """
     stats = to_stats(read_back(state))
     assert counts(stats) == read
     assert all(each.due == LONG_AGO and each.birth is None for each in stats.standings.values())
@@ -241,7 +282,9 @@ SHOWN = Birth(ID, START, END, 500)
 
 
 def test_a_registry_as_people_see_it() -> None:
-    """Items are their texts, in order; keys stay with those who added them, and removed items are not shown."""
+    """Items are their texts, in order; keys stay with those who added them, and removed items are
+    not shown.
+    """
     registry = Registry.announced(SHOWN)
     for key, text in (("k1", "Bike"), ("k2", "<b>"), ("k3", "Bike")):
         registry.add(Item(key, text), START)
@@ -267,11 +310,16 @@ def test_a_closed_registry() -> None:
     for now in (START, END):
         told = shown(registry, now)
         assert told["status"] == "Closed"
-        assert (told["registry"]["closedAt"], told["registry"]["closedBy"]) == ("2026-12-24T18:00:00.000Z", "user")
+        assert (told["registry"]["closedAt"], told["registry"]["closedBy"]) == (
+            "2026-12-24T18:00:00.000Z",
+            "user",
+        )
         assert told["registry"]["processing"] == "pending"
 
 
-@pytest.mark.parametrize(("early", "status"), [(timedelta(milliseconds=1), "Open"), (timedelta(), "Closing")])
+@pytest.mark.parametrize(
+    ("early", "status"), [(timedelta(milliseconds=1), "Open"), (timedelta(), "Closing")]
+)
 def test_a_registry_whose_time_is_up(early, status) -> None:
     """It is not Closed before its close is on record, and no longer Open."""
     told = shown(Registry.announced(SHOWN), END - early)

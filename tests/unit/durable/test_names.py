@@ -3,8 +3,15 @@ import json
 import azure.durable_functions as df
 import pytest
 
-from registry.durable.names import STATS_SHARDS, birth_of, delivery_instance, list_entity, stats_entities, stats_entity
 from registry.durable.messages import dump
+from registry.durable.names import (
+    STATS_SHARDS,
+    birth_of,
+    delivery_instance,
+    list_entity,
+    stats_entities,
+    stats_entity,
+)
 from tests.unit.fake_client import ID, born
 
 SHARD_3 = "00000013" + "a" * 24
@@ -33,7 +40,11 @@ def test_the_birth_is_read_from_the_input_of_a_life(as_text) -> None:
 
 def test_the_birth_is_read_from_inputs_of_older_versions() -> None:
     """They are flat, and do not name the id; 5df348e had no deliveries and no trace."""
-    oldest = {"openedAt": "2026-12-24T18:00:00.000Z", "closesAt": "2026-12-24T18:05:00.000Z", "maxItems": 3}
+    oldest = {
+        "openedAt": "2026-12-24T18:00:00.000Z",
+        "closesAt": "2026-12-24T18:05:00.000Z",
+        "maxItems": 3,
+    }
     oldest |= {"items": [], "closedAt": None, "closedBy": None}
     assert birth_of(ID, oldest) == born()
     newer = oldest | {"processing": "pending", "backoff": [1, 600, 7200], "trace": "a" * 32}

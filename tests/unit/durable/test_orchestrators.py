@@ -4,21 +4,31 @@ from typing import Any
 
 import pytest
 
-from registry.durable.orchestrators import registry_orchestration, settle
-from registry.durable.names import FINISH
 from registry.domain.problems import OutcomeUnknown
 from registry.durable.messages import dump
+from registry.durable.names import FINISH
+from registry.durable.orchestrators import registry_orchestration, settle
 from tests.clock import START
 from tests.unit.episodes import RETRY, TIMER, WHEN_ANY, Episodes, completed, failed, fired, raised
 from tests.unit.fake_client import DONE, ID, LOST, TRACE, born
 
 FINISHER = "a" * 32
 END = START + timedelta(minutes=5)
-FLAT = {"openedAt": "2026-12-24T18:00:00.000Z", "closesAt": "2026-12-24T18:05:00.000Z", "maxItems": 3}
+FLAT = {
+    "openedAt": "2026-12-24T18:00:00.000Z",
+    "closesAt": "2026-12-24T18:05:00.000Z",
+    "maxItems": 3,
+}
 
 
 def message(trace: str = TRACE, **content: Any) -> dict[str, Any]:
-    return {"v": 1, "trace": trace, "sent_at": "2026-12-24T18:00:00.000Z", "birth": as_json(born()), **content}
+    return {
+        "v": 1,
+        "trace": trace,
+        "sent_at": "2026-12-24T18:00:00.000Z",
+        "birth": as_json(born()),
+        **content,
+    }
 
 
 def as_json(birth: Any) -> Any:
@@ -98,7 +108,9 @@ def test_a_timer_that_fires_early_is_set_again(life) -> None:
 def test_a_finish_after_an_early_timer_counts(life) -> None:
     """The second race is between the second timer and the same event."""
     life.turn(fired(0), at=END - timedelta(milliseconds=800))
-    given = order(life.turn(raised(FINISH, message(FINISHER)), at=END - timedelta(milliseconds=500)))
+    given = order(
+        life.turn(raised(FINISH, message(FINISHER)), at=END - timedelta(milliseconds=500))
+    )
     assert given["by"] == "user"
 
 
@@ -127,7 +139,10 @@ def test_a_life_that_begins_late_settles_at_once() -> None:
 def test_settling_is_tried_five_times(life) -> None:
     """Two seconds apart; then the life fails, and heal settles the registry."""
     action = retried(life.turn(fired(0), at=END))
-    assert action["retryOptions"] == {"firstRetryIntervalInMilliseconds": 2000, "maxNumberOfAttempts": 5}
+    assert action["retryOptions"] == {
+        "firstRetryIntervalInMilliseconds": 2000,
+        "maxNumberOfAttempts": 5,
+    }
     now, id = END, 1
     for attempt in range(5):
         life.turn(failed(id), at=now)
@@ -189,7 +204,10 @@ def test_settle_settles_in_the_name_of_the_order(client, clock) -> None:
     assert clock.run(run(given, client.mock)) == {"closedBy": "user", "itemsCount": 1}
     assert {call.content["trace"] for call in client.calls if call.content} == {FINISHER}
     clock.advance(minutes=5)
-    assert clock.run(run(given | {"by": "timeout"}, client.mock)) == {"closedBy": "user", "itemsCount": 1}
+    assert clock.run(run(given | {"by": "timeout"}, client.mock)) == {
+        "closedBy": "user",
+        "itemsCount": 1,
+    }
 
 
 def test_a_settling_without_a_recorded_close_fails(client, clock) -> None:
@@ -197,6 +215,8 @@ def test_a_settling_without_a_recorded_close_fails(client, clock) -> None:
     client.open()
     client.fate = lambda call: LOST if call.what == "signal list close" else DONE
     with pytest.raises(OutcomeUnknown):
-        clock.run(settle._function.get_user_function().client_function(message(by="user"), client.mock))
+        clock.run(
+            settle._function.get_user_function().client_function(message(by="user"), client.mock)
+        )
     assert client.count("signal stats observe") == 0
     assert client.registry(ID).closed_at is None

@@ -9,13 +9,13 @@ import azure.durable_functions as df
 import pytest
 
 from registry.domain import problems as errors
+from registry.domain.problems import HubUnavailable, OutcomeUnknown, Refusal
+from registry.domain.registry import Item, Registry, Standing, Stats
 from registry.durable.management import Instance
+from registry.durable.messages import LONG_AGO, dump, shown, stored
 from registry.durable.names import LIFE, delivery_instance, list_entity, stats_entity
 from registry.durable.service import AGAIN, PING_PATIENCE, Registries
 from registry.durable.task_hub import PATIENCE, TaskHub
-from registry.domain.problems import HubUnavailable, OutcomeUnknown, Refusal
-from registry.domain.registry import Item, Registry, Standing, Stats
-from registry.durable.messages import LONG_AGO, dump, shown, stored
 from tests.clock import START
 from tests.unit.fake_client import (
     DONE,
@@ -78,16 +78,29 @@ def on(what: str, fate: Fate, times: int = 1000):
 
 
 def names(client, *kinds: str) -> list[str]:
-    return [call.what for call in client.calls if call.what.split()[0] in (kinds or ("signal", "start", "raise"))]
+    return [
+        call.what
+        for call in client.calls
+        if call.what.split()[0] in (kinds or ("signal", "start", "raise"))
+    ]
 
 
 class TestOpen:
     def test_it_sends_three_messages_and_reads_nothing(self, client, caller, clock) -> None:
         """The stats come first, so that heal knows of it; then the life and the list, side by side."""
         caller.open(born())
-        assert [call.what for call in client.calls] == ["signal stats observe", "start life", "signal list open"]
+        assert [call.what for call in client.calls] == [
+            "signal stats observe",
+            "start life",
+            "signal list open",
+        ]
         stats, life, opening = (call.content for call in client.calls)
-        assert life["birth"] == opening["birth"] == stats["standing"]["birth"] == json.loads(json.dumps(dump(born())))
+        assert (
+            life["birth"]
+            == opening["birth"]
+            == stats["standing"]["birth"]
+            == json.loads(json.dumps(dump(born())))
+        )
         assert client.calls[0].target == stats_entity(ID).key
         assert client.calls[1].target == ID
         assert clock.slept == []
@@ -101,7 +114,9 @@ class TestOpen:
 
     @pytest.mark.parametrize("what", ["signal stats observe", "start life", "signal list open"])
     @pytest.mark.parametrize("fate", [FAILED, FAILED_AFTERWARDS])
-    def test_each_message_is_repeated_until_it_is_accepted(self, client, caller, clock, what, fate) -> None:
+    def test_each_message_is_repeated_until_it_is_accepted(
+        self, client, caller, clock, what, fate
+    ) -> None:
         """Whether it failed before or after its effect: the registry is open once."""
         client.fate = on(what, fate, 3)
         caller.open(born())
@@ -135,7 +150,9 @@ class TestOpen:
 
 class TestAdd:
     def test_it_costs_one_message_and_three_reads(self, opened, caller, clock) -> None:
-        """The read before the message is one of them; two follow, after 20 and 60 ms. Then the stats hear of it."""
+        """The read before the message is one of them; two follow, after 20 and 60 ms. Then the
+        stats hear of it.
+        """
         assert caller.add(ID, BIKE) == 1
         to_list = ["read list", "signal list add", "read list", "read list"]
         assert [call.what for call in opened.calls] == [*to_list, "signal stats observe"]
@@ -196,7 +213,9 @@ class TestAdd:
             caller.add(ID, BIKE)
         times = opened.times("signal list add")
         assert len(times) == PATIENCE / AGAIN
-        assert all(AGAIN - 0.01 <= later - earlier < AGAIN + 0.1 for earlier, later in pairwise(times))
+        assert all(
+            AGAIN - 0.01 <= later - earlier < AGAIN + 0.1 for earlier, later in pairwise(times)
+        )
 
     def test_a_lost_message_is_made_good_after_a_second(self, opened, caller, clock) -> None:
         """The add is answered once it is there."""
@@ -227,7 +246,9 @@ class TestAdd:
         assert caller.add(ID, BIKE) == 1
         assert opened.count("signal list add") == 1
 
-    def test_where_no_read_succeeds_any_more_the_outcome_is_unknown(self, opened, caller, clock) -> None:
+    def test_where_no_read_succeeds_any_more_the_outcome_is_unknown(
+        self, opened, caller, clock
+    ) -> None:
         """The gift may be there."""
         opened.fate = lambda call: FAILED if call.what == "read list" and call.at > 0 else DONE
         with pytest.raises(OutcomeUnknown):
@@ -269,7 +290,9 @@ class TestAdd:
         assert caller.refused("add", ID, BIKE).kind == errors.REMOVED
 
     def test_a_refusal_for_the_close_is_read(self, opened, caller, clock) -> None:
-        """It names the recorded time, and the gift is never in the registry, although its message may still come."""
+        """It names the recorded time, and the gift is never in the registry, although its message
+        may still come.
+        """
         clock.advance(seconds=10)
         opened.do("close", by="user", birth=dump(born()))
         opened.fate = lambda call: TWICE
@@ -293,8 +316,12 @@ class TestAdd:
         clock.run(race())
         assert caller.peek(ID).items == {}
 
-    def test_a_repeated_add_to_a_registry_at_rest_counts_nothing(self, opened, caller, clock) -> None:
-        """Settling and the delivery have told the stats: what these have forgotten since, they would count again."""
+    def test_a_repeated_add_to_a_registry_at_rest_counts_nothing(
+        self, opened, caller, clock
+    ) -> None:
+        """Settling and the delivery have told the stats: what these have forgotten since, they
+        would count again.
+        """
 
         async def live_and_repeat() -> None:
             birth = opened.open(born(is_sent=True, id="f" * 32))
@@ -375,12 +402,19 @@ class TestTimeIsUp:
         """It asks for it, by time-out, with the birth."""
         registry = caller.peek(ID)
         assert (registry.closed_by, registry.closed_at) == ("timeout", born().closes_at)
-        assert names(due, "read", "signal") == ["read list", "signal list close", "read list", "read list"]
+        assert names(due, "read", "signal") == [
+            "read list",
+            "signal list close",
+            "read list",
+            "read list",
+        ]
         message = due.calls[1].content
         assert (message["by"], message["birth"]["id"]) == ("timeout", ID)
         assert due.registry() == registry
 
-    def test_peek_shows_closing_while_the_close_cannot_be_recorded(self, due, caller, clock) -> None:
+    def test_peek_shows_closing_while_the_close_cannot_be_recorded(
+        self, due, caller, clock
+    ) -> None:
         """It is neither told as open nor as closed; the list is asked once a second."""
         due.fate = on("signal list close", LOST)
         registry = caller.peek(ID)
@@ -395,7 +429,9 @@ class TestTimeIsUp:
         assert not caller.peek(ID).is_closed
 
     @pytest.mark.parametrize("name", ["add", "remove", "finish", "process"])
-    def test_other_calls_are_unanswered_while_the_close_cannot_be_recorded(self, due, caller, name) -> None:
+    def test_other_calls_are_unanswered_while_the_close_cannot_be_recorded(
+        self, due, caller, name
+    ) -> None:
         """None says that the registry is closed, none that a gift was refused."""
         due.fate = on("signal list close", LOST)
         args = {"add": [BOOK], "remove": ["k1"]}.get(name, [])
@@ -440,7 +476,10 @@ class TestTimeIsUp:
     ) -> None:
         """It refuses at first; it is asked again, and nothing is told before it has agreed."""
         clock.advance(minutes=5)
-        monkeypatch.setattr("registry.durable.entities.clock", SimpleNamespace(utc_now=lambda: clock.utc_now() - SKEW))
+        monkeypatch.setattr(
+            "registry.durable.entities.clock",
+            SimpleNamespace(utc_now=lambda: clock.utc_now() - SKEW),
+        )
         assert caller.peek(ID).closed_at == born().closes_at
         assert opened.count("signal list close") == 2
         assert clock.monotonic() == pytest.approx(301.06, abs=0.01)
@@ -501,7 +540,9 @@ class TestFinish:
         assert opened.count("signal list close") == (1 if fate == FAILED_AFTERWARDS else 2)
 
     @pytest.mark.parametrize("fate", [FAILED, FAILED_AFTERWARDS])
-    def test_it_settles_in_the_place_of_a_life_that_does_not_hear(self, client, caller, clock, fate) -> None:
+    def test_it_settles_in_the_place_of_a_life_that_does_not_hear(
+        self, client, caller, clock, fate
+    ) -> None:
         """The event is tried once; then the registry is counted and its delivery started here."""
         client.open(born(is_sent=True))
         client.fate = on("raise finish", fate)
@@ -524,14 +565,22 @@ class TestFinish:
         """The close was read once, which is enough for the caller."""
 
         def fate(call):
-            has_closed = any(each.what == "read list" and each.at > 0.05 for each in opened.calls[:-1])
-            return FAILED if call.what == "raise finish" or (call.what == "read list" and has_closed) else DONE
+            has_closed = any(
+                each.what == "read list" and each.at > 0.05 for each in opened.calls[:-1]
+            )
+            return (
+                FAILED
+                if call.what == "raise finish" or (call.what == "read list" and has_closed)
+                else DONE
+            )
 
         opened.fate = fate
         assert caller.finish(ID).closed_by == "user"
         assert opened.count("signal stats observe") == 0
 
-    def test_an_event_that_is_never_answered_ends_with_its_patience(self, opened, caller, clock) -> None:
+    def test_an_event_that_is_never_answered_ends_with_its_patience(
+        self, opened, caller, clock
+    ) -> None:
         """What was read is told all the same."""
         opened.fate = on("raise finish", NO_ANSWER)
         assert caller.finish(ID).closed_by == "user"
@@ -621,7 +670,9 @@ class TestUnknown:
         assert caller.peek(ID).closed_by == "user"
 
     @pytest.mark.parametrize("status", ["Running", "Failed", "Terminated"])
-    def test_an_hour_after_its_end_a_life_without_a_list_is_unknown(self, client, caller, clock, status) -> None:
+    def test_an_hour_after_its_end_a_life_without_a_list_is_unknown(
+        self, client, caller, clock, status
+    ) -> None:
         """Its messages would be ignored."""
         client.begin(born(), status)
         clock.advance(hours=1, minutes=5)
@@ -640,7 +691,11 @@ class TestAnnounced:
 
     def test_lives_of_older_versions_are_read(self, client, caller) -> None:
         """Their input is flat."""
-        input = {"openedAt": "2026-12-24T18:00:00.000Z", "closesAt": "2026-12-24T18:05:00.000Z", "maxItems": 3}
+        input = {
+            "openedAt": "2026-12-24T18:00:00.000Z",
+            "closesAt": "2026-12-24T18:05:00.000Z",
+            "maxItems": 3,
+        }
         client.instances[ID] = Instance(ID, LIFE, "Running", input)
         assert caller.peek(ID).birth == born()
 
@@ -693,7 +748,11 @@ class TestSettle:
         assert opened.count("read list") == 3
         assert registry == opened.registry()
         standing = opened.calls[-1].content["standing"]
-        assert (standing["revision"], standing["items"], standing["phase"]) == (registry.revision, 1, "off")
+        assert (standing["revision"], standing["items"], standing["phase"]) == (
+            registry.revision,
+            1,
+            "off",
+        )
 
     @pytest.mark.parametrize("by", ["user", "timeout"])
     def test_it_closes_in_the_name_of_whoever_did(self, opened, caller, clock, by) -> None:
@@ -735,7 +794,9 @@ class TestSettle:
         clock.run(settle())
         clock.advance(seconds=1)
         assert +client.stats().phases == {"pending": 1}
-        assert [id for id in client.instances if id.endswith("-delivery")] == [delivery_instance(ID)]
+        assert [id for id in client.instances if id.endswith("-delivery")] == [
+            delivery_instance(ID)
+        ]
 
     def test_what_is_pending_is_sent_under_its_id(self, client, caller, clock) -> None:
         """Before the stats are told, so that they know of it until it is on its way."""
@@ -744,8 +805,18 @@ class TestSettle:
         assert names(client) == ["signal list close", "start delivery", "signal stats observe"]
         call = next(call for call in client.calls if call.what == "start delivery")
         assert call.target == f"{ID}-delivery"
-        order = {name: call.content[name] for name in ("id", "number", "backoff", "began", "failures", "trace")}
-        expected = {"id": ID, "number": 1, "backoff": [5, 3600, 86400], "began": None, "failures": 0, "trace": TRACE}
+        order = {
+            name: call.content[name]
+            for name in ("id", "number", "backoff", "began", "failures", "trace")
+        }
+        expected = {
+            "id": ID,
+            "number": 1,
+            "backoff": [5, 3600, 86400],
+            "began": None,
+            "failures": 0,
+            "trace": TRACE,
+        }
         assert order == expected
 
     @pytest.mark.parametrize("fate", [FAILED, FAILED_AFTERWARDS])
@@ -764,7 +835,9 @@ class TestSettle:
         caller.settle(birth, "timeout")
         assert names(client) == ["signal stats observe"]
 
-    def test_a_registry_whose_list_never_opened_is_closed_and_counted(self, client, caller, clock) -> None:
+    def test_a_registry_whose_list_never_opened_is_closed_and_counted(
+        self, client, caller, clock
+    ) -> None:
         """Empty, and not sent."""
         clock.advance(minutes=5)
         registry = caller.settle(born(is_sent=True), "timeout")
@@ -797,7 +870,9 @@ class TestProcess:
         assert "2026-12-24T18:05:00.000Z" in refusal.detail
 
     def test_a_registry_at_rest_is_sent_under_the_next_number(self, delivered, caller) -> None:
-        """It is returned once its list has taken note: pending. The stats are told before, so that heal knows of it."""
+        """It is returned once its list has taken note: pending. The stats are told before, so that
+        heal knows of it.
+        """
         registry = caller.process(ID)
         assert (registry.processing, registry.sends) == ("pending", 2)
         assert names(delivered) == ["start delivery", "signal stats observe"]
@@ -830,11 +905,15 @@ class TestProcess:
         assert caller.process(ID).sends == 1
         assert client.instances[delivery_instance(ID)] == before
 
-    def test_one_that_is_pending_is_returned_as_it_stands_after_the_start(self, client, caller) -> None:
+    def test_one_that_is_pending_is_returned_as_it_stands_after_the_start(
+        self, client, caller
+    ) -> None:
         """Its delivery may have come to an end at once."""
         birth = client.open(born(is_sent=True))
         client.do("close", birth=dump(birth), by="user")
-        client.on_start = lambda instance, order: client.do("delivered", number=order["number"], outcome="delivered")
+        client.on_start = lambda instance, order: client.do(
+            "delivered", number=order["number"], outcome="delivered"
+        )
         registry = caller.process(ID)
         assert registry == client.registry()
         assert registry.processing == "delivered"
@@ -859,7 +938,9 @@ class TestProcess:
         delivered.instances.clear()
         assert caller.process(ID).sends == 3
 
-    def test_it_is_started_again_after_a_second_without_effect(self, delivered, caller, clock) -> None:
+    def test_it_is_started_again_after_a_second_without_effect(
+        self, delivered, caller, clock
+    ) -> None:
         """The delivery before may just be ending."""
         instance = delivery_instance(ID)
         delivered.instances[instance] = Instance(instance, "DeliveryOrchestration", "Running", None)
@@ -895,7 +976,10 @@ class TestHeal:
 
     def known(self, client, standing: Standing) -> Standing:
         """The stats count a registry by this standing, and nothing else."""
-        entity, stats = client.entity(stats_entity(ID)), Stats(standing.items or 0, standings={ID: standing})
+        entity, stats = (
+            client.entity(stats_entity(ID)),
+            Stats(standing.items or 0, standings={ID: standing}),
+        )
         stats.phases[standing.phase] = 1
         entity.exists, entity.state = True, json.dumps(stored(stats))
         return standing
@@ -910,15 +994,22 @@ class TestHeal:
         client.do("add", key="k1", text="Bike")
         clock.advance(minutes=6)
         caller.heal(ID, Standing.of(client.registry(), birth.closes_at))
-        assert (client.registry().closed_by, client.registry().closed_at) == ("timeout", birth.closes_at)
+        assert (client.registry().closed_by, client.registry().closed_at) == (
+            "timeout",
+            birth.closes_at,
+        )
         assert is_alive(client.instances[delivery_instance(ID)])
         assert client.count("instance") == 0
         clock.advance(seconds=1)
         assert (client.stats().items, +client.stats().phases) == (1, {"pending": 1})
 
     @pytest.mark.parametrize("status", ["Running", "Completed", None])
-    def test_one_that_never_opened_is_closed_by_its_birth(self, client, caller, clock, status) -> None:
-        """It was announced, so it is counted: whatever its life is, it is closed on record, empty and not sent."""
+    def test_one_that_never_opened_is_closed_by_its_birth(
+        self, client, caller, clock, status
+    ) -> None:
+        """It was announced, so it is counted: whatever its life is, it is closed on record, empty
+        and not sent.
+        """
         if status:
             client.begin(born(is_sent=True), status)
         standing = self.known(client, self.announced(clock, is_sent=True))
@@ -944,7 +1035,9 @@ class TestHeal:
         assert +client.stats().phases == {"off": 1}
 
     @pytest.mark.parametrize("status", ["Completed", None])
-    def test_an_hour_after_its_end_one_without_list_and_life_comes_to_rest(self, client, caller, clock, status) -> None:
+    def test_an_hour_after_its_end_one_without_list_and_life_comes_to_rest(
+        self, client, caller, clock, status
+    ) -> None:
         """It may have been forgotten: it does not rise again, and stays counted."""
         if status:
             client.begin(born(), status)
@@ -956,8 +1049,12 @@ class TestHeal:
         clock.advance(seconds=1)
         assert +client.stats().phases == {"off": 1}
 
-    def test_an_open_one_of_an_older_version_is_noted_with_its_birth(self, client, caller, clock) -> None:
-        """The stats are told where its list stands; it is not closed before its time, though they had it as due."""
+    def test_an_open_one_of_an_older_version_is_noted_with_its_birth(
+        self, client, caller, clock
+    ) -> None:
+        """The stats are told where its list stands; it is not closed before its time, though they
+        had it as due.
+        """
         client.open()
         client.do("add", key="k1", text="Bike")
         caller.heal(ID, self.older(client))
@@ -967,8 +1064,12 @@ class TestHeal:
         assert (standing.birth, standing.due, client.stats().items) == (born(), born().closes_at, 1)
         assert not client.registry().is_closed
 
-    def test_one_of_an_older_version_without_a_list_is_healed_by_its_life(self, client, caller, clock) -> None:
-        """The stats are told the birth of the life's input; once its time is up, it is settled by that."""
+    def test_one_of_an_older_version_without_a_list_is_healed_by_its_life(
+        self, client, caller, clock
+    ) -> None:
+        """The stats are told the birth of the life's input; once its time is up, it is settled by
+        that.
+        """
         birth = born(max_items=7)
         client.begin(birth)
         caller.heal(ID, self.older(client))
@@ -992,12 +1093,18 @@ class TestHeal:
         clock.advance(seconds=1)
         assert +client.stats().phases == {"off": 1}
 
-    def test_one_that_was_asked_for_but_whose_list_has_not_heard_is_delivered(self, client, caller, clock) -> None:
-        """Its delivery ended between the stats and the list: it is begun again, under the next number."""
+    def test_one_that_was_asked_for_but_whose_list_has_not_heard_is_delivered(
+        self, client, caller, clock
+    ) -> None:
+        """Its delivery ended between the stats and the list: it is begun again, under the next
+        number.
+        """
         birth = client.open(born(is_sent=True))
         client.do("close", birth=dump(birth), by="user")
         client.do("delivered", number=1, outcome="failed")
-        asked = replace(client.registry(), revision=client.registry().revision + 1, processing="pending")
+        asked = replace(
+            client.registry(), revision=client.registry().revision + 1, processing="pending"
+        )
         caller.heal(ID, Standing.of(asked, clock.utc_now()))
         (start,) = [call for call in client.calls if call.what == "start delivery"]
         assert start.content["number"] == 2
@@ -1014,8 +1121,12 @@ class TestHeal:
         assert (client.stats().items, +client.stats().phases) == (0, {"pending": 1})
 
     @pytest.mark.parametrize("status", ["Running", "Completed", None])
-    def test_one_that_was_forgotten_while_it_was_sent_again_comes_to_rest(self, client, caller, clock, status) -> None:
-        """It counts as before, and does not rise again as another, empty registry, whatever its life is."""
+    def test_one_that_was_forgotten_while_it_was_sent_again_comes_to_rest(
+        self, client, caller, clock, status
+    ) -> None:
+        """It counts as before, and does not rise again as another, empty registry, whatever its
+        life is.
+        """
         birth = client.open(born(is_sent=True))
         client.do("close", birth=dump(birth), by="user")
         client.do("delivered", number=1, outcome="failed")
@@ -1034,7 +1145,9 @@ class TestHeal:
         assert +client.stats().phases == {"failed": 1}
 
     @pytest.mark.parametrize("phase", ["open", "pending"])
-    def test_one_of_an_older_version_that_is_gone_comes_to_rest(self, client, caller, clock, phase) -> None:
+    def test_one_of_an_older_version_that_is_gone_comes_to_rest(
+        self, client, caller, clock, phase
+    ) -> None:
         """There is nothing to settle, and it stays counted."""
         caller.heal(ID, self.older(client, phase, items=2))
         clock.advance(seconds=1)

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from registry.clock import to_text
+from registry.domain.registry import Registry
 from registry.durable.names import stats_entity
 from registry.durable.stats_reporter import INTERVAL, tell_stats
 from registry.durable.task_hub import PATIENCE, TaskHub
-from registry.domain.registry import Registry
 from tests.clock import START
 from tests.unit.fake_client import DONE, FAILED, ID, LOST, TRACE, born
 
@@ -37,7 +37,11 @@ def test_the_stats_are_told_where_a_registry_stands(client, clock, hub) -> None:
     """The message has the revision that was read, and the shard of the registry counts it."""
     clock.run(tell_stats(hub, seen(3)))
     (call,) = client.calls
-    assert (call.target, call.content["id"], call.content["trace"]) == (stats_entity(ID).key, ID, TRACE)
+    assert (call.target, call.content["id"], call.content["trace"]) == (
+        stats_entity(ID).key,
+        ID,
+        TRACE,
+    )
     assert (call.content["standing"]["revision"], call.content["standing"]["items"]) == (3, 2)
     clock.advance(seconds=1)
     assert client.stats().standings[ID].birth == born()
@@ -158,7 +162,9 @@ def test_what_was_cancelled_does_not_silence_a_registry(client, clock, hub, obse
     assert told(client) == [(0, 2), (0.01, 3)]
 
 
-def test_news_that_cannot_be_told_are_a_line_in_the_log(client, clock, hub, observer, caplog) -> None:
+def test_news_that_cannot_be_told_are_a_line_in_the_log(
+    client, clock, hub, observer, caplog
+) -> None:
     """Without the id. They are tried for as long as a request; the next ones are told again."""
 
     async def work() -> None:
@@ -179,7 +185,9 @@ def test_news_that_cannot_be_told_are_a_line_in_the_log(client, clock, hub, obse
     assert client.stats().standings[ID].revision == 3
 
 
-def test_the_deadline_of_the_request_does_not_count_for_its_news(client, clock, hub, observer) -> None:
+def test_the_deadline_of_the_request_does_not_count_for_its_news(
+    client, clock, hub, observer
+) -> None:
     """They go out when the request has been answered."""
 
     async def work() -> None:

@@ -2,11 +2,11 @@ import json
 
 import pytest
 
+from registry.domain.problems import HubUnavailable
 from registry.durable.management import ENDED
 from registry.durable.names import DELIVERY, FINISH, LIFE, list_entity, stats_entity
 from registry.durable.pace import FIRST_DELAY
 from registry.durable.task_hub import LONGEST_DELAY, PATIENCE, TaskHub
-from registry.domain.problems import HubUnavailable
 from tests.unit.fake_client import DONE, FAILED, FAILED_AFTERWARDS, ID, NO_ANSWER, TRACE, born
 
 LIST = list_entity(ID)
@@ -28,7 +28,12 @@ def test_a_message_has_its_envelope(client, clock, hub) -> None:
     """The version, the trace of the caller, and when it was sent."""
     clock.advance(seconds=1.5)
     clock.run(hub.signal(LIST, "remove", key="k1"))
-    assert client.calls[0].content == {"v": 1, "trace": TRACE, "sent_at": "2026-12-24T18:00:01.500Z", "key": "k1"}
+    assert client.calls[0].content == {
+        "v": 1,
+        "trace": TRACE,
+        "sent_at": "2026-12-24T18:00:01.500Z",
+        "key": "k1",
+    }
 
 
 def test_the_state_of_an_entity_is_read(client, clock, hub) -> None:
@@ -80,7 +85,9 @@ def test_calls_share_one_deadline(client, clock, hub) -> None:
 
 
 def test_no_call_is_made_that_could_not_be_answered_in_time(client, clock, hub) -> None:
-    """A last one at the deadline would fail, and would be logged as a task hub that does not answer."""
+    """A last one at the deadline would fail, and would be logged as a task hub that does not
+    answer.
+    """
 
     async def waking() -> list[float]:
         return [round(hub.remaining, 3) async for _ in hub.delays(2 * PATIENCE)]

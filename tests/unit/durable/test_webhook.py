@@ -40,7 +40,10 @@ async def serving(answer: Callable[["Server"], Answer]) -> AsyncIterator[Server]
         connections.append(asyncio.current_task())
         with suppress(ConnectionError):
             line, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
-            headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in lines)}
+            headers = {
+                name.lower(): value.strip()
+                for name, _, value in (each.partition(":") for each in lines)
+            }
             body = await reader.readexactly(int(headers["content-length"]))
             server.requests.append((line, headers, body))
             await answer(server)(writer)
@@ -92,7 +95,9 @@ def post(
 
     async def run() -> tuple[tuple[Verdict, str], Server]:
         async with serving(answer) as server:
-            return await Webhook(server.url, SECRET, timeout).post(ID, BODY, now or datetime.now(UTC)), server
+            return await Webhook(server.url, SECRET, timeout).post(
+                ID, BODY, now or datetime.now(UTC)
+            ), server
 
     return asyncio.run(run())
 
@@ -119,7 +124,14 @@ def test_the_timestamp_is_that_of_the_attempt() -> None:
 
 @pytest.mark.parametrize(
     ("status", "expected"),
-    [(200, "delivered"), (299, "delivered"), (300, "again"), (399, "again"), (400, "failed"), (404, "failed")]
+    [
+        (200, "delivered"),
+        (299, "delivered"),
+        (300, "again"),
+        (399, "again"),
+        (400, "failed"),
+        (404, "failed"),
+    ]
     + [(status, "again") for status in (408, 409, 425, 429, 500, 599, 600, 100, 0)]
     + [(410, "failed"), (418, "failed"), (499, "failed")],
 )
@@ -128,7 +140,9 @@ def test_what_a_status_means(status, expected) -> None:
     assert verdict(status) == expected
 
 
-@pytest.mark.parametrize(("status", "expected"), [(200, "delivered"), (410, "failed"), (503, "again")])
+@pytest.mark.parametrize(
+    ("status", "expected"), [(200, "delivered"), (410, "failed"), (503, "again")]
+)
 def test_the_status_is_told(status, expected) -> None:
     """It is all that is told of an answer."""
     assert post(saying(HEAD % status))[0] == (expected, str(status))
@@ -137,7 +151,9 @@ def test_the_status_is_told(status, expected) -> None:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects_are_not_followed(status) -> None:
     """There is one request; where it leads may be somebody else's."""
-    outcome, server = post(saying(b"HTTP/1.1 %d x\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n" % status))
+    outcome, server = post(
+        saying(b"HTTP/1.1 %d x\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n" % status)
+    )
     assert outcome == ("again", str(status))
     assert [line for line, _, _ in server.requests] == ["POST /gifts HTTP/1.1"]
 
@@ -158,7 +174,9 @@ def test_the_body_of_an_answer_is_not_read() -> None:
     outcome, server = post(dripping(head, b"x" * 65_536, 0), timeout=5)
     assert outcome == ("delivered", "200")
     assert time.monotonic() - begin < 3
-    assert server.written < 50_000_000  # what the buffers of two sockets and of aiohttp take, at most
+    assert (
+        server.written < 50_000_000
+    )  # what the buffers of two sockets and of aiohttp take, at most
 
 
 def test_nothing_of_the_environment_is_used(monkeypatch, tmp_path) -> None:
@@ -190,7 +208,9 @@ def test_nothing_of_the_environment_is_used(monkeypatch, tmp_path) -> None:
     }
 
 
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 20", b"nonsense\r\n\r\n", b"HTTP/1.1 999999 x\r\n\r\n"])
+@pytest.mark.parametrize(
+    "answer", [b"", b"HTTP/1.1 20", b"nonsense\r\n\r\n", b"HTTP/1.1 999999 x\r\n\r\n"]
+)
 def test_an_answer_that_is_none_is_tried_again(answer) -> None:
     """Whatever it is, nothing is raised."""
     assert post(saying(answer))[0][0] == "again"

@@ -11,12 +11,17 @@ LONG = b"gift " * SHORTEST
 def request(**headers: str) -> HttpRequest:
     """A request; header names are given with _ for -."""
     return HttpRequest(
-        "GET", "http://x/", headers={key.replace("_", "-"): value for key, value in headers.items()}, body=b""
+        "GET",
+        "http://x/",
+        headers={key.replace("_", "-"): value for key, value in headers.items()},
+        body=b"",
     )
 
 
 def response(body: bytes = LONG) -> HttpResponse:
-    return HttpResponse(body, status_code=201, headers={"Content-Type": "text/css", "Cache-Control": "no-store"})
+    return HttpResponse(
+        body, status_code=201, headers={"Content-Type": "text/css", "Cache-Control": "no-store"}
+    )
 
 
 def tag_of(body: bytes) -> str:
@@ -38,7 +43,9 @@ def test_an_answer_has_a_weak_tag_of_its_body() -> None:
 def test_what_the_client_has_is_not_sent_again(form, is_weak) -> None:
     """One of a list, weak or not, or whatever there is."""
     tag = tag_of(LONG)
-    told = unless_known(request(If_None_Match=form.format(tag if is_weak else tag.removeprefix("W/"))), response())
+    told = unless_known(
+        request(If_None_Match=form.format(tag if is_weak else tag.removeprefix("W/"))), response()
+    )
     assert (told.status_code, told.get_body()) == (304, b"")
     assert (told.headers["ETag"], told.headers["Cache-Control"]) == (tag, "private, no-cache")
     assert "Content-Encoding" not in compressed(request(Accept_Encoding="gzip"), told).headers
@@ -64,7 +71,9 @@ def test_gzip_for_those_who_take_it(accepted) -> None:
     }
 
 
-@pytest.mark.parametrize("accepted", ["", "identity", "br", "gzip;q=0", "*;q=0", "*, gzip;q=0", "gzip;q=0, *"])
+@pytest.mark.parametrize(
+    "accepted", ["", "identity", "br", "gzip;q=0", "*;q=0", "*, gzip;q=0", "gzip;q=0, *"]
+)
 def test_no_gzip_for_others(accepted) -> None:
     """But caches are told that there may be."""
     told = compressed(request(Accept_Encoding=accepted), response())

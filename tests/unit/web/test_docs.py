@@ -10,7 +10,8 @@ from azure.functions import HttpRequest
 
 from registry.domain.problems import KINDS
 from registry.settings import Settings
-from registry.web import functions as api, docs
+from registry.web import docs
+from registry.web import functions as api
 from registry.web.docs import HEADERS, document
 from registry.web.openapi import describe
 
@@ -44,11 +45,15 @@ def test_it_is_served_with_its_policy() -> None:
     response = asyncio.run(documentation(HttpRequest("GET", "http://x/api/docs", body=b"")))
     assert response.get_body().decode() == DOCS
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
-    policy = dict(rule.split(" ", 1) for rule in response.headers["Content-Security-Policy"].split("; "))
+    policy = dict(
+        rule.split(" ", 1) for rule in response.headers["Content-Security-Policy"].split("; ")
+    )
     (style,) = re.findall(r"<style>(.*?)</style>", DOCS, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     assert policy.pop("style-src") == f"'sha256-{digest}'"
-    assert policy == dict.fromkeys(["default-src", "base-uri", "form-action", "frame-ancestors"], "'none'")
+    assert policy == dict.fromkeys(
+        ["default-src", "base-uri", "form-action", "frame-ancestors"], "'none'"
+    )
     assert "<script" not in DOCS
 
 
@@ -57,9 +62,9 @@ def test_every_call_and_problem_has_an_anchor() -> None:
     reader = Reader(DOCS)
     assert len(reader.ids) == len(set(reader.ids))
     assert {kind.name for kind in KINDS} <= set(reader.ids)
-    assert {next(iter(each.values()))["operationId"] for each in describe(Settings())["paths"].values()} <= {
-        *reader.ids
-    }
+    assert {
+        next(iter(each.values()))["operationId"] for each in describe(Settings())["paths"].values()
+    } <= {*reader.ids}
     assert {link.removeprefix("#") for link in reader.links} <= {*reader.ids, "/", "openapi.json"}
 
 

@@ -14,14 +14,14 @@ from azure.durable_functions import DurableOrchestrationClient
 from azure.functions import HttpRequest, HttpResponse
 
 from registry import __version__, telemetry
+from registry.domain.registry import Birth, Item, Registry
 from registry.durable.entities import OPERATIONS
 from registry.durable.management import Instance
-from registry.durable.names import list_entity, stats_entity
-from registry.domain.registry import Birth, Item, Registry
-from registry.settings import Settings
 from registry.durable.messages import dump, stored
-from registry.web import functions as api
+from registry.durable.names import list_entity, stats_entity
 from registry.durable.webhook import Webhook
+from registry.settings import Settings
+from registry.web import functions as api
 from tests.clock import START, FakeClock
 
 ID = "0123456789abcdef0123456789abcdef"
@@ -34,7 +34,9 @@ BIKE = {"item": "Bike"}
 
 
 class Hub:
-    """A mocked Durable client, behind which one list does what it is told; a test may have messages lost."""
+    """A mocked Durable client, behind which one list does what it is told; a test may have messages
+    lost.
+    """
 
     def __init__(self, clock: FakeClock) -> None:
         self.client = AsyncMock(spec=DurableOrchestrationClient)
@@ -60,7 +62,11 @@ class Hub:
 
     def signals(self, operation: str) -> list[Any]:
         """Messages for an operation, so far."""
-        return [call.args[2] for call in self.client.signal_entity.await_args_list if call.args[1] == operation]
+        return [
+            call.args[2]
+            for call in self.client.signal_entity.await_args_list
+            if call.args[1] == operation
+        ]
 
     def close(self, processing: str = "pending") -> None:
         """Have the registry finished, and its delivery come to this."""
@@ -89,7 +95,16 @@ def trigger(function: Any) -> Callable[..., Awaitable[HttpResponse]]:
     return getattr(user_function, "client_function", user_function)
 
 
-def call(function, hub, *, id=ID, body=b"", params=None, trace=f"00-{TRACE}-00f067aa0ba902b7-01", **headers) -> Any:
+def call(
+    function,
+    hub,
+    *,
+    id=ID,
+    body=b"",
+    params=None,
+    trace=f"00-{TRACE}-00f067aa0ba902b7-01",
+    **headers,
+) -> Any:
     """Call a trigger; header names are given with _ for -."""
     name = function._function.get_function_name()
     request = HttpRequest(
@@ -105,9 +120,13 @@ def call(function, hub, *, id=ID, body=b"", params=None, trace=f"00-{TRACE}-00f0
 
 
 def document(response: HttpResponse, status: int, problem: str = "") -> dict:
-    """The JSON of an answer that has this status, is a problem of this name, and has what every answer has."""
+    """The JSON of an answer that has this status, is a problem of this name, and has what every
+    answer has.
+    """
     assert response.status_code == status, response.get_body()
-    assert response.headers["Cache-Control"] == ("private, no-cache" if "ETag" in response.headers else "no-store")
+    assert response.headers["Cache-Control"] == (
+        "private, no-cache" if "ETag" in response.headers else "no-store"
+    )
     assert response.get_body().endswith(b"}\n")
     body = json.loads(response.get_body())
     if status >= 400:
@@ -133,7 +152,11 @@ def test_open_answers_with_the_new_registry(hub) -> None:
         "status": "Open",
         "openedAt": "2026-12-24T18:00:00.000Z",
         "closesAt": "2026-12-24T18:05:00.000Z",
-        "links": {"add": f"{URL}add/{id}", "finish": f"{URL}finish/{id}", "peek": f"{URL}peek/{id}"},
+        "links": {
+            "add": f"{URL}add/{id}",
+            "finish": f"{URL}finish/{id}",
+            "peek": f"{URL}peek/{id}",
+        },
     }
     assert response.headers["Location"] == f"{URL}peek/{id}"
 
@@ -143,7 +166,12 @@ def test_open_tells_stats_life_and_list(hub) -> None:
     id = document(call(api.open_registry, hub), 201)["id"]
     birth = dump(replace(BIRTH, id=id))
     name, instance, started = hub.client.start_new.await_args.args
-    assert (name, instance, started["birth"], started["trace"]) == ("RegistryOrchestration", id, birth, TRACE)
+    assert (name, instance, started["birth"], started["trace"]) == (
+        "RegistryOrchestration",
+        id,
+        birth,
+        TRACE,
+    )
     (told,), (opening,) = hub.signals("observe"), hub.signals("open")
     assert (told["id"], told["standing"]["birth"], told["standing"]["phase"]) == (id, birth, "open")
     assert (opening["birth"], opening["trace"]) == (birth, TRACE)
@@ -198,7 +226,9 @@ def test_add_without_a_key_makes_one(hub) -> None:
 
 def test_add_with_a_repeated_key_is_one_item(hub) -> None:
     """A retry is answered as the first time."""
-    first, second = (document(call(api.add_item, hub, params=BIKE, Idempotency_Key="k"), 200) for _ in range(2))
+    first, second = (
+        document(call(api.add_item, hub, params=BIKE, Idempotency_Key="k"), 200) for _ in range(2)
+    )
     assert first == second
 
 
@@ -236,7 +266,9 @@ def test_add_to_a_full_registry(hub) -> None:
 def test_add_with_a_key_of_another_item(hub) -> None:
     """422."""
     document(call(api.add_item, hub, params=BIKE, Idempotency_Key="k"), 200)
-    document(call(api.add_item, hub, params={"item": "Book"}, Idempotency_Key="k"), 422, "key-reused")
+    document(
+        call(api.add_item, hub, params={"item": "Book"}, Idempotency_Key="k"), 422, "key-reused"
+    )
 
 
 def test_add_of_what_was_taken_back(hub) -> None:
@@ -306,14 +338,24 @@ def test_remove_whose_outcome_is_not_known(hub) -> None:
     assert response.headers["Retry-After"] == "1"
 
 
-BY_ID = [api.add_item, api.remove_item, api.finish_registry, api.peek_registry, api.process_registry]
+BY_ID = [
+    api.add_item,
+    api.remove_item,
+    api.finish_registry,
+    api.peek_registry,
+    api.process_registry,
+]
 
 
 @pytest.mark.parametrize("function", BY_ID)
-@pytest.mark.parametrize("id", ["", "x", ID.upper(), f"../instances/{ID}", f"{ID}?op=close", f"{ID}\n"])
+@pytest.mark.parametrize(
+    "id", ["", "x", ID.upper(), f"../instances/{ID}", f"{ID}?op=close", f"{ID}\n"]
+)
 def test_an_id_of_another_form_is_404_before_any_call(hub, function, id) -> None:
     """The SDK puts ids into URLs of the management API as they are."""
-    document(call(function, hub, id=id, params={"item": "Bike", "itemKey": "k"}), 404, "unknown-registry")
+    document(
+        call(function, hub, id=id, params={"item": "Bike", "itemKey": "k"}), 404, "unknown-registry"
+    )
     assert hub.client.mock_calls == []
 
 
@@ -337,7 +379,9 @@ def test_peek_at_what_the_caller_has_seen(hub) -> None:
     tag = call(api.peek_registry, hub).headers["ETag"]
     assert call(api.peek_registry, hub, If_None_Match=tag).status_code == 304
     document(call(api.add_item, hub, params=BIKE), 200)
-    assert document(call(api.peek_registry, hub, If_None_Match=tag), 200)["registry"]["items"] == ["Bike"]
+    assert document(call(api.peek_registry, hub, If_None_Match=tag), 200)["registry"]["items"] == [
+        "Bike"
+    ]
 
 
 def test_peek_in_plain_text_is_just_the_items(hub) -> None:
@@ -368,7 +412,9 @@ def test_peek_right_after_open(hub) -> None:
 
 
 def test_peek_closes_what_is_due(hub, clock) -> None:
-    """From closesAt on, even if the timer is late, it is asked to close, and shown as it was closed."""
+    """From closesAt on, even if the timer is late, it is asked to close, and shown as it was
+    closed.
+    """
     clock.advance(minutes=5)
     shown = document(call(api.peek_registry, hub), 200)
     assert shown["status"] == "Closed"
@@ -405,7 +451,9 @@ def test_finish_whose_outcome_is_not_known(hub) -> None:
 def test_process_sends_again(hub) -> None:
     """202 with the registry as it stands once that has begun."""
     hub.close("failed")
-    hub.client.start_new.side_effect = lambda name, id, order: hub.registry.send_again(order["number"], hub.clock.now)
+    hub.client.start_new.side_effect = lambda name, id, order: hub.registry.send_again(
+        order["number"], hub.clock.now
+    )
     assert document(call(api.process_registry, hub), 202)["registry"]["processing"] == "pending"
     name, instance, order = hub.client.start_new.await_args.args
     assert (name, instance) == ("DeliveryOrchestration", f"{ID}-delivery")
@@ -490,7 +538,9 @@ def test_health_without_a_task_hub(hub, clock) -> None:
 
 @contextmanager
 def quiet(caplog) -> Iterator[None]:
-    """What is done here leaves no line with a whole id, an item, a key, or a line of somebody else's."""
+    """What is done here leaves no line with a whole id, an item, a key, or a line of somebody
+    else's.
+    """
     caplog.set_level("DEBUG", logger="registry")
     yield
     assert caplog.messages
@@ -500,7 +550,9 @@ def quiet(caplog) -> Iterator[None]:
 
 
 def test_no_line_holds_what_came_from_outside(hub, caplog) -> None:
-    """No whole id, item, key or line break gets into the log, whatever is asked, and however it ends."""
+    """No whole id, item, key or line break gets into the log, whatever is asked, and however it
+    ends.
+    """
     trace = f"00-{TRACE}\nevent=forged-00f067aa0ba902b7-01"
     asked = {"params": {"item": "secret\nforged", "itemKey": "secret"}, "trace": trace}
     with quiet(caplog):
@@ -513,14 +565,20 @@ def test_no_line_holds_what_came_from_outside(hub, caplog) -> None:
         telemetry.record("added", ID, hub.signals("add")[0]["trace"], items=1)
 
 
-@pytest.mark.parametrize("asked", [{"params": BIKE, "Idempotency_Key": "k"}, {"params": {"itemKey": "x"}}])
+@pytest.mark.parametrize(
+    "asked", [{"params": BIKE, "Idempotency_Key": "k"}, {"params": {"itemKey": "x"}}]
+)
 def test_what_is_repeated_after_the_close_is_no_news(hub, clock, asked) -> None:
-    """The stats, which may have forgotten a registry that was sent again, do not hear of it once more."""
+    """The stats, which may have forgotten a registry that was sent again, do not hear of it once
+    more.
+    """
     hub.registry.add(Item("k", "Bike"), START)
     hub.close("failed")
     clock.advance(days=1)
     hub.registry.send_again(2, clock.now)
     hub.registry.delivered(2, "delivered")
     clock.advance(hours=2)
-    document(call(api.add_item if "Idempotency_Key" in asked else api.remove_item, hub, **asked), 200)
+    document(
+        call(api.add_item if "Idempotency_Key" in asked else api.remove_item, hub, **asked), 200
+    )
     hub.observer.observe.assert_not_called()

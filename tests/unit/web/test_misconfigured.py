@@ -3,8 +3,8 @@ import json
 
 import pytest
 from azure.functions import AuthLevel, HttpRequest
-
 from devhost.functions.loading import index
+
 from registry import __version__
 from registry.settings import SettingsError, read
 from registry.web.misconfigured import app_that_says
@@ -19,10 +19,15 @@ def error() -> SettingsError:
 
 
 def test_it_has_one_function_for_all_requests() -> None:
-    """No durable one, with which the host would take the task hub's messages; and nobody needs a key."""
+    """No durable one, with which the host would take the task hub's messages; and nobody needs a
+    key.
+    """
     (function,) = index(app_that_says(error())).functions
     assert function.trigger["type"] == "httpTrigger"
-    assert (function.trigger["route"], function.trigger["authLevel"]) == ("{*path}", AuthLevel.ANONYMOUS)
+    assert (function.trigger["route"], function.trigger["authLevel"]) == (
+        "{*path}",
+        AuthLevel.ANONYMOUS,
+    )
     assert "methods" not in function.trigger  # none is left out
     assert function.clients == ()
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from azure.functions import HttpRequest
+from devhost.testing.virtual_host import registry_app
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
@@ -13,7 +14,6 @@ from registry.domain.problems import KINDS
 from registry.settings import Settings
 from registry.web import functions as api
 from registry.web.openapi import describe
-from devhost.testing.virtual_host import registry_app
 
 
 def test_the_description_is_openapi() -> None:
@@ -34,7 +34,11 @@ def test_every_route_is_described_and_no_other() -> None:
     """With its methods, but that HEAD goes with GET; the page has two more addresses."""
     document = describe(Settings())
     (server,) = document["servers"]
-    described = {(server["url"] + path, method) for path, methods in document["paths"].items() for method in methods}
+    described = {
+        (server["url"] + path, method)
+        for path, methods in document["paths"].items()
+        for method in methods
+    }
     served = {
         (f"/{each.trigger['route']}", str(method).lower())
         for each in registry_app().http
@@ -49,7 +53,9 @@ def test_every_problem_is_explained() -> None:
     document = describe(Settings())
     components = document["components"]
     assert set(components["examples"]) == {kind.name for kind in KINDS}
-    assert components["schemas"]["Problem"]["properties"]["type"]["enum"] == [kind.uri for kind in KINDS]
+    assert components["schemas"]["Problem"]["properties"]["type"]["enum"] == [
+        kind.uri for kind in KINDS
+    ]
     for kind in KINDS:
         at = components["examples"][kind.name]
         assert kind.uri == f"/api/docs#{kind.name}"
@@ -61,10 +67,19 @@ def test_every_problem_is_explained() -> None:
 def test_every_call_may_find_the_app_misconfigured() -> None:
     """Those that need the task hub may not find that either."""
     examples = {
-        path: {name for each in nodes(methods, "503") for name in nodes(each, "examples") for name in name}
+        path: {
+            name
+            for each in nodes(methods, "503")
+            for name in nodes(each, "examples")
+            for name in name
+        }
         for path, methods in describe(Settings())["paths"].items()
     }
-    assert {path for path, each in examples.items() if each == {"misconfigured"}} == {"/openapi.json", "/docs", "/home"}
+    assert {path for path, each in examples.items() if each == {"misconfigured"}} == {
+        "/openapi.json",
+        "/docs",
+        "/home",
+    }
     assert {frozenset(each) for each in examples.values()} == {
         frozenset({"misconfigured"}),
         frozenset({"misconfigured", "hub-unavailable"}),
@@ -75,9 +90,13 @@ def test_limits_are_those_of_the_settings() -> None:
     """Not those of the defaults."""
     components = describe(Settings(max_item_length=7, max_items=9))["components"]
     assert components["schemas"]["Item"]["maxLength"] == 7
-    assert "takes 9 at most" in components["schemas"]["Registry"]["properties"]["items"]["description"]
+    assert (
+        "takes 9 at most" in components["schemas"]["Registry"]["properties"]["items"]["description"]
+    )
     assert "at most 7 characters" in components["examples"]["item-too-long"]["value"]["detail"]
-    assert "at most 9 items, and 64 KiB" in components["examples"]["registry-full"]["value"]["detail"]
+    assert (
+        "at most 9 items, and 64 KiB" in components["examples"]["registry-full"]["value"]["detail"]
+    )
 
 
 def test_every_body_and_parameter_has_an_example_that_its_schema_allows() -> None:
@@ -90,7 +109,10 @@ def test_every_body_and_parameter_has_an_example_that_its_schema_allows() -> Non
         for each in (*media, *components["parameters"].values())
         if "examples" not in each
     ]
-    examples += [({"$ref": "#/components/schemas/Problem"}, each["value"]) for each in components["examples"].values()]
+    examples += [
+        ({"$ref": "#/components/schemas/Problem"}, each["value"])
+        for each in components["examples"].values()
+    ]
     assert len(examples) > 30
     for schema, example in examples:
         OAS31Validator({**schema, "components": components}).validate(example)
@@ -98,7 +120,13 @@ def test_every_body_and_parameter_has_an_example_that_its_schema_allows() -> Non
 
 def nodes(node: Any, name: str) -> Iterator[Any]:
     """Everything in the document that has this name."""
-    for key, child in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+    for key, child in (
+        node.items()
+        if isinstance(node, dict)
+        else enumerate(node)
+        if isinstance(node, list)
+        else ()
+    ):
         if key == name:
             yield child
         yield from nodes(child, name)
@@ -108,8 +136,16 @@ def nodes(node: Any, name: str) -> Iterator[Any]:
 def test_keys_are_wanted_where_the_settings_say_so(level) -> None:
     """But not for probes, the page and the description."""
     document = describe(Settings(auth_level=level))
-    assert bool(document["security"]) is ("securitySchemes" in document["components"]) is (level == "function")
-    free = {path for path, methods in document["paths"].items() if methods.get("get", {}).get("security") == []}
+    assert (
+        bool(document["security"])
+        is ("securitySchemes" in document["components"])
+        is (level == "function")
+    )
+    free = {
+        path
+        for path, methods in document["paths"].items()
+        if methods.get("get", {}).get("security") == []
+    }
     assert free == {"/health", "/openapi.json", "/docs", "/home"}
     refused = {
         path

@@ -15,13 +15,17 @@ PAGE = document(timedelta(minutes=5))
 
 def get(function, path: str, headers=None, **params: str):
     """What a function of the page answers."""
-    request = HttpRequest("GET", f"https://host.example:8443{path}", headers=headers, route_params=params, body=b"")
+    request = HttpRequest(
+        "GET", f"https://host.example:8443{path}", headers=headers, route_params=params, body=b""
+    )
     return asyncio.run(function(request))
 
 
 def module(name: str, headers=None):
     """What is answered for a module."""
-    return get(api.home_module._function.get_user_function(), f"/api/home/{name}", headers, file=name)
+    return get(
+        api.home_module._function.get_user_function(), f"/api/home/{name}", headers, file=name
+    )
 
 
 def test_it_is_served_with_its_policy() -> None:
@@ -33,12 +37,17 @@ def test_it_is_served_with_its_policy() -> None:
 
 
 def test_the_policy_names_the_scripts_and_the_style() -> None:
-    """Those of this origin, whatever a proxy calls it, and by its hash; and nothing that would let others in."""
+    """Those of this origin, whatever a proxy calls it, and by its hash; and nothing that would let
+    others in.
+    """
     policy = HEADERS["Content-Security-Policy"]
     rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
     assert rules["script-src"] == rules["connect-src"] == "'self'"
     (style,) = re.findall(r"<style>(.*?)</style>", PAGE, re.DOTALL)
-    assert rules["style-src"] == f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
+    assert (
+        rules["style-src"]
+        == f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
+    )
     assert rules["default-src"] == rules["form-action"] == rules["frame-ancestors"] == "'none'"
     assert "unsafe" not in policy
 
@@ -64,7 +73,9 @@ def test_the_page_loads_the_modules_that_there_are() -> None:
     """Those that it preloads, and those that they import."""
     named = set(re.findall(r"/api/home/([\w.]+)", PAGE))
     imported = {
-        name for each in MODULES.values() for name in re.findall(r'^import .* from "\./([\w.]+)";$', each, re.M)
+        name
+        for each in MODULES.values()
+        for name in re.findall(r'^import .* from "\./([\w.]+)";$', each, re.M)
     }
     assert named == imported | {"page.js"} == set(MODULES)
 
@@ -80,7 +91,13 @@ def test_the_page_names_no_other_host() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(300, "5 minutes"), (60, "1 minute"), (1, "1 second"), (90, "90 seconds"), (3600, "60 minutes")],
+    [
+        (300, "5 minutes"),
+        (60, "1 minute"),
+        (1, "1 second"),
+        (90, "90 seconds"),
+        (3600, "60 minutes"),
+    ],
 )
 def test_the_page_says_how_long_a_registry_lives(seconds, words) -> None:
     """As the settings have it."""

@@ -23,7 +23,9 @@ ID = "0123456789abcdef0123456789abcdef"
 MOST = 20
 
 
-def request(*, id: str = ID, body: bytes = b"", params: dict[str, str] | None = None, **headers: str) -> HttpRequest:
+def request(
+    *, id: str = ID, body: bytes = b"", params: dict[str, str] | None = None, **headers: str
+) -> HttpRequest:
     """A request; header names are given with _ for -."""
     return HttpRequest(
         "POST",
@@ -74,19 +76,31 @@ def test_what_is_no_id_is_unknown(id) -> None:
     [
         {"params": {"item": "Zork 🎁"}},
         {"body": '{"item": "Zork 🎁"}'.encode(), "Content_Type": "application/json"},
-        {"body": b'{"item": "Zork \\ud83c\\udf81"}', "Content_Type": "Application/JSON; charset=UTF-8"},
-        {"body": '{"item": "Zork 🎁"}'.encode("utf-16"), "Content_Type": 'application/json; charset="utf-16"'},
+        {
+            "body": b'{"item": "Zork \\ud83c\\udf81"}',
+            "Content_Type": "Application/JSON; charset=UTF-8",
+        },
+        {
+            "body": '{"item": "Zork 🎁"}'.encode("utf-16"),
+            "Content_Type": 'application/json; charset="utf-16"',
+        },
         {"body": "Zork 🎁".encode(), "Content_Type": "text/plain"},
         {"body": "Zork 🎁".encode("utf-16"), "Content_Type": "text/plain; charset=utf-16"},
         {"body": b"x=1&item=Zork+%F0%9F%8E%81", "Content_Type": FORM},
         {"body": "item=Zork 🎁".encode(), "Content_Type": f"{FORM}; charset=UTF-8"},
         {"body": '{"item": "Zork 🎁"}'.encode(), "Content_Type": FORM},  # as curl -d sends it
-        {"params": {"item": "Zork 🎁"}, "body": b'{"item": "other"}', "Content_Type": "application/json"},
+        {
+            "params": {"item": "Zork 🎁"},
+            "body": b'{"item": "other"}',
+            "Content_Type": "application/json",
+        },
     ],
 )
 def test_the_item_comes_from_query_json_form_or_text(asked) -> None:
     """The query wins over the body; the charset of the body counts."""
-    assert requested_item(request(**asked, Idempotency_Key="key-1"), MOST) == Item("key-1", "Zork 🎁")
+    assert requested_item(request(**asked, Idempotency_Key="key-1"), MOST) == Item(
+        "key-1", "Zork 🎁"
+    )
 
 
 def test_a_key_is_made_where_there_is_none() -> None:
@@ -99,7 +113,10 @@ def test_a_key_is_made_where_there_is_none() -> None:
 @pytest.mark.parametrize(
     ("asked", "detail"),
     [
-        ({}, "The item is missing: there is neither ?item= nor a body with a Content-Length; one in chunks is lost."),
+        (
+            {},
+            "The item is missing: there is neither ?item= nor a body with a Content-Length; one in chunks is lost.",
+        ),
         ({"params": {"item": " \t\n"}}, "The item is blank."),
         ({"params": {"item": ""}}, "The item is blank."),
         ({"params": {"item": "\ud800"}}, "surrogate"),
@@ -114,7 +131,10 @@ def test_a_key_is_made_where_there_is_none() -> None:
         ({"body": b"\xff", "Content_Type": "text/plain"}, "UTF-8"),
         ({"body": b"\xff", "Content_Type": "application/json"}, "UTF-8"),
         ({"body": b"\xe4", "Content_Type": "text/plain; charset=us-ascii"}, "not in the charset"),
-        ({"body": b"x", "Content_Type": "text/plain; charset=klingon"}, "charset of the body must be utf-8"),
+        (
+            {"body": b"x", "Content_Type": "text/plain; charset=klingon"},
+            "charset of the body must be utf-8",
+        ),
         ({"body": b"item=x", "Content_Type": "application/xml"}, "must be application/json"),
         ({"body": b"x"}, "must be application/json"),
         ({"body": b"gift=x", "Content_Type": FORM}, "The form must have item= once."),
@@ -173,7 +193,11 @@ def test_any_other_key_is_refused(key) -> None:
             {"params": {"item": "x"}, "Idempotency_Key": key},
         ),
         ("itemKey", requested_key, {"params": {"itemKey": key}}),
-        ("itemKey", requested_key, {"body": json.dumps({"itemKey": key}).encode(), "Content_Type": "application/json"}),
+        (
+            "itemKey",
+            requested_key,
+            {"body": json.dumps({"itemKey": key}).encode(), "Content_Type": "application/json"},
+        ),
     ):
         detail = refused(INVALID_KEY, read, request(**asked))
         assert detail == f"The {name} must be 1 to 128 visible ASCII characters."
@@ -206,11 +230,21 @@ def test_what_is_no_key_to_remove(asked, detail) -> None:
 
 
 @pytest.mark.parametrize(
-    "charset", ["utf-8", "utf8", "utf-16", "us-ascii", "iso-8859-1", *(f"windows-{page}" for page in range(1250, 1259))]
+    "charset",
+    [
+        "utf-8",
+        "utf8",
+        "utf-16",
+        "us-ascii",
+        "iso-8859-1",
+        *(f"windows-{page}" for page in range(1250, 1259)),
+    ],
 )
 def test_charsets_that_are_read(charset) -> None:
     """In any letter case, as Python reads them."""
-    asked = request(body="Bike".encode(charset), Content_Type=f"text/plain; charset={charset.upper()}")
+    asked = request(
+        body="Bike".encode(charset), Content_Type=f"text/plain; charset={charset.upper()}"
+    )
     assert requested_item(asked, MOST).text == "Bike"
 
 
@@ -223,7 +257,9 @@ def test_charsets_of_other_names_never_reach_the_codecs(monkeypatch) -> None:
     try:
         for number in range(1000):
             content_type = f"text/plain; charset=made-up-{number}"
-            refused(INVALID_ITEM, requested_item, request(body=b"x", Content_Type=content_type), MOST)
+            refused(
+                INVALID_ITEM, requested_item, request(body=b"x", Content_Type=content_type), MOST
+            )
             refused(INVALID_KEY, requested_key, request(body=b"{}", Content_Type=content_type))
     finally:
         codecs.unregister(search)
@@ -231,20 +267,26 @@ def test_charsets_of_other_names_never_reach_the_codecs(monkeypatch) -> None:
     lookup.assert_not_called()
 
 
-@pytest.mark.parametrize("charset", ["hex", "rot13", "unicode_escape", "idna", "zip", "utf-7", "utf-32"])
+@pytest.mark.parametrize(
+    "charset", ["hex", "rot13", "unicode_escape", "idna", "zip", "utf-7", "utf-32"]
+)
 def test_other_codecs_of_python_are_not_charsets(charset) -> None:
     """Those that unpack or evaluate a body among them."""
     asked = request(body=b"\\x41", Content_Type=f"text/plain; charset={charset}")
     assert "charset" in refused(INVALID_ITEM, requested_item, asked, MOST)
 
 
-@pytest.mark.parametrize("accept", ["text/plain", "text/plain, application/json;q=0.5", "text/plain;q=0.9, */*;q=0.1"])
+@pytest.mark.parametrize(
+    "accept", ["text/plain", "text/plain, application/json;q=0.5", "text/plain;q=0.9, */*;q=0.1"]
+)
 def test_a_preference_for_plain_text(accept) -> None:
     """For scripts."""
     assert wants_plain_text(request(Accept=accept))
 
 
-@pytest.mark.parametrize("headers", [{}, *({"Accept": each} for each in ("*/*", "application/json", "nonsense", ""))])
+@pytest.mark.parametrize(
+    "headers", [{}, *({"Accept": each} for each in ("*/*", "application/json", "nonsense", ""))]
+)
 def test_json_is_the_default(headers) -> None:
     """Only a preference for plain text gets it."""
     assert not wants_plain_text(request(**headers))

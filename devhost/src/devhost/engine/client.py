@@ -1,7 +1,7 @@
 """The engine: what clients ask of the task hub, and the work items that follow.
 
-An item is taken, executed, and completed or abandoned, as the Durable Task Framework has it. The caller owns the
-transaction in which items are taken or completed; they are executed outside of it.
+An item is taken, executed, and completed or abandoned, as the Durable Task Framework has it. The
+caller owns the transaction in which items are taken or completed; they are executed outside of it.
 """
 
 import json
@@ -10,22 +10,33 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from devhost.engine.failure_details import Cause
-from devhost.settings.files import DEFAULTS, HostJson
 from devhost.engine.entities import EntityItem
+from devhost.engine.failure_details import Cause
+from devhost.engine.orchestrations import OrchestrationItem
+from devhost.engine.turns import begin
+from devhost.engine.work_items import (
+    ENDED,
+    Decision,
+    DurableFunctions,
+    WorkItem,
+    event_message,
+    is_entity,
+)
 from devhost.functions.errors import WorkerExit
 from devhost.replay.json_text import decoded, rewritten
-from devhost.engine.orchestrations import OrchestrationItem
 from devhost.replay.protocol import Event, EventType, join, split, timestamp
+from devhost.settings.files import DEFAULTS, HostJson
 from devhost.storage.store import NEVER, Activity, Instance, Message, Store, concerns_the_file
-from devhost.engine.turns import begin
-from devhost.engine.work_items import ENDED, Decision, DurableFunctions, WorkItem, event_message, is_entity
 
 MOST_TAKEN = 1000
 MOST_LOCKED = 10_000
-"""Targets whose items are slow; until some of these are done nothing more is taken (a statement names them all)."""
+"""Targets whose items are slow; until some of these are done nothing more is taken (a statement
+names them all).
+"""
 LONGEST_PAUSE = 60.0
-"""Seconds until an item is tried again whose function ends its worker; the first pause is one second."""
+"""Seconds until an item is tried again whose function ends its worker; the first pause is one
+second.
+"""
 NO_XML = re.compile("[\ufffe\uffff]")
 """Characters that XML cannot have, and JSON does not escape."""
 REWOUND = {
@@ -37,7 +48,9 @@ REWOUND = {
 
 
 class Unsendable(Exception):
-    """A message cannot be sent: Azure Storage keeps messages as XML, unless host.json has them encoded as Base64."""
+    """A message cannot be sent: Azure Storage keeps messages as XML, unless host.json has them
+    encoded as Base64.
+    """
 
     def __init__(self) -> None:
         super().__init__("An error occurred while communicating with Azure Storage")
@@ -54,7 +67,9 @@ class Outcome:
 class Engine:
     """The task hub at work."""
 
-    def __init__(self, store: Store, functions: DurableFunctions, config: HostJson = DEFAULTS) -> None:
+    def __init__(
+        self, store: Store, functions: DurableFunctions, config: HostJson = DEFAULTS
+    ) -> None:
         self.store = store
         self.functions = functions
         self.config = config
@@ -63,14 +78,19 @@ class Engine:
         self._tries: dict[str, int] = {}
         """How often in a row a target's item was to be tried again."""
 
-    def start(self, name: str, input: str | None, now: datetime, id: str | None = None, version: str = "") -> str:
-        """Create a pending instance, in place of an ended one with its id; returns the id. `input` is JSON.
+    def start(
+        self, name: str, input: str | None, now: datetime, id: str | None = None, version: str = ""
+    ) -> str:
+        """Create a pending instance, in place of an ended one with its id; returns the id. `input`
+        is JSON.
 
         Without a version it is that of host.json.
         """
         id, at = id or uuid.uuid4().hex, timestamp(now)
         given = None if input is None else rewritten(input)
-        instance = Instance(id, uuid.uuid4().hex, name, "Pending", given, None, None, created=at, updated=at)
+        instance = Instance(
+            id, uuid.uuid4().hex, name, "Pending", given, None, None, created=at, updated=at
+        )
         begin(self.store, instance, version or self.config.default_version)
         return id
 
@@ -96,21 +116,32 @@ class Engine:
         self._send(id, {"EventType": int(EventType.EXECUTION_RESUMED), "Reason": reason})
 
     def rewind(self, id: str, reason: str, now: datetime) -> None:
-        """Take the failures of a failed instance back, its sub-orchestrations' too, and let it go on from there."""
+        """Take the failures of a failed instance back, its sub-orchestrations' too, and let it go
+        on from there.
+        """
         instance = self.store.instance(id)
         if instance is None or instance.status != "Failed":
             return
         history = split(*self.store.history(id))
-        again = {event["TaskScheduledId"] for event in history if event["EventType"] == EventType.TASK_FAILED}
+        again = {
+            event["TaskScheduledId"]
+            for event in history
+            if event["EventType"] == EventType.TASK_FAILED
+        }
         children = {
-            event["TaskScheduledId"] for event in history if event["EventType"] == EventType.SUB_ORCHESTRATION_FAILED
+            event["TaskScheduledId"]
+            for event in history
+            if event["EventType"] == EventType.SUB_ORCHESTRATION_FAILED
         }
         for event in history:
             kind = EventType(event["EventType"])
             if kind in REWOUND or (kind == EventType.TASK_SCHEDULED and event["EventId"] in again):
                 kept = {name: event[name] for name in ("EventId", "IsPlayed", "Timestamp")}
                 event.clear()
-                event |= kept | {"EventType": int(EventType.GENERIC), "Data": f"Rewound: {kind.name}"}
+                event |= kept | {
+                    "EventType": int(EventType.GENERIC),
+                    "Data": f"Rewound: {kind.name}",
+                }
             elif kind == EventType.SUB_ORCHESTRATION_CREATED and event["EventId"] in children:
                 self.rewind(event["InstanceId"], reason, now)
         self.store.delete_history(id)
@@ -135,18 +166,26 @@ class Engine:
         """Hand the outcome of an activity to its instance, once."""
         if not self.store.complete(activity):
             return
-        event: Event = {"EventType": int(EventType.TASK_COMPLETED), "TaskScheduledId": activity.task}
+        event: Event = {
+            "EventType": int(EventType.TASK_COMPLETED),
+            "TaskScheduledId": activity.task,
+        }
         if (cause := outcome.cause) is None:
             event["Result"] = outcome.result
         else:
-            event |= {"EventType": int(EventType.TASK_FAILED), "Reason": cause.reason, "Details": cause.details}
+            event |= {
+                "EventType": int(EventType.TASK_FAILED),
+                "Reason": cause.reason,
+                "Details": cause.details,
+            }
         self._send(activity.instance, event, activity.execution)
 
     def take(self, now: datetime, limit: int = MOST_TAKEN) -> list[WorkItem]:
-        """Take at most `limit` due messages; returns the work items that they make, one for a target.
+        """Take at most `limit` due messages; returns the work items that they make, one for a
+        target.
 
-        A target is locked from then on, until its item is completed or abandoned. The messages stay in the store, so
-        that a kill loses none.
+        A target is locked from then on, until its item is completed or abandoned. The messages stay
+        in the store, so that a kill loses none.
         """
         at = timestamp(now)
         self._locked = {target: until for target, until in self._locked.items() if until > at}
@@ -155,7 +194,11 @@ class Engine:
         inboxes: dict[str, list[Message]] = {}
         for message in self.store.due(at, limit, self._locked):
             inboxes.setdefault(message.target, []).append(message)
-        items = [item for target, inbox in inboxes.items() if (item := self._item(target, inbox, at)) is not None]
+        items = [
+            item
+            for target, inbox in inboxes.items()
+            if (item := self._item(target, inbox, at)) is not None
+        ]
         self._locked |= dict.fromkeys((item.target for item in items), NEVER)
         return items
 
@@ -171,9 +214,9 @@ class Engine:
     def complete(self, item: WorkItem, decision: Decision | None, now: datetime) -> list[Activity]:
         """Write what was decided; returns the activities that it schedules.
 
-        A decision that cannot be written, whatever the reason, fails its instance and no other; only what concerns the
-        file of the store is raised, and then nothing of the transaction should be kept. Nothing is written of what was
-        purged meanwhile.
+        A decision that cannot be written, whatever the reason, fails its instance and no other;
+        only what concerns the file of the store is raised, and then nothing of the transaction
+        should be kept. Nothing is written of what was purged meanwhile.
         """
         if decision is None:
             tries = self._tries[item.target] = self._tries.get(item.target, 0) + 1
@@ -191,7 +234,9 @@ class Engine:
             return self._apply(item.failure(error))
 
     def abandon(self, item: WorkItem, until: str = "") -> None:
-        """Unlock the target, at once or at a time to come: the messages of the item can be taken again."""
+        """Unlock the target, at once or at a time to come: the messages of the item can be taken
+        again.
+        """
         if until:
             self._locked[item.target] = until
         else:
@@ -209,7 +254,9 @@ class Engine:
     def _item(self, target: str, inbox: list[Message], at: str) -> WorkItem | None:
         """The work item of an inbox; None where nothing of it is for anybody, and it is dropped."""
         if is_entity(target):
-            return EntityItem(target, inbox, at, self.functions, self.config, self.store.entity(target))
+            return EntityItem(
+                target, inbox, at, self.functions, self.config, self.store.entity(target)
+            )
         instance = self.store.instance(target)
         if instance is None or instance.status in ENDED:
             self.store.dequeue(inbox)  # too late, or for nobody

@@ -1,7 +1,8 @@
 """Commands and work items, batch by batch on the event loop, with one commit for each step.
 
-What waits for a command gets its answer after the commit, and by then the items that the command caused are completed
-as well, unless there are many or a function is slow: so what a client has sent is in effect when it is told so.
+What waits for a command gets its answer after the commit, and by then the items that the command
+caused are completed as well, unless there are many or a function is slow: so what a client has sent
+is in effect when it is told so.
 """
 
 import asyncio
@@ -13,10 +14,10 @@ from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 from devhost.engine.client import Engine
-from devhost.replay.protocol import from_timestamp, timestamp
-from devhost.storage.store import Activity, StoreError, concerns_the_file
 from devhost.engine.work_items import WorkItem
 from devhost.engine.workers import Done, Workers
+from devhost.replay.protocol import from_timestamp, timestamp
+from devhost.storage.store import Activity, StoreError, concerns_the_file
 
 log = logging.getLogger("devhost")
 
@@ -36,7 +37,9 @@ LONGEST_WAIT = 60.0
 class Dispatcher:
     """Keeps an engine going, on the running event loop."""
 
-    def __init__(self, engine: Engine, clock: Clock, on_scheduled: Callable[[list[Activity]], None]) -> None:
+    def __init__(
+        self, engine: Engine, clock: Clock, on_scheduled: Callable[[list[Activity]], None]
+    ) -> None:
         """`on_scheduled` gets newly scheduled activities after they were committed."""
         self._engine = engine
         self._clock = clock
@@ -62,7 +65,9 @@ class Dispatcher:
             self._next.cancel()
 
     async def submit(self, command: Command[Result]) -> Result:
-        """Run a command in the next batch; returns its result once that is committed. Raises StoreError."""
+        """Run a command in the next batch; returns its result once that is committed. Raises
+        StoreError.
+        """
         if self._stopped:
             raise StoreError("the host is stopping")
         future: asyncio.Future[Result] = self._loop.create_future()
@@ -98,7 +103,9 @@ class Dispatcher:
         self._batch_after(seconds)
 
     def _work(self, step: "Step", end: float) -> float:
-        """Execute and complete what was taken, and what follows from it; returns in how many seconds to go on."""
+        """Execute and complete what was taken, and what follows from it; returns in how many
+        seconds to go on.
+        """
         while step.items:
             done, left = self._workers.execute(step.items)
             for item in left:
@@ -109,7 +116,9 @@ class Dispatcher:
                 return PAUSE_AFTER_ERROR
         return self._seconds_until(step.due)
 
-    def _commit(self, done: list[Done], commands: Sequence[Waiting] = (), take: bool = True) -> "Step":
+    def _commit(
+        self, done: list[Done], commands: Sequence[Waiting] = (), take: bool = True
+    ) -> "Step":
         """Carry out commands, complete what is done and take what is due, in one transaction.
 
         Where the store cannot be written nothing is kept.
@@ -119,11 +128,17 @@ class Dispatcher:
             with engine.store.transaction():
                 results = [self._result(command) for command, _ in commands]
                 now = self._clock()
-                scheduled = [each for item, decision in done for each in engine.complete(item, decision, now)]
+                scheduled = [
+                    each for item, decision in done for each in engine.complete(item, decision, now)
+                ]
                 items = engine.take(now) if take else []
                 due = engine.next_due()
         except Exception as error:
-            log.error("nothing of this batch is kept: %s", error, exc_info=not isinstance(error, StoreError))
+            log.error(
+                "nothing of this batch is kept: %s",
+                error,
+                exc_info=not isinstance(error, StoreError),
+            )
             for item in chain(items, (item for item, _ in done)):
                 engine.abandon(item)
             raise

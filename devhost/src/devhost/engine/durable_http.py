@@ -1,4 +1,6 @@
-"""What call_http does: one request. The SDK says nothing of the asynchronous pattern, so a 202 is an answer too."""
+"""What call_http does: one request. The SDK says nothing of the asynchronous pattern, so a 202 is
+an answer too.
+"""
 
 import json
 from typing import Any
@@ -29,7 +31,9 @@ class NoIdentity(Exception):
     """A request has a token source, and there is no managed identity outside of Azure."""
 
     def __init__(self) -> None:
-        super().__init__("devhost has no managed identity: call_http with a token source works in Azure only")
+        super().__init__(
+            "devhost has no managed identity: call_http with a token source works in Azure only"
+        )
 
 
 async def send(request: dict[str, Any]) -> str:
@@ -43,10 +47,17 @@ async def send(request: dict[str, Any]) -> str:
     if content is not None and "content-type" not in {name.lower() for name in headers}:
         headers["Content-Type"] = "text/plain; charset=utf-8"
     session = aiohttp.ClientSession(timeout=TIMEOUT, skip_auto_headers=NOT_ASKED_FOR)
-    async with session, session.request(request["method"], request["uri"], data=content, headers=headers) as response:
+    async with (
+        session,
+        session.request(
+            request["method"], request["uri"], data=content, headers=headers
+        ) as response,
+    ):
         shown = {
             name: value if len(values := response.headers.getall(name)) == 1 else values
             for name, value in response.headers.items()
             if name.lower() not in OF_CONTENT
         }
-        return json.dumps({"statusCode": response.status, "headers": shown, "content": await response.text()})
+        return json.dumps(
+            {"statusCode": response.status, "headers": shown, "content": await response.text()}
+        )

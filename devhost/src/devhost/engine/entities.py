@@ -6,15 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from devhost.engine.work_items import Decision, WorkItem, one_line, reply_message, short
 from devhost.functions.errors import WorkerExit, shown
 from devhost.replay.protocol import Event
 from devhost.storage.store import Activity, Message, Store
-from devhost.engine.work_items import Decision, WorkItem, one_line, reply_message, short
 
 log = logging.getLogger("devhost")
 
 NO_STATE = "null"
-"""What is left of an entity that has destructed, or whose first operation has failed: on the real host it exists."""
+"""What is left of an entity that has destructed, or whose first operation has failed: on the real
+host it exists.
+"""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,9 @@ class EntityItem(WorkItem):
 
     def failure(self, error: Exception) -> "EntityDecision":
         """Tell those who wait, and leave the state as it is."""
-        log.error("entity %s failed; its state stays as it was: %s", short(self.target), shown(error))
+        log.error(
+            "entity %s failed; its state stays as it was: %s", short(self.target), shown(error)
+        )
         failed = {"isError": True, "result": json.dumps(str(error))}
         return self._decision(((request, failed) for request in self._requests()), self.state)
 
@@ -54,7 +58,11 @@ class EntityItem(WorkItem):
             try:
                 requests.append(dict(json.loads(message.body)))
             except (ValueError, TypeError) as error:
-                log.error("entity %s drops an operation that cannot be decoded: %s", short(self.target), shown(error))
+                log.error(
+                    "entity %s drops an operation that cannot be decoded: %s",
+                    short(self.target),
+                    shown(error),
+                )
         return requests
 
     def _ask(self, requests: list[Event]) -> dict[str, Any]:
@@ -63,19 +71,36 @@ class EntityItem(WorkItem):
         if function is None:
             raise self.functions.unknown(name, "entity")
         state = None if self.state == NO_STATE else self.state
-        batch = [{"name": each["op"], "input": each["input"], "isSignal": each["signal"]} for each in requests]
-        context = {"self": {"name": name, "key": key}, "exists": state is not None, "state": state, "batch": batch}
+        batch = [
+            {"name": each["op"], "input": each["input"], "isSignal": each["signal"]}
+            for each in requests
+        ]
+        context = {
+            "self": {"name": name, "key": key},
+            "exists": state is not None,
+            "state": state,
+            "batch": batch,
+        }
         after: dict[str, Any] = json.loads(function(json.dumps(context)))
         return after
 
-    def _decision(self, answers: Iterable[tuple[Event, Event]], state: str | None) -> "EntityDecision":
-        replies = [reply_message(request, result) for request, result in answers if "parent" in request]
+    def _decision(
+        self, answers: Iterable[tuple[Event, Event]], state: str | None
+    ) -> "EntityDecision":
+        replies = [
+            reply_message(request, result) for request, result in answers if "parent" in request
+        ]
         return EntityDecision(self, self.inbox, replies, state)
 
 
 def log_failure(name: str, key: str, operation: str, error: Exception) -> None:
     """Log why an operation has failed; the others of its batch go on."""
-    log.error("entity %s failed at operation %s: %s", short(f"@{name}@{key}"), one_line(operation), shown(error))
+    log.error(
+        "entity %s failed at operation %s: %s",
+        short(f"@{name}@{key}"),
+        one_line(operation),
+        shown(error),
+    )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""Causes: why a task has failed, in the words of the Durable extension, with the exception as .NET serialises it.
+"""Causes: why a task has failed, in the words of the Durable extension, with the exception as .NET
+serialises it.
 
 What the exception at the caller says is both: reason, space, line break, space, details.
 """
@@ -19,9 +20,7 @@ CORE = "System.Private.CoreLib"
 SCRIPT = "Microsoft.Azure.WebJobs.Script"
 NO_DATA = {"$type": f"System.Collections.ListDictionaryInternal, {CORE}"}
 """An empty dictionary."""
-NO_URI = (
-    "An invalid request URI was provided. Either the request URI must be an absolute URI or BaseAddress must be set."
-)
+NO_URI = "An invalid request URI was provided. Either the request URI must be an absolute URI or BaseAddress must be set."
 
 
 class HttpError(IntEnum):
@@ -44,7 +43,11 @@ def of_activity(name: str, error: Exception) -> Cause:
     """Why an activity has failed: by what its function raised, or by the end of its worker."""
     if isinstance(error, WorkerExit):
         message = str(error)
-        details = written(_serialised(f"{SCRIPT}.Workers.WorkerProcessExitException", SCRIPT, {"Message": message}))
+        details = written(
+            _serialised(
+                f"{SCRIPT}.Workers.WorkerProcessExitException", SCRIPT, {"Message": message}
+            )
+        )
     else:
         message = f" {type(error).__name__}: {error}"
         details = written(_exception("System.Exception", CORE, message, _raised(error)))
@@ -53,7 +56,9 @@ def of_activity(name: str, error: Exception) -> Cause:
 
 def of_orchestrator(name: str, message: str, error: Exception) -> Cause:
     """Why an orchestration has failed, by what its function raised, and what the SDK says of that."""
-    return Cause(failed(name, message), whole_text(f"Message: {message}, StackTrace: {_trace(error)}"))
+    return Cause(
+        failed(name, message), whole_text(f"Message: {message}, StackTrace: {_trace(error)}")
+    )
 
 
 def of_sdk(name: str, error: Exception) -> Cause:
@@ -65,10 +70,17 @@ def of_sdk(name: str, error: Exception) -> Cause:
 def of_http(uri: str, error: Exception) -> Cause:
     """Why call_http has got no answer."""
     if isinstance(error, InvalidURL):
-        return Cause(NO_URI, f"Unhandled exception while executing task: System.InvalidOperationException: {NO_URI}")
+        return Cause(
+            NO_URI,
+            f"Unhandled exception while executing task: System.InvalidOperationException: {NO_URI}",
+        )
     kind, why, inner = HttpError.UNKNOWN, f"{type(error).__name__}: {error}", None
     if isinstance(error, ClientConnectorError):
-        kind = HttpError.NAME_RESOLUTION if isinstance(error, ClientConnectorDNSError) else HttpError.CONNECTION
+        kind = (
+            HttpError.NAME_RESOLUTION
+            if isinstance(error, ClientConnectorDNSError)
+            else HttpError.CONNECTION
+        )
         why = _text(error.os_error)
         inner = _exception("System.Net.Sockets.SocketException", "System.Net.Primitives", why, None)
         why = f"{why} ({urlsplit(uri).hostname}:{error.port})"
@@ -107,10 +119,14 @@ def _result(error: Exception) -> str:
 
 
 def _trace(error: Exception) -> str:
-    return "".join(traceback.format_list(frames(error) or traceback.extract_tb(error.__traceback__)))
+    return "".join(
+        traceback.format_list(frames(error) or traceback.extract_tb(error.__traceback__))
+    )
 
 
-def _exception(name: str, assembly: str, message: str, inner: dict[str, Any] | None) -> dict[str, Any]:
+def _exception(
+    name: str, assembly: str, message: str, inner: dict[str, Any] | None
+) -> dict[str, Any]:
     """An exception that .NET serialises by its fields."""
     members = {"ClassName": name, "Message": message, "Data": None, "InnerException": inner}
     return _serialised(name, assembly, members)
@@ -120,5 +136,7 @@ def _serialised(name: str, assembly: str, members: dict[str, Any]) -> dict[str, 
     """An exception that .NET serialises by its properties."""
     empty = dict.fromkeys(("HelpLink", "Source", "StackTrace"))
     if "ClassName" in members:
-        empty = dict.fromkeys(("HelpURL", "StackTraceString", "RemoteStackTraceString", "Source", "WatsonBuckets"))
+        empty = dict.fromkeys(
+            ("HelpURL", "StackTraceString", "RemoteStackTraceString", "Source", "WatsonBuckets")
+        )
     return {"$type": f"{name}, {assembly}", **members, **empty}

@@ -1,4 +1,6 @@
-"""Orchestrations: what has come for an instance is a work item; to execute it is to run the orchestrator over it."""
+"""Orchestrations: what has come for an instance is a work item; to execute it is to run the
+orchestrator over it.
+"""
 
 import json
 import logging
@@ -6,24 +8,26 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from devhost.engine.failure_details import Cause, failed, of_orchestrator, of_sdk
+from devhost.engine.turns import Control, OrchestrationTurn, new_event
+from devhost.engine.work_items import Decision, WorkItem, one_line, short
 from devhost.functions.errors import WorkerExit, shown
 from devhost.replay.json_text import parse, written
 from devhost.replay.protocol import HTTP_ACTIVITY, Event, EventType, OrchestrationError, join, split
 from devhost.replay.replay import Decisions, decide, retries
-from devhost.storage.store import Instance
-from devhost.engine.turns import Control, OrchestrationTurn, new_event
 from devhost.settings.versions import MISMATCH, runs
-from devhost.engine.work_items import Decision, WorkItem, one_line, short
+from devhost.storage.store import Instance
 
 log = logging.getLogger("devhost")
 
 STATE_IN_ERROR = "\n\n$OutOfProcData$:"
-"""What the SDK puts between the message of a failed orchestrator and the actions that it asked for."""
+"""What the SDK puts between the message of a failed orchestrator and the actions that it asked for.
+"""
 LARGEST_CUSTOM_STATUS = 16 * 1024
 """In bytes, as UTF-16."""
 CONTROL = {EventType.EXECUTION_SUSPENDED, EventType.EXECUTION_RESUMED}
 LIMITS = {
-    # Longer timers are cut into pieces by the SDK, as for Azure Storage (whose limit is that of a queue message).
+    # Longer timers are cut into pieces by the SDK, as for Azure Storage (whose limit is that of a
+    # queue message).
     "maximumShortTimerDuration": "6.00:00:00",
     "longRunningTimerIntervalDuration": "3.00:00:00",
     "defaultHttpAsyncRequestSleepTimeMillseconds": 30_000,
@@ -53,7 +57,10 @@ class OrchestrationItem(WorkItem):
 
     def failure(self, error: Exception) -> Decision:
         if isinstance(error, OrchestrationError):
-            reason, why = str(error), shown(error.__cause__) if error.__cause__ else one_line(str(error))
+            reason, why = (
+                str(error),
+                shown(error.__cause__) if error.__cause__ else one_line(str(error)),
+            )
         else:
             reason, why = repr(error), shown(error)
         log.error("%s %s failed: %s", one_line(self.function), short(self.target), why)
@@ -79,8 +86,8 @@ class OrchestrationItem(WorkItem):
         state, error = self._ask(events)
         (actions,) = state["actions"]
         if len(self.inbox) > 1 and retries(actions):
-            # It may go on where the walk over its actions sees no reason to. What it then asks for is known at the end
-            # of the turn, so that nothing else may take an id meanwhile.
+            # It may go on where the walk over its actions sees no reason to. What it then asks for
+            # is known at the end of the turn, so that nothing else may take an id meanwhile.
             return replace(self, inbox=self.inbox[:1]).execute()
         check_custom_status(self.function, state.get("customStatus"))
         decisions = decide(history, actions, self.instance.id, self.instance.execution)
@@ -90,7 +97,9 @@ class OrchestrationItem(WorkItem):
             return self._outcome(events, state, decisions)
         if not decisions.has_open_tasks:
             log.error("%s %s failed: %s", one_line(self.function), short(self.target), shown(error))
-        return self._outcome(events, state, decisions, of_orchestrator(self.function, state["error"], error))
+        return self._outcome(
+            events, state, decisions, of_orchestrator(self.function, state["error"], error)
+        )
 
     def _outcome(
         self,
@@ -100,21 +109,34 @@ class OrchestrationItem(WorkItem):
         cause: Cause | None = None,
     ) -> OrchestrationTurn:
         store_inputs = self.config.store_inputs
-        return OrchestrationTurn(self.inbox, self.instance, self.chunks, events, state, decisions, cause, store_inputs)
+        return OrchestrationTurn(
+            self.inbox, self.instance, self.chunks, events, state, decisions, cause, store_inputs
+        )
 
     def _runs(self, history: list[Event]) -> bool:
-        """Whether the instance has a version that runs here. Raises OrchestrationError where others are to fail."""
-        started = next(event for event in history if event["EventType"] == EventType.EXECUTION_STARTED)
+        """Whether the instance has a version that runs here. Raises OrchestrationError where others
+        are to fail.
+        """
+        started = next(
+            event for event in history if event["EventType"] == EventType.EXECUTION_STARTED
+        )
         version = started.get("Version")
         if runs(version, self.config):
             return True
         if self.config.version_failure == "Fail":
             raise OrchestrationError(MISMATCH)
-        log.warning("%s %s waits for a host that runs version %r", one_line(self.function), short(self.target), version)
+        log.warning(
+            "%s %s waits for a host that runs version %r",
+            one_line(self.function),
+            short(self.target),
+            version,
+        )
         return False
 
     def _ask(self, events: list[Event]) -> tuple[dict[str, Any], Exception | None]:
-        """Run the orchestrator function; returns the SDK's OrchestratorState, and what the function raised."""
+        """Run the orchestrator function; returns the SDK's OrchestratorState, and what the function
+        raised.
+        """
         instance = self.instance
         function = self.functions.orchestrators.get(instance.name.casefold())
         if function is None:
@@ -128,7 +150,9 @@ class OrchestrationItem(WorkItem):
             **LIMITS,
         }
         history = ",".join([*self.chunks, join(events)])
-        payload = f'{json.dumps(context)[:-1]},"input":{instance.input or "null"},"history":[{history}]}}'
+        payload = (
+            f'{json.dumps(context)[:-1]},"input":{instance.input or "null"},"history":[{history}]}}'
+        )
         try:
             return parse(function(payload)), None
         except Exception as error:
@@ -138,7 +162,9 @@ class OrchestrationItem(WorkItem):
             raise OrchestrationError(of_sdk(instance.name, error).reason) from error
 
     def _check(self, event: Event) -> None:
-        """Raise OrchestrationError for what cannot be scheduled: on the real host much of that would hang for ever."""
+        """Raise OrchestrationError for what cannot be scheduled: on the real host much of that
+        would hang for ever.
+        """
         kind, functions, name = event["EventType"], self.functions, event.get("Name", "")
         if kind == EventType.TASK_SCHEDULED:
             if name != HTTP_ACTIVITY and name.casefold() not in functions.activities:
@@ -160,4 +186,6 @@ def check_custom_status(orchestrator: str, status: Any) -> None:
     size = len(written(status).encode("utf-16-le"))
     if size > LARGEST_CUSTOM_STATUS:
         why = f"must not exceed 16 KB. The current payload size is {size // 1024:,} KB."
-        raise OrchestrationError(failed(orchestrator, f"The UTF-16 size of the JSON-serialized payload {why}"))
+        raise OrchestrationError(
+            failed(orchestrator, f"The UTF-16 size of the JSON-serialized payload {why}")
+        )

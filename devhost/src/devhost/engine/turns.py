@@ -7,10 +7,10 @@ from itertools import chain
 from typing import Any
 
 from devhost.engine.failure_details import Cause
+from devhost.engine.work_items import Decision, event_message
 from devhost.replay.protocol import SCHEDULING, Event, EventType, join, split
 from devhost.replay.replay import Decisions
 from devhost.storage.store import NEVER, Activity, Instance, Message, RuntimeStatus, Store
-from devhost.engine.work_items import Decision, event_message
 
 OF_THE_TURN = SCHEDULING | {EventType.ORCHESTRATOR_STARTED, EventType.ORCHESTRATOR_COMPLETED}
 """Events that no replay plays: they did not arrive."""
@@ -25,7 +25,9 @@ def begin(store: Store, instance: Instance, version: str | None) -> None:
     """Save a pending instance, in place of one with its id, and send it its ExecutionStarted."""
     store.purge(instance.id)
     store.save_instance(instance)
-    store.enqueue([event_message(instance.id, _started(instance, version), execution=instance.execution)])
+    store.enqueue(
+        [event_message(instance.id, _started(instance, version), execution=instance.execution)]
+    )
 
 
 def _started(instance: Instance, version: str | None) -> Event:
@@ -83,9 +85,11 @@ class OrchestrationTurn(Decision):
         cause: Cause | None = None,
         store_inputs: bool = False,
     ) -> None:
-        """`events` begin the turn; `state` and `decisions` are there where the orchestrator was run.
+        """`events` begin the turn; `state` and `decisions` are there where the orchestrator was
+        run.
 
-        `cause` is why it fails; `store_inputs`, whether the history keeps the inputs of what it schedules.
+        `cause` is why it fails; `store_inputs`, whether the history keeps the inputs of what it
+        schedules.
         """
         self.taken = taken
         self._at = events[0]["Timestamp"]
@@ -105,7 +109,9 @@ class OrchestrationTurn(Decision):
         elif self._cause is not None:
             self._fail(self._cause)
         else:
-            (why, *_) = (each for each in self._events if each["EventType"] == EventType.EXECUTION_TERMINATED)
+            (why, *_) = (
+                each for each in self._events if each["EventType"] == EventType.EXECUTION_TERMINATED
+            )
             self._end("Terminated", json.dumps(why["Input"]))
         store.save_instance(self._instance)
         return self._scheduled
@@ -143,7 +149,9 @@ class OrchestrationTurn(Decision):
                     self._send_request(event)
         for timer in decisions.cancelled_timers:
             self._store.cancel_timer(self._instance.id, timer)
-        self._events.append(self._event(EventType.ORCHESTRATOR_COMPLETED, Actions=decisions.actions))
+        self._events.append(
+            self._event(EventType.ORCHESTRATOR_COMPLETED, Actions=decisions.actions)
+        )
 
     def _kept(self, event: Event) -> Event:
         """What the history keeps of an event that schedules something."""
@@ -151,11 +159,17 @@ class OrchestrationTurn(Decision):
             return event
         if self._store_inputs and event["EventType"] == EventType.TASK_SCHEDULED:
             return event | {"Input": f"[{event['Input']}]"}
-        return event if self._store_inputs else {name: event[name] for name in event.keys() - {"Input"}}
+        return (
+            event
+            if self._store_inputs
+            else {name: event[name] for name in event.keys() - {"Input"}}
+        )
 
     def _schedule_activity(self, event: Event) -> None:
         id, execution = self._instance.id, self._instance.execution
-        activity = Activity(id, execution, event["EventId"], event["Name"], json.loads(event["Input"]))
+        activity = Activity(
+            id, execution, event["EventId"], event["Name"], json.loads(event["Input"])
+        )
         self._scheduled.append(self._store.schedule(activity))
 
     def _start_sub_orchestration(self, event: Event) -> None:
@@ -180,7 +194,9 @@ class OrchestrationTurn(Decision):
         id, fire_at = event["EventId"], event["FireAt"]
         fired: Event = {"EventType": int(EventType.TIMER_FIRED), "TimerId": id, "FireAt": fire_at}
         instance = self._instance
-        self._store.enqueue([event_message(instance.id, fired, due=fire_at, execution=instance.execution, timer=id)])
+        self._store.enqueue(
+            [event_message(instance.id, fired, due=fire_at, execution=instance.execution, timer=id)]
+        )
 
     def _send_request(self, event: Event) -> None:
         request = json.loads(event["Input"])
@@ -193,13 +209,21 @@ class OrchestrationTurn(Decision):
         self._store.discard_work(instance.id, instance.execution)
         self._store.delete_history(instance.id)
         past = chain.from_iterable(map(split, self._chunks))
-        begun = (each for each in chain(past, self._events) if each["EventType"] == EventType.EXECUTION_STARTED)
+        begun = (
+            each
+            for each in chain(past, self._events)
+            if each["EventType"] == EventType.EXECUTION_STARTED
+        )
         version = next(begun).get("Version")
         instance.execution, instance.input = uuid.uuid4().hex, input
         started = _started(instance, version) | {"Generation": None}  # as the real host shows it
-        kept = [{key: event[key] for key in ("EventType", "Name", "Input")} for event in unprocessed]
+        kept = [
+            {key: event[key] for key in ("EventType", "Name", "Input")} for event in unprocessed
+        ]
         # What is put back under the seq of the first message comes before all that arrive later.
-        message = event_message(instance.id, started, *kept, execution=instance.execution, seq=self.taken[0].seq)
+        message = event_message(
+            instance.id, started, *kept, execution=instance.execution, seq=self.taken[0].seq
+        )
         self._store.put_back([message])
 
     def _fail(self, cause: Cause) -> None:
@@ -208,7 +232,9 @@ class OrchestrationTurn(Decision):
     def _end(self, status: RuntimeStatus, output: str, details: str | None = None) -> None:
         instance = self._instance
         instance.status, instance.output = status, output
-        self._events.append(self._event(EventType.EXECUTION_COMPLETED, OrchestrationStatus=status, Result=output))
+        self._events.append(
+            self._event(EventType.EXECUTION_COMPLETED, OrchestrationStatus=status, Result=output)
+        )
         self._append_history()
         self._store.discard_work(instance.id)
         if instance.parent is not None and instance.parent_task is not None:
@@ -224,7 +250,9 @@ class OrchestrationTurn(Decision):
                     "Reason": json.loads(output),
                     "Details": details,
                 }
-            self._store.enqueue([event_message(instance.parent, outcome, execution=instance.parent_execution)])
+            self._store.enqueue(
+                [event_message(instance.parent, outcome, execution=instance.parent_execution)]
+            )
 
     def _append_history(self) -> None:
         for event in self._events:

@@ -1,7 +1,8 @@
-"""Work items: what one target has taken from its inbox, and all that is needed to execute it away from the store.
+"""Work items: what one target has taken from its inbox, and all that is needed to execute it away
+from the store.
 
-An item is executed outside of any transaction, in any thread, and as often as need be: only what is decided is written,
-in one transaction, when the item is completed.
+An item is executed outside of any transaction, in any thread, and as often as need be: only what is
+decided is written, in one transaction, when the item is completed.
 """
 
 import json
@@ -9,9 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from devhost.settings.files import HostJson
 from devhost.functions.errors import WorkerExit
 from devhost.replay.protocol import Event, EventType, OrchestrationError, join
+from devhost.settings.files import HostJson
 from devhost.storage.store import Activity, Message, RuntimeStatus, Store
 
 RawFunction = Callable[[str], str]
@@ -38,7 +39,11 @@ class DurableFunctions:
         known = ", ".join(f"'{each}'" for each in sorted(self.names.get(kind, ())))
         return OrchestrationError(
             f"The function '{name}' doesn't exist, is disabled, or is not an {kind} function. Additional info: "
-            + (f"The following are the known {kind} functions: {known}." if known else f"There is no {kind} function.")
+            + (
+                f"The following are the known {kind} functions: {known}."
+                if known
+                else f"There is no {kind} function."
+            )
         )
 
 
@@ -71,7 +76,9 @@ class WorkItem(ABC):
 
     @abstractmethod
     def execute(self) -> Decision | None:
-        """Run the function; None where the item is to be tried again. Raises whatever the function raises."""
+        """Run the function; None where the item is to be tried again. Raises whatever the function
+        raises.
+        """
 
     @abstractmethod
     def failure(self, error: Exception) -> Decision:
@@ -79,16 +86,25 @@ class WorkItem(ABC):
 
     @abstractmethod
     def exit(self, error: WorkerExit) -> Decision | None:
-        """What follows where the function ends its worker; None where the item is to be tried again."""
+        """What follows where the function ends its worker; None where the item is to be tried
+        again.
+        """
 
 
 def is_entity(target: str) -> bool:
-    """Whether a target is an entity, @name@key; an instance may have any other id, even one that begins like that."""
+    """Whether a target is an entity, @name@key; an instance may have any other id, even one that
+    begins like that.
+    """
     return target.startswith("@") and target.count("@") > 1
 
 
 def event_message(
-    target: str, *events: Event, due: str = "", execution: str | None = None, timer: int | None = None, seq: int = 0
+    target: str,
+    *events: Event,
+    due: str = "",
+    execution: str | None = None,
+    timer: int | None = None,
+    seq: int = 0,
 ) -> Message:
     """A message of history events for an instance."""
     return Message(target, join(events), due, execution, timer, seq)
@@ -96,8 +112,14 @@ def event_message(
 
 def reply_message(request: Event, result: Event) -> Message:
     """The answer of an entity to the instance that called it."""
-    response = {"result": result["result"]} | ({"exceptionType": "Error"} if result["isError"] else {})
-    raised = {"EventType": int(EventType.EVENT_RAISED), "Name": request["id"], "Input": json.dumps(response)}
+    response = {"result": result["result"]} | (
+        {"exceptionType": "Error"} if result["isError"] else {}
+    )
+    raised = {
+        "EventType": int(EventType.EVENT_RAISED),
+        "Name": request["id"],
+        "Input": json.dumps(response),
+    }
     return event_message(request["parent"], raised, execution=request["parentExecution"])
 
 
@@ -108,5 +130,7 @@ def short(id: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """A text of a client as logs may have it: what is not printable is escaped, so that none forges a line."""
+    """A text of a client as logs may have it: what is not printable is escaped, so that none forges
+    a line.
+    """
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

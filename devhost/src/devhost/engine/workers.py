@@ -1,8 +1,8 @@
 """Workers: threads that execute work items, so that a slow function does not stop the event loop.
 
-A hand-over to a thread and back takes some microseconds where the loop waits for it. So it waits, but not for long:
-what is slow goes on without it, and its result comes later. A function that was slow is not waited for again until it
-has been quick.
+A hand-over to a thread and back takes some microseconds where the loop waits for it. So it waits,
+but not for long: what is slow goes on without it, and its result comes later. A function that was
+slow is not waited for again until it has been quick.
 """
 
 import asyncio
@@ -21,7 +21,9 @@ PATIENCE = 0.01
 LONGEST_WAIT = 0.05
 """Seconds after which it goes on although functions do, one after the other."""
 SLOW_AT_ONCE = 10 * (os.cpu_count() or 1)
-"""Of one function; as many as the Durable extension runs at once by default (maxConcurrentEntityFunctions)."""
+"""Of one function; as many as the Durable extension runs at once by default
+(maxConcurrentEntityFunctions).
+"""
 
 
 class Done(NamedTuple):
@@ -111,7 +113,8 @@ class Worker:
     def execute(self, items: Sequence[WorkItem]) -> list[Done]:
         """Execute items in order; returns those that were done in time.
 
-        Where not all were, the worker is left to itself: it tells `on_late` of the one that it is at, and ends.
+        Where not all were, the worker is left to itself: it tells `on_late` of the one that it is
+        at, and ends.
         """
         self._done = []
         self._batches.put(items)

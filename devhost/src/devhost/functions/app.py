@@ -1,9 +1,9 @@
 """The function app, as it was indexed."""
 
 from devhost.engine.entities import log_failure
+from devhost.engine.work_items import DurableFunctions, RawFunction
 from devhost.functions.invocation import FunctionInfo
 from devhost.functions.sdk import convert_in, convert_out, telling
-from devhost.engine.work_items import DurableFunctions, RawFunction
 
 
 class App:
@@ -13,7 +13,10 @@ class App:
         self.functions = functions
         self.http = self._triggered_by("httpTrigger")
         self.timers = self._triggered_by("timerTrigger")
-        self.activities = {name.casefold(): each for name, each in self._named("activityTrigger", "activity").items()}
+        self.activities = {
+            name.casefold(): each
+            for name, each in self._named("activityTrigger", "activity").items()
+        }
 
     def _triggered_by(self, kind: str) -> list[FunctionInfo]:
         return [each for each in self.functions if each.trigger["type"] == kind]

@@ -7,7 +7,9 @@ from pathlib import Path
 
 
 def worker_environment(folder: Path, address: str, port: int) -> None:
-    """Put into the environment what the worker of the real host has there; what is set already wins."""
+    """Put into the environment what the worker of the real host has there; what is set already
+    wins.
+    """
     given = {
         "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
         "AzureWebJobsScriptRoot": str(folder),
@@ -22,7 +24,8 @@ def worker_environment(folder: Path, address: str, port: int) -> None:
 
 
 def use_local_settings(folder: Path) -> None:
-    """Put the Values of a local.settings.json into the environment, as Core Tools does; what is set already wins.
+    """Put the Values of a local.settings.json into the environment, as Core Tools does; what is set
+    already wins.
 
     Raises ValueError when the file is not of that form.
     """
@@ -32,7 +35,9 @@ def use_local_settings(folder: Path) -> None:
     try:
         values = json.loads(file.read_text(encoding="utf-8-sig")).get("Values", {}).items()
     except (ValueError, AttributeError) as error:
-        raise ValueError(f"{file} must be a JSON object whose Values is an object: {error}") from error
+        raise ValueError(
+            f"{file} must be a JSON object whose Values is an object: {error}"
+        ) from error
     for name, value in values:
         if not isinstance(value, str):
             raise ValueError(f"{file}: the value of {name} must be a string")

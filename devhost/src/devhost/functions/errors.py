@@ -10,7 +10,8 @@ import azure.durable_functions
 import azure.functions
 
 FOREIGN = tuple(
-    str(Path(str(each)).parent) for each in (azure.functions.__file__, azure.durable_functions.__file__, __file__)
+    str(Path(str(each)).parent)
+    for each in (azure.functions.__file__, azure.durable_functions.__file__, __file__)
 )
 """Folders of the SDK and of devhost."""
 LIBRARY = sysconfig.get_path("stdlib")
@@ -41,7 +42,8 @@ def _exit_code(error: BaseException) -> int:
 
 
 def shown(error: BaseException) -> str:
-    """An error for the log, with the frames of the app and of what that calls; in one line where there are none.
+    """An error for the log, with the frames of the app and of what that calls; in one line where
+    there are none.
 
     Of an activity's failure that is raised at its caller, only the reason.
     """
@@ -68,5 +70,10 @@ def _shorten(error: traceback.TracebackException) -> None:
 def _own(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
     app = [frame for frame in stack if not frame.filename.startswith((*FOREIGN, "<frozen"))]
     return list(
-        dropwhile(lambda frame: frame.filename.startswith(LIBRARY) and "site-packages" not in frame.filename, app)
+        dropwhile(
+            lambda frame: (
+                frame.filename.startswith(LIBRARY) and "site-packages" not in frame.filename
+            ),
+            app,
+        )
     )

@@ -1,4 +1,6 @@
-"""Invocations: how a function is called, what it learns of that, and what becomes of one that does not return."""
+"""Invocations: how a function is called, what it learns of that, and what becomes of one that does
+not return.
+"""
 
 import asyncio
 import inspect
@@ -19,7 +21,9 @@ from devhost.functions.errors import WorkerExit, shown
 
 log = logging.getLogger("devhost")
 
-TRACEPARENT = re.compile(r"00-(?!0{32})(?P<trace>[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-(?P<flags>[0-9a-f]{2})")
+TRACEPARENT = re.compile(
+    r"00-(?!0{32})(?P<trace>[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-(?P<flags>[0-9a-f]{2})"
+)
 """https://www.w3.org/TR/trace-context/#traceparent-header"""
 
 
@@ -47,12 +51,15 @@ class FunctionInfo:
     timeout: float | None = None
     """Seconds that an invocation may take; None is no end."""
 
-    async def invoke(self, argument: Any, client: str, headers: Mapping[str, str] | None = None) -> Any:
-        """Call the code with what triggers it and the JSON of a Durable client; off the loop if it is not async.
+    async def invoke(
+        self, argument: Any, client: str, headers: Mapping[str, str] | None = None
+    ) -> Any:
+        """Call the code with what triggers it and the JSON of a Durable client; off the loop if it
+        is not async.
 
-        Of the headers of a request, those of W3C Trace Context count. Raises what the code raises, WorkerExit in place
-        of what is no Exception, and FunctionTimeout: then code that is async has been cancelled, while a thread goes
-        on, and nobody learns what it returns.
+        Of the headers of a request, those of W3C Trace Context count. Raises what the code raises,
+        WorkerExit in place of what is no Exception, and FunctionTimeout: then code that is async
+        has been cancelled, while a thread goes on, and nobody learns what it returns.
         """
         arguments = {self.trigger["name"]: argument} | dict.fromkeys(self.clients, client)
         if self.wants_context:
@@ -84,7 +91,9 @@ class FunctionInfo:
 
 
 def _run_in_thread(code: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """Call the code, so that whatever it raises reaches who waits for it: a future takes no StopIteration."""
+    """Call the code, so that whatever it raises reaches who waits for it: a future takes no
+    StopIteration.
+    """
     try:
         return code(**arguments)
     except StopIteration as error:

@@ -1,7 +1,7 @@
 """Loading: import `function_app.py`, index its functions, and refuse what Azure refuses.
 
-In Azure one function that the worker cannot load takes all others with it: the app has none then, and no line says why.
-One that only the host does not take is in error alone.
+In Azure one function that the worker cannot load takes all others with it: the app has none then,
+and no line says why. One that only the host does not take is in error alone.
 """
 
 import importlib.util
@@ -18,11 +18,16 @@ from types import ModuleType
 from azure.functions.decorators.function_app import Function, FunctionRegister
 
 from devhost.functions.app import App
-from devhost.settings.files import DEFAULTS, HostJson, strict_json_error
 from devhost.functions.invocation import FunctionInfo
-from devhost.functions.timers import Schedule
 from devhost.functions.sdk import remember_moments
-from devhost.functions.signatures import SignatureError, check_signature, converter_of, wants_context
+from devhost.functions.signatures import (
+    SignatureError,
+    check_signature,
+    converter_of,
+    wants_context,
+)
+from devhost.functions.timers import Schedule
+from devhost.settings.files import DEFAULTS, HostJson, strict_json_error
 from devhost.settings.versions import breaks_entities
 
 log = logging.getLogger("devhost")
@@ -41,7 +46,9 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
 
 
 class AppError(Exception):
-    """The app cannot be loaded, or has something that devhost does not support; one line, or one for each mistake."""
+    """The app cannot be loaded, or has something that devhost does not support; one line, or one
+    for each mistake.
+    """
 
 
 def load(folder: Path, config: HostJson = DEFAULTS) -> App:
@@ -58,12 +65,16 @@ def load(folder: Path, config: HostJson = DEFAULTS) -> App:
         raise AppError(f"Could not find top level function app instances in {file}.")
     if len(apps) > 1:
         name = type(apps[0]).__name__
-        raise AppError(f"{file}: More than one {name} or other top level function app instances are defined.")
+        raise AppError(
+            f"{file}: More than one {name} or other top level function app instances are defined."
+        )
     app = index(apps[0], config)
     if not app.functions:
         raise AppError(f"{file} has no functions that can run")
     if breaks_entities(config) and app.durable.entities:
-        raise AppError("host.json: with versionMatchStrategy Strict no entity runs on Azure; use CurrentOrOlder")
+        raise AppError(
+            "host.json: with versionMatchStrategy Strict no entity runs on Azure; use CurrentOrOlder"
+        )
     return app
 
 
@@ -78,12 +89,16 @@ def _import(file: Path) -> ModuleType:
         if _is_in_its_own_words(error, file.parent):
             raise AppError(str(error)) from error
         place = _place(error, file.parent)
-        raise AppError(f"{file} failed to import at {place}: {type(error).__name__}: {error}") from error
+        raise AppError(
+            f"{file} failed to import at {place}: {type(error).__name__}: {error}"
+        ) from error
     return module
 
 
 def _is_in_its_own_words(error: BaseException, folder: Path) -> bool:
-    """Whether the app itself says why it does not start: by an exception of its own, or by leaving with a message."""
+    """Whether the app itself says why it does not start: by an exception of its own, or by leaving
+    with a message.
+    """
     is_message = isinstance(error, SystemExit) and isinstance(error.code, str)
     return is_message or _is_of_the_app(sys.modules.get(type(error).__module__), folder)
 
@@ -109,9 +124,13 @@ def _is_of_the_app(module: ModuleType | None, folder: Path) -> bool:
 
 
 def _check_that_durable_reads_host_json(folder: Path) -> None:
-    """On the real host that is when it is imported, and each time the app is: here devhost has imported it before."""
+    """On the real host that is when it is imported, and each time the app is: here devhost has
+    imported it before.
+    """
     error = strict_json_error(folder)
-    if error and any(_holds_durable(each) for each in list(sys.modules.values()) if _is_of_the_app(each, folder)):
+    if error and any(
+        _holds_durable(each) for each in list(sys.modules.values()) if _is_of_the_app(each, folder)
+    ):
         raise AppError(
             f"{folder / 'host.json'} is read by azure-functions-durable, which takes neither comments nor trailing "
             f"commas nor a byte order mark, and the real host then loads no function: {error}"
@@ -119,12 +138,15 @@ def _check_that_durable_reads_host_json(folder: Path) -> None:
 
 
 def _holds_durable(module: ModuleType) -> bool:
-    names = (getattr(each, "__module__", getattr(each, "__name__", "")) for each in vars(module).values())
+    names = (
+        getattr(each, "__module__", getattr(each, "__name__", "")) for each in vars(module).values()
+    )
     return any(str(name).startswith("azure.durable_functions") for name in names)
 
 
 def index(app: FunctionRegister, config: HostJson = DEFAULTS) -> App:
-    """Index the functions of an app, but for those that the host has in error, which a line in the log tells.
+    """Index the functions of an app, but for those that the host has in error, which a line in the
+    log tells.
 
     Raises AppError for what Azure's worker refuses, and for schedules.
     """
@@ -132,10 +154,16 @@ def index(app: FunctionRegister, config: HostJson = DEFAULTS) -> App:
         functions: list[Function] = app.get_functions()
     except Exception as error:
         raise AppError(str(error)) from error
-    if refused := [*_refused_by_worker(functions), *_refused_names(functions), *_refused_schedules(functions)]:
+    if refused := [
+        *_refused_by_worker(functions),
+        *_refused_names(functions),
+        *_refused_schedules(functions),
+    ]:
         raise AppError("\n".join(refused))
     remember_moments()
-    taken = [each for each in functions if _is_enabled(each.get_function_name(), config, os.environ)]
+    taken = [
+        each for each in functions if _is_enabled(each.get_function_name(), config, os.environ)
+    ]
     return App([_inspect(each, config) for each in taken if not _is_in_error(each)])
 
 
@@ -144,7 +172,9 @@ def _refused_by_worker(functions: list[Function]) -> Iterator[str]:
         if _bad_bindings(function):
             continue  # devhost does not know what the worker demands of them
         try:
-            check_signature(function.get_function_name(), function.get_user_function(), function.get_bindings())
+            check_signature(
+                function.get_function_name(), function.get_user_function(), function.get_bindings()
+            )
         except SignatureError as error:
             yield str(error)
 
@@ -173,16 +203,22 @@ def _refused_schedules(functions: list[Function]) -> Iterator[str]:
 
 
 def _is_enabled(name: str, config: HostJson, environment: Mapping[str, str]) -> bool:
-    """By `functions` of host.json, and by the app setting `AzureWebJobs_NAME_Disabled`, in any letter case."""
+    """By `functions` of host.json, and by the app setting `AzureWebJobs_NAME_Disabled`, in any
+    letter case.
+    """
     setting = f"AzureWebJobs_{name}_Disabled".casefold()
     disabled = any(
-        value.casefold() in ("true", "1") for each, value in environment.items() if each.casefold() == setting
+        value.casefold() in ("true", "1")
+        for each, value in environment.items()
+        if each.casefold() == setting
     )
     return not disabled and (config.functions is None or name.casefold() in config.functions)
 
 
 def _is_in_error(function: Function) -> bool:
-    """Whether the host does not take the function; the log has the reason, in the words of 4.1037 where it has any."""
+    """Whether the host does not take the function; the log has the reason, in the words of 4.1037
+    where it has any.
+    """
     name = function.get_function_name()
     reason = _bad_name(name) or _bad_bindings(function)
     if reason:
@@ -197,8 +233,12 @@ def _bad_name(name: str) -> str:
 
 def _bad_bindings(function: Function) -> str:
     trigger = function.get_trigger().get_dict_repr()["type"]
-    bindings = [(each["type"], each["name"]) for each in _bindings(function) if each["type"] != trigger]
-    if unknown := [each for each in (trigger, *(kind for kind, _ in bindings)) if each not in KNOWN]:
+    bindings = [
+        (each["type"], each["name"]) for each in _bindings(function) if each["type"] != trigger
+    ]
+    if unknown := [
+        each for each in (trigger, *(kind for kind, _ in bindings)) if each not in KNOWN
+    ]:
         return (
             f"The binding type(s) {', '.join(map(repr, unknown))} are not registered. "
             "Please ensure the type is correct and the binding extension is installed."

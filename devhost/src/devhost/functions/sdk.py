@@ -17,7 +17,9 @@ from azure.durable_functions.models.utils import http_utils
 from azure.functions import meta
 
 Exchange = Callable[[str, str, str | None], Awaitable[tuple[int, str]]]
-"""Answers a request (method, URL, JSON of the body or None) with a status and the JSON of a body, or empty text."""
+"""Answers a request (method, URL, JSON of the body or None) with a status and the JSON of a body,
+or empty text.
+"""
 
 _exchanges: dict[str, tuple[asyncio.AbstractEventLoop, Exchange]] = {}
 """By the base of the URLs that they answer, on the event loop where they do."""
@@ -25,8 +27,8 @@ _exchanges: dict[str, tuple[asyncio.AbstractEventLoop, Exchange]] = {}
 
 @cache
 def remember_moments() -> None:
-    """Let the SDK parse the text of each moment once: it does so for every event in every replay, and takes longer for
-    that than for all else. The same text is always the same moment.
+    """Let the SDK parse the text of each moment once: it does so for every event in every replay,
+    and takes longer for that than for all else. The same text is always the same moment.
     """
     events = sys.modules[HistoryEvent.__module__]
     events.dt_parse = lru_cache(maxsize=10_000)(events.dt_parse)  # type: ignore[attr-defined]  # not a name of its own
@@ -34,7 +36,11 @@ def remember_moments() -> None:
 
 def convert_in(binding: str, value: Any, type: str) -> Any:
     """Give a trigger's payload the form in which the function takes it."""
-    return meta.get_binding_registry().get(binding).decode(meta.Datum(value, type), trigger_metadata={})
+    return (
+        meta.get_binding_registry()
+        .get(binding)
+        .decode(meta.Datum(value, type), trigger_metadata={})
+    )
 
 
 def convert_out(binding: str, value: Any) -> meta.Datum:
@@ -43,16 +49,19 @@ def convert_out(binding: str, value: Any) -> meta.Datum:
 
 
 async def close_client_session() -> None:
-    """Close the HTTP session that the SDK's client keeps for the process: it is the host that knows of the end."""
+    """Close the HTTP session that the SDK's client keeps for the process: it is the host that knows
+    of the end.
+    """
     await http_utils._close_session()
 
 
 @contextmanager
 def handed_over(base: str, exchange: Exchange) -> Iterator[None]:
-    """In the block, requests of the SDK's client to URLs that begin with `base` are answered by `exchange`.
+    """In the block, requests of the SDK's client to URLs that begin with `base` are answered by
+    `exchange`.
 
-    They are not sent over HTTP, which takes longer than all else that they cause. What comes from another event loop
-    than this one goes on to be sent.
+    They are not sent over HTTP, which takes longer than all else that they cause. What comes from
+    another event loop than this one goes on to be sent.
     """
     _hand_over()
     _exchanges[base] = asyncio.get_running_loop(), exchange
@@ -64,7 +73,9 @@ def handed_over(base: str, exchange: Exchange) -> Iterator[None]:
 
 @cache
 def _hand_over() -> None:
-    """Have new clients ask here before they send: each takes the functions that do so as its module has them then."""
+    """Have new clients ask here before they send: each takes the functions that do so as its module
+    has them then.
+    """
     client = sys.modules[DurableOrchestrationClient.__module__]
     client.post_async_request = _post  # type: ignore[attr-defined]  # what the module has imported
     client.get_async_request = _get  # type: ignore[attr-defined]
@@ -106,8 +117,11 @@ async def _answer(exchange: Exchange, method: str, url: str, data: str | None = 
     return [status, json.loads(body) if body.strip() else None]
 
 
-def telling(entity: Callable[..., str], on_error: Callable[[str, str, str, Exception], None]) -> Callable[..., str]:
-    """An entity that tells of each operation that fails (name, key, operation, error): the SDK keeps the text only.
+def telling(
+    entity: Callable[..., str], on_error: Callable[[str, str, str, Exception], None]
+) -> Callable[..., str]:
+    """An entity that tells of each operation that fails (name, key, operation, error): the SDK
+    keeps the text only.
 
     What the SDK has not made of a function of the app stays as it is.
     """

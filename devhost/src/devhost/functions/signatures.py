@@ -1,8 +1,9 @@
 """Signatures: what Azure's Python worker demands of the parameters and annotations of a function.
 
-The rules and the words are those of azure-functions-runtime 1.3.0, the library inside the worker for Python 3.13
-(`functions.py`, `utils/typing_inspect.py`), for the bindings that devhost supports. Whether an annotation suits a
-binding is for the converters of azure-functions to say, here as there.
+The rules and the words are those of azure-functions-runtime 1.3.0, the library inside the worker
+for Python 3.13 (`functions.py`, `utils/typing_inspect.py`), for the bindings that devhost supports.
+Whether an annotation suits a binding is for the converters of azure-functions to say, here as
+there.
 """
 
 import collections.abc
@@ -36,8 +37,8 @@ def wants_context(code: Callable[..., Any], bound: Collection[str]) -> bool:
 def converter_of(code: Callable[..., Any], trigger: Binding) -> str:
     """The binding whose converter makes what triggers the function into its argument.
 
-    That is not the trigger's own where the argument is text or bytes: then it gets the payload as it came, if that is
-    text or bytes. A request is neither, so that such a function fails.
+    That is not the trigger's own where the argument is text or bytes: then it gets the payload as
+    it came, if that is text or bytes. A request is neither, so that such a function fails.
     """
     takes_payload = typing.get_type_hints(code).get(trigger.name) in (str, bytes)
     converter = meta.get_binding_registry().get(trigger.type)
@@ -125,11 +126,15 @@ def _check_return(kind: str, annotation: Any) -> None:
     if not isinstance(annotation, type):
         raise ValueError(f"has invalid non-type return annotation {annotation!r}")
     if not meta.get_binding_registry().get(kind).check_output_type_annotation(annotation):
-        raise ValueError(f'Python return annotation "{annotation.__name__}" does not match binding type "{kind}"')
+        raise ValueError(
+            f'Python return annotation "{annotation.__name__}" does not match binding type "{kind}"'
+        )
 
 
 def _is_generic(annotation: Any) -> bool:
-    """Whether it is a generic type of `typing`; classes aside, and those of `collections.abc` are none."""
+    """Whether it is a generic type of `typing`; classes aside, and those of `collections.abc` are
+    none.
+    """
     return isinstance(annotation, ALIASES) and annotation.__origin__ not in NOT_GENERIC
 
 

@@ -25,12 +25,16 @@ class Limits:
     """What clients may take of the host's time and connections."""
 
     head_seconds: float = 10.0
-    """From the first byte of a request's head to its last, and from the connection to the first request."""
+    """From the first byte of a request's head to its last, and from the connection to the first
+    request.
+    """
     idle_seconds: float = 130.0
     """Between two requests, and between two parts of a body."""
     connections: int = 1000
     farewell_seconds: float = 2.0
-    """How long a client that still sends is listened to after the last response, or it might never read that."""
+    """How long a client that still sends is listened to after the last response, or it might never
+    read that.
+    """
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,9 @@ class Connection(asyncio.Protocol):
             pass
         except Exception:
             log.exception("a connection failed")
-        except asyncio.CancelledError:  # the end of the host, or of one that dies as an unkind one does
+        except (
+            asyncio.CancelledError
+        ):  # the end of the host, or of one that dies as an unkind one does
             self.transport.close()
             raise
         self._say_farewell()
@@ -187,7 +193,11 @@ class Connection(asyncio.Protocol):
 
     async def _read_body(self, head: Head) -> bytes:
         """The body of the request that is being served. Raises ClientGone."""
-        if self._unread and not self._received and head.headers.get("expect", "").lower() == "100-continue":
+        if (
+            self._unread
+            and not self._received
+            and head.headers.get("expect", "").lower() == "100-continue"
+        ):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = bytearray()
         while self._unread:
@@ -199,7 +209,9 @@ class Connection(asyncio.Protocol):
         return bytes(body)
 
     async def _skip_body(self, head: Head) -> bool:
-        """Leave behind what is left of a body; False where the next request cannot be found. Raises ClientGone."""
+        """Leave behind what is left of a body; False where the next request cannot be found. Raises
+        ClientGone.
+        """
         if head.chunked:
             return await self._skip_chunks()
         if self._unread > LARGEST_BODY or (self._unread and "expect" in head.headers):

@@ -11,22 +11,36 @@ from datetime import datetime
 Check = Callable[[str], bool]
 
 INTEGER = re.compile(r"[ \t-\r]*(?P<sign>[+-]?)0*(?P<digits>[0-9]{1,19})[ \t-\r]*")
-NUMBER = re.compile(r"\s*[+-]?(?=[0-9,]*\.?[0-9])[0-9,]*(\.[0-9]*)?(?P<exponent>[eE][+-]?[0-9]+)?\s*", re.ASCII)
+NUMBER = re.compile(
+    r"\s*[+-]?(?=[0-9,]*\.?[0-9])[0-9,]*(\.[0-9]*)?(?P<exponent>[eE][+-]?[0-9]+)?\s*", re.ASCII
+)
 HEX = "[0-9A-Fa-f]"
 HYPHENED = f"{HEX}{{8}}-{HEX}{{4}}-{HEX}{{4}}-{HEX}{{4}}-{HEX}{{12}}"
 GUID = re.compile(rf"\s*({HEX}{{32}}|{HYPHENED}|\{{{HYPHENED}\}}|\({HYPHENED}\))\s*", re.ASCII)
 FILE = re.compile(r"(.*/)?[^/]*\.+[^/.][^/]*", re.DOTALL)
-DATES = ("%m/%d/%Y", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%d %B %Y", "%B %d, %Y", "%H:%M", "%H:%M:%S")
+DATES = (
+    "%m/%d/%Y",
+    "%m/%d/%Y %H:%M:%S",
+    "%m/%d/%Y %I:%M:%S %p",
+    "%d %B %Y",
+    "%B %d, %Y",
+    "%H:%M",
+    "%H:%M:%S",
+)
 """What .NET takes for a moment, besides ISO 8601: the usual ones of its invariant culture."""
 
 
 def make_check(name: str, arguments: str | None) -> Check:
-    """What a constraint checks. Raises ValueError for one that ASP.NET does not know, or with such arguments."""
+    """What a constraint checks. Raises ValueError for one that ASP.NET does not know, or with such
+    arguments.
+    """
     if arguments is None and name in PLAIN:
         return PLAIN[name]
     if arguments is not None and name in WITH_ARGUMENTS:
         return WITH_ARGUMENTS[name](*_split(name, arguments))
-    raise ValueError(f"there is no constraint '{name}'" + ("" if arguments is None else " with arguments"))
+    raise ValueError(
+        f"there is no constraint '{name}'" + ("" if arguments is None else " with arguments")
+    )
 
 
 def _split(name: str, arguments: str) -> list[str]:
@@ -82,7 +96,11 @@ def _between(least: str | None, most: str | None) -> Check:
 
     def check(value: str) -> bool:
         number = _integer(value, 64)
-        return number is not None and (low is None or low <= number) and (high is None or number <= high)
+        return (
+            number is not None
+            and (low is None or low <= number)
+            and (high is None or number <= high)
+        )
 
     return check
 
@@ -115,5 +133,8 @@ WITH_ARGUMENTS: dict[str, Callable[..., Check]] = {
     "maxlength": lambda most: _length("0", most),
     "regex": _matches,
 }
-ARGUMENTS = {name: (2,) if name == "range" else (1, 2) if name == "length" else (1,) for name in WITH_ARGUMENTS}
+ARGUMENTS = {
+    name: (2,) if name == "range" else (1, 2) if name == "length" else (1,)
+    for name in WITH_ARGUMENTS
+}
 """How many each takes."""

@@ -1,4 +1,6 @@
-"""Heads: what a request says before its body, read by the rules of Kestrel, the web server of the real host."""
+"""Heads: what a request says before its body, read by the rules of Kestrel, the web server of the
+real host.
+"""
 
 import re
 from dataclasses import dataclass
@@ -53,7 +55,9 @@ class Head:
 
 
 def end_of_head(received: bytes | bytearray) -> int | None:
-    """How many bytes the head has; None where it has not come whole. Raises HeadError where it is too large."""
+    """How many bytes the head has; None where it has not come whole. Raises HeadError where it is
+    too large.
+    """
     line = received.find(b"\n") + 1
     if line > LONGEST_LINE or (not line and len(received) > LONGEST_LINE):
         raise HeadError(414)
@@ -92,7 +96,13 @@ def parse_head(received: bytes | bytearray) -> Head:
 def _request_line(line: str) -> tuple[str, str, str]:
     method, _, rest = line.partition(" ")
     target, _, version = rest.partition(" ")
-    if not METHOD.fullmatch(method) or not target or not target.isascii() or "\0" in target or "\r" in target:
+    if (
+        not METHOD.fullmatch(method)
+        or not target
+        or not target.isascii()
+        or "\0" in target
+        or "\r" in target
+    ):
         raise HeadError(400)
     if version not in ("HTTP/1.1", "HTTP/1.0"):
         raise HeadError(505 if len(version) in (0, len("HTTP/1.1")) else 400)

@@ -1,7 +1,8 @@
-"""The guard: only this machine is served, and no page of another origin. There are no keys that would keep others out.
+"""The guard: only this machine is served, and no page of another origin. There are no keys that
+would keep others out.
 
-A page that somebody looks at in a browser here could else purge every instance with one request, or read everything
-under a name of its own that it lets point to this machine (DNS rebinding).
+A page that somebody looks at in a browser here could else purge every instance with one request, or
+read everything under a name of its own that it lets point to this machine (DNS rebinding).
 """
 
 import ipaddress
@@ -23,7 +24,9 @@ class Guard:
     """Names of this machine besides its own, in lower case."""
 
     def refusal(self, head: Head, address: str) -> int | None:
-        """The status with which a request is refused that came to an address of this machine, or None."""
+        """The status with which a request is refused that came to an address of this machine, or
+        None.
+        """
         if not self._is_ours(head.host, address):
             return 421
         return 403 if _is_from_elsewhere(head) and not _follows_a_link(head) else None
@@ -43,7 +46,10 @@ class Guard:
 def _is_from_elsewhere(head: Head) -> bool:
     """Whether a browser says that a page of another origin sends it."""
     origin = head.headers.get("origin")
-    if origin is not None and origin.lower() not in (f"http://{head.host.lower()}", f"https://{head.host.lower()}"):
+    if origin is not None and origin.lower() not in (
+        f"http://{head.host.lower()}",
+        f"https://{head.host.lower()}",
+    ):
         return True
     return head.headers.get("sec-fetch-site", "none").lower() not in ("none", "same-origin")
 

@@ -22,7 +22,9 @@ ATTRIBUTES = ("expires", "max-age", "domain", "path", "secure", "samesite", "htt
 """Of a cookie, in the order in which the real host writes them."""
 
 
-def to_function(head: Head, body: bytes, parameters: Mapping[str, str], converter: str = "httpTrigger") -> Any:
+def to_function(
+    head: Head, body: bytes, parameters: Mapping[str, str], converter: str = "httpTrigger"
+) -> Any:
     """The HttpRequest that a function takes. Raises ValueError where it takes something else."""
     http = {
         "method": _text(head.method),
@@ -49,11 +51,20 @@ def from_function(result: Any) -> Response:
     headers = {name: value.value for name, value in http["headers"].items()}
     sent = http["body"].value
     cookies = [_cookie(morsel) for cookie in http["cookies"] or [] for morsel in cookie.values()]
-    return _response(http["status_code"].value, headers, sent.encode() if isinstance(sent, str) else sent, cookies)
+    return _response(
+        http["status_code"].value,
+        headers,
+        sent.encode() if isinstance(sent, str) else sent,
+        cookies,
+    )
 
 
-def _response(status: object, headers: Mapping[str, str], body: bytes, cookies: list[str]) -> Response:
-    lines = [(name, value) for name, value in headers.items() if value or name.lower() != "content-type"]
+def _response(
+    status: object, headers: Mapping[str, str], body: bytes, cookies: list[str]
+) -> Response:
+    lines = [
+        (name, value) for name, value in headers.items() if value or name.lower() != "content-type"
+    ]
     if not any(name.lower() == "content-type" for name in headers):
         lines.append(("Content-Type", TEXT))
     lines += [("Set-Cookie", cookie) for cookie in cookies]

@@ -36,7 +36,10 @@ class Response:
     def with_headers(self, more: Mapping[str, str]) -> "Response":
         """With headers that it does not have itself."""
         own = {name.lower() for name, _ in self.headers}
-        return replace(self, headers=self.headers + [each for each in more.items() if each[0].lower() not in own])
+        return replace(
+            self,
+            headers=self.headers + [each for each in more.items() if each[0].lower() not in own],
+        )
 
 
 def encode(response: Response, method: str, stays: bool) -> tuple[bytes, bool]:
@@ -49,7 +52,10 @@ def encode(response: Response, method: str, stays: bool) -> tuple[bytes, bool]:
     stays = stays and not response.closes and _can_stay(response, method, given)
     headers = list(response.headers)
     if not (
-        method == "HEAD" or given.keys() & FRAMING or 100 <= response.status < 200 or response.status in (204, 304)
+        method == "HEAD"
+        or given.keys() & FRAMING
+        or 100 <= response.status < 200
+        or response.status in (204, 304)
     ):
         headers.append(("Content-Length", str(len(body))))
     if not stays and "connection" not in given:
@@ -58,7 +64,11 @@ def encode(response: Response, method: str, stays: bool) -> tuple[bytes, bool]:
         if name.lower() not in given:
             headers.append((name, value))
     head = "".join(f"{name}: {value}\r\n" for name, value in headers)
-    return f"HTTP/1.1 {response.status} {PHRASES.get(response.status, '')}\r\n{head}\r\n".encode() + body, stays
+    return (
+        f"HTTP/1.1 {response.status} {PHRASES.get(response.status, '')}\r\n{head}\r\n".encode()
+        + body,
+        stays,
+    )
 
 
 def _is_bodiless(status: int) -> bool:
@@ -66,7 +76,9 @@ def _is_bodiless(status: int) -> bool:
 
 
 def _can_stay(response: Response, method: str, given: Mapping[str, str]) -> bool:
-    """Whether the client can tell where the response ends, and the function does not want the connection's end."""
+    """Whether the client can tell where the response ends, and the function does not want the
+    connection's end.
+    """
     if response.status == 101 or (response.body and response.status in (204, 205, 304)):
         return False
     if "keep-alive" not in given.get("connection", "keep-alive").lower():

@@ -31,7 +31,11 @@ class Route:
         """Whether one of them could never be reached by a method of its own."""
         if self.template.lower() != other.template.lower():
             return False
-        return self.methods is None or other.methods is None or bool({*self.methods} & {*other.methods})
+        return (
+            self.methods is None
+            or other.methods is None
+            or bool({*self.methods} & {*other.methods})
+        )
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,13 @@ def route_table(functions: Iterable[FunctionInfo], prefix: str) -> RouteTable:
         first = next((each for each in table.routes if route.conflicts_with(each)), None)
         if first is not None:
             name = first.function.name
-            table.errors[function.name] = f"The route specified conflicts with the route defined by function '{name}'."
+            table.errors[function.name] = (
+                f"The route specified conflicts with the route defined by function '{name}'."
+            )
         elif route.template.lstrip("/").lower().startswith(BUILT_IN):
-            table.errors[function.name] = "The specified route conflicts with one or more built in routes."
+            table.errors[function.name] = (
+                "The specified route conflicts with one or more built in routes."
+            )
         else:
             table.routes.append(route)
     return table
@@ -81,4 +89,6 @@ def _route(function: FunctionInfo, prefix: str) -> Route:
             matcher=Template(template),
         )
     except TemplateError as error:
-        raise AppError(f"function {function.name} has a route that is none, '{template}': {error}") from error
+        raise AppError(
+            f"function {function.name} has a route that is none, '{template}': {error}"
+        ) from error

@@ -1,4 +1,6 @@
-"""The HTTP front: finds who answers a request, a function or the management API, and translates both ways."""
+"""The HTTP front: finds who answers a request, a function or the management API, and translates
+both ways.
+"""
 
 import asyncio
 import json
@@ -8,17 +10,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from urllib.parse import parse_qsl
 
-from devhost.host import Host
 from devhost.functions.invocation import log_failure
-from devhost.management.admin import Admin, not_found
+from devhost.host import Host
 from devhost.http.connection import LARGEST_BODY, Request
-from devhost.http.host_filter import Guard
 from devhost.http.heads import HOST, Head
-from devhost.management.api import CONTINUATION, PREFIX, Call, Management
+from devhost.http.host_filter import Guard
 from devhost.http.messages import from_function, to_function
 from devhost.http.responses import Response
 from devhost.http.routing import Route, RouteTable
 from devhost.http.targets import encode_path
+from devhost.management.admin import Admin, not_found
+from devhost.management.api import CONTINUATION, PREFIX, Call, Management
 from devhost.storage.store import StoreError
 
 log = logging.getLogger("devhost")
@@ -29,7 +31,9 @@ LARGEST_MANAGEMENT_BODY = 2**20
 JSON = "application/json"
 MISDIRECTED = b"devhost serves only this machine: start it with --allow-host NAME to be reached by another name.\n"
 FOREIGN = b"devhost serves no page of another origin.\n"
-TOO_LARGE = Response(413, [("Content-Type", "text/plain")], b"The body has more than 1 MiB.\n", closes=True)
+TOO_LARGE = Response(
+    413, [("Content-Type", "text/plain")], b"The body has more than 1 MiB.\n", closes=True
+)
 GUARD = Guard()
 
 
@@ -76,7 +80,11 @@ class Front:
         if not _has_url(head):
             return Response(500)
         if refused := self._guard.refusal(head, request.address):
-            return Response(refused, [("Content-Type", "text/plain")], MISDIRECTED if refused == 421 else FOREIGN)
+            return Response(
+                refused,
+                [("Content-Type", "text/plain")],
+                MISDIRECTED if refused == 421 else FOREIGN,
+            )
         path = head.path.lower()
         if path.startswith(PREFIX):
             return await self._manage(request)
@@ -84,7 +92,9 @@ class Front:
             return Response(503, [("Retry-After", "1")], closes=True)
         if self._admin.answers(path):
             return (
-                self._admin.answer(head, await request.read()) if head.length <= LARGEST_MANAGEMENT_BODY else TOO_LARGE
+                self._admin.answer(head, await request.read())
+                if head.length <= LARGEST_MANAGEMENT_BODY
+                else TOO_LARGE
             )
         return await self._serve(request)
 
@@ -95,7 +105,9 @@ class Front:
             return TOO_LARGE
         path = head.target if head.target.lower().startswith(PREFIX) else encode_path(head.path)
         try:
-            body = (await request.read()).decode(charset.partition("charset=")[2].strip(' "') or "utf-8")
+            body = (await request.read()).decode(
+                charset.partition("charset=")[2].strip(' "') or "utf-8"
+            )
         except (ValueError, LookupError):
             return _json(400, '{"Message": "The body is not text in the charset that it names."}')
         call = Call(
@@ -126,9 +138,18 @@ class Front:
             if self._draining and not self._serving:
                 self._idle.set()
         shown = found[0].template if found else head.target
-        level = logging.DEBUG if head.method in ("GET", "HEAD") and response.status in (200, 304) else logging.INFO
+        level = (
+            logging.DEBUG
+            if head.method in ("GET", "HEAD") and response.status in (200, 304)
+            else logging.INFO
+        )
         requests_log.log(
-            level, "%s %s %d %.0f ms", head.method, shown, response.status, (time.monotonic() - began) * 1000
+            level,
+            "%s %s %d %.0f ms",
+            head.method,
+            shown,
+            response.status,
+            (time.monotonic() - began) * 1000,
         )
         return response
 

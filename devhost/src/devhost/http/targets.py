@@ -1,4 +1,6 @@
-"""Targets: what path and query of a request mean, decoded and written again as Kestrel and ASP.NET do it."""
+"""Targets: what path and query of a request mean, decoded and written again as Kestrel and ASP.NET
+do it.
+"""
 
 import codecs
 import re
@@ -24,7 +26,9 @@ def decode(text: str, escapes: re.Pattern[str] = ESCAPES) -> str:
     """Decode what is percent-encoded UTF-8; all else stays."""
     if "%" not in text:
         return text
-    return escapes.sub(lambda run: bytes.fromhex(run[0].replace("%", "")).decode("utf-8", "devhost.stay"), text)
+    return escapes.sub(
+        lambda run: bytes.fromhex(run[0].replace("%", "")).decode("utf-8", "devhost.stay"), text
+    )
 
 
 def decode_path(path: str) -> str:
@@ -48,7 +52,8 @@ def encode_path(path: str) -> str:
 
 
 def parse_query(query: str) -> dict[str, str]:
-    """Values of one name, whatever its letter case, become one with commas; those that are empty count for nothing.
+    """Values of one name, whatever its letter case, become one with commas; those that are empty
+    count for nothing.
 
     A name that comes again is spelled as it was the second time.
     """

@@ -1,4 +1,6 @@
-"""Route templates, as ASP.NET reads them: literals, parameters, optional ones, defaults, constraints, catch-alls."""
+"""Route templates, as ASP.NET reads them: literals, parameters, optional ones, defaults,
+constraints, catch-alls.
+"""
 
 import re
 from dataclasses import dataclass
@@ -85,15 +87,24 @@ class Template:
             if isinstance(left, Parameter) and isinstance(right, Parameter):
                 raise TemplateError("two parameters need a literal between them")
         if any(isinstance(part, Parameter) and part.is_optional for part in begin):
-            raise TemplateError("in a segment with others, an optional parameter comes last and after a period")
+            raise TemplateError(
+                "in a segment with others, an optional parameter comes last and after a period"
+            )
         if not isinstance(last, Parameter) or not last.is_optional:
             return "".join(self._part(part, "[^/]+") for part in segment)
         if begin[-1] != ".":
-            raise TemplateError("in a segment with others, an optional parameter comes last and after a period")
-        return "".join(self._part(part, "[^/]+?") for part in begin[:-1]) + rf"(?:\.{self._part(last, '[^/.]+')})?"
+            raise TemplateError(
+                "in a segment with others, an optional parameter comes last and after a period"
+            )
+        return (
+            "".join(self._part(part, "[^/]+?") for part in begin[:-1])
+            + rf"(?:\.{self._part(last, '[^/.]+')})?"
+        )
 
     def _part(self, part: Parameter | str, value: str) -> str:
-        return f"(?i:{re.escape(part)})" if isinstance(part, str) else f"({self._group(part)}{value})"
+        return (
+            f"(?i:{re.escape(part)})" if isinstance(part, str) else f"({self._group(part)}{value})"
+        )
 
     def _group(self, part: Parameter | str) -> str:
         assert isinstance(part, Parameter)
@@ -120,7 +131,9 @@ def _segments(text: str) -> list[Segment]:
             segments.append([])
         else:
             literal = token["literal"]
-            segments[-1].append(_parameter(token["parameter"]) if literal is None else _unescaped(literal))
+            segments[-1].append(
+                _parameter(token["parameter"]) if literal is None else _unescaped(literal)
+            )
     if [] in segments and text:
         raise TemplateError("two slashes follow each other")
     return [each for each in segments if each]

@@ -15,17 +15,26 @@ ARRAY = "System.Collections.Generic.List`1[System.Object]"
 def of_text(text: str) -> tuple[object, dict[str, str], str]:
     """Status, headers and body of the response that a text is.
 
-    As on the real host: JSON is written anew, an object with a body is the response, and what is no JSON stays.
+    As on the real host: JSON is written anew, an object with a body is the response, and what is no
+    JSON stays.
     """
     try:
         value = _parse(text)
     except (ValueError, RecursionError, InvalidJson):
         return 200, {}, text
-    members = {name.lower(): member for name, member in value.items()} if isinstance(value, dict) else {}
+    members = (
+        {name.lower(): member for name, member in value.items()} if isinstance(value, dict) else {}
+    )
     if "body" not in members:
         return 200, {}, _plain(value) if not isinstance(value, dict | list) else _indented(value)
     body, headers = members["body"], members.get("headers")
-    shown = ARRAY if isinstance(body, list) else _compact(body) if isinstance(body, dict) else _plain(body)
+    shown = (
+        ARRAY
+        if isinstance(body, list)
+        else _compact(body)
+        if isinstance(body, dict)
+        else _plain(body)
+    )
     return members.get("statuscode", members.get("status", 200)), _headers(headers), shown
 
 

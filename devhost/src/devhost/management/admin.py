@@ -1,4 +1,5 @@
-"""What the real host itself has under /admin and /runtime/webhooks: devhost has what probes and developers ask for.
+"""What the real host itself has under /admin and /runtime/webhooks: devhost has what probes and
+developers ask for.
 
 Most of it needs a key there; devhost has none, so that any will do.
 """
@@ -10,8 +11,8 @@ import re
 import time
 from collections.abc import Mapping
 
-from devhost.host import Host
 from devhost.functions.invocation import FunctionInfo
+from devhost.host import Host
 from devhost.http.heads import Head
 from devhost.http.responses import Response
 from devhost.http.targets import parse_query
@@ -59,8 +60,18 @@ class Admin:
 
     def _status(self) -> Response:
         uptime = round((time.monotonic() - self._began) * 1000)
-        status = {"id": "devhost", "state": "Running", "version": "4.1037.0.0", "versionDetails": "4.1037.0"}
-        more = {"platformVersion": "", "instanceId": "", "computerName": "", "processUptime": uptime}
+        status = {
+            "id": "devhost",
+            "state": "Running",
+            "version": "4.1037.0.0",
+            "versionDetails": "4.1037.0",
+        }
+        more = {
+            "platformVersion": "",
+            "instanceId": "",
+            "computerName": "",
+            "processUptime": uptime,
+        }
         return _json(status | more | {"functionAppContentEditingState": "Unknown"})
 
     def _status_of(self, function: FunctionInfo) -> Response:
@@ -68,8 +79,13 @@ class Admin:
         return _json({} if error is None else {"errors": [error]})
 
     def _run(self, function: FunctionInfo, head: Head, body: bytes) -> Response:
-        """Run a timer-triggered function out of its turn: other ones have triggers that anybody can pull."""
-        if head.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        """Run a timer-triggered function out of its turn: other ones have triggers that anybody can
+        pull.
+        """
+        if (
+            head.headers.get("content-type", "").partition(";")[0].strip().lower()
+            != "application/json"
+        ):
             return Response(415)
         try:
             json.loads(body)
@@ -84,7 +100,9 @@ class Admin:
 
 
 def not_found(head: Head) -> Response:
-    """The response where there is no function: the home page, which devhost has not, can be switched off."""
+    """The response where there is no function: the home page, which devhost has not, can be
+    switched off.
+    """
     is_off = os.environ.get("AzureWebJobsDisableHomepage", "").lower() == "true"  # noqa: SIM112  # its name
     return Response(204 if is_off and head.path == "/" else 404)
 
@@ -96,4 +114,6 @@ def _has_key(head: Head) -> bool:
 
 
 def _json(value: object) -> Response:
-    return Response(200, [("Content-Type", "application/json; charset=utf-8")], json.dumps(value).encode())
+    return Response(
+        200, [("Content-Type", "application/json; charset=utf-8")], json.dumps(value).encode()
+    )

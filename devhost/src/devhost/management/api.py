@@ -1,5 +1,5 @@
-"""The Durable HTTP management API under /runtime/webhooks/durabletask: URLs, status codes and bodies as HttpApiHandler
-of the Durable extension has them.
+"""The Durable HTTP management API under /runtime/webhooks/durabletask: URLs, status codes and
+bodies as HttpApiHandler of the Durable extension has them.
 
 https://learn.microsoft.com/azure/azure-functions/durable/durable-functions-http-api
 """
@@ -14,10 +14,19 @@ from devhost.host import Host
 from devhost.management import entities, instances, lists
 from devhost.management.calls import Call, Handler, Reply, error, storage_error
 from devhost.management.lists import CONTINUATION
-from devhost.replay.lenient_json import InvalidJson
 from devhost.management.urls import PREFIX, client_binding
+from devhost.replay.lenient_json import InvalidJson
 
-__all__ = ["CONTINUATION", "PREFIX", "Call", "Management", "Reply", "client_binding", "handle", "patience"]
+__all__ = [
+    "CONTINUATION",
+    "PREFIX",
+    "Call",
+    "Management",
+    "Reply",
+    "client_binding",
+    "handle",
+    "patience",
+]
 
 SHORTEST_INTERVAL = 0.05
 """Seconds between two looks at an instance, whatever a request asks for."""
@@ -38,14 +47,18 @@ class Management:
         if reply.awaited is None or wait is None:
             return reply
         if wait[1] > wait[0]:
-            return error(400, f"Total timeout {wait[0]:g} should be bigger than retry timeout {wait[1]:g}")
+            return error(
+                400, f"Total timeout {wait[0]:g} should be bigger than retry timeout {wait[1]:g}"
+            )
         return await self._end_of(reply.awaited, call, *wait) or reply
 
     async def _end_of(self, id: str, call: Call, seconds: float, interval: float) -> Reply | None:
         """The reply once an instance has ended, or None if that takes too long."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + seconds
-        while (reply := await self._host.submit(lambda engine, now: instances.ended(engine, call, id))) is None:
+        while (
+            reply := await self._host.submit(lambda engine, now: instances.ended(engine, call, id))
+        ) is None:
             remaining = give_up - loop.time()
             if remaining <= 0:
                 break
@@ -54,7 +67,9 @@ class Management:
 
 
 def patience(call: Call) -> tuple[float, float] | None:
-    """For how many seconds a request wants to wait for the end of what it starts, looking how often; or not at all."""
+    """For how many seconds a request wants to wait for the end of what it starts, looking how
+    often; or not at all.
+    """
     try:
         wanted = float(call.query["timeout"]), float(call.query["pollingInterval"])
     except (KeyError, ValueError):
@@ -71,7 +86,9 @@ def handle(engine: Engine, call: Call, now: datetime) -> Reply:
     try:
         return _route(engine, call, now, parts)
     except InvalidJson as invalid:
-        return error(400, "Invalid JSON content", str(invalid), "Newtonsoft.Json.JsonReaderException")
+        return error(
+            400, "Invalid JSON content", str(invalid), "Newtonsoft.Json.JsonReaderException"
+        )
     except Unsendable:
         return storage_error()
 

@@ -31,7 +31,9 @@ class Call:
         return value == "true" if value in ("true", "false") else default
 
     def moment(self, name: str) -> str | None:
-        """A moment in the query as the store has it; like the real API, one that is none counts as missing."""
+        """A moment in the query as the store has it; like the real API, one that is none counts as
+        missing.
+        """
         try:
             moment = datetime.fromisoformat(self.query[name])
         except (KeyError, ValueError):
@@ -47,7 +49,9 @@ class Reply:
     body: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     awaited: str | None = None
-    """The instance that was started: a request with `patience` waits for its end, of which `ended` has the reply."""
+    """The instance that was started: a request with `patience` waits for its end, of which `ended`
+    has the reply.
+    """
 
 
 Handler = Callable[[Engine, Call, datetime, str], Reply]
@@ -55,7 +59,9 @@ Handler = Callable[[Engine, Call, datetime, str], Reply]
 
 
 def error(status: int, message: str, exception: str = "", kind: str = "") -> Reply:
-    """A failure; with its cause, an exception of .NET, where the real host shows it. devhost has no StackTrace."""
+    """A failure; with its cause, an exception of .NET, where the real host shows it. devhost has no
+    StackTrace.
+    """
     cause = {"ExceptionMessage": exception, "ExceptionType": kind} if exception else {}
     return Reply(status, written({"Message": message} | cause))
 

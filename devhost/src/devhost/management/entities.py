@@ -3,12 +3,14 @@
 import json
 
 from devhost.engine.client import Engine
-from devhost.replay.json_text import rewritten
 from devhost.management.calls import Call, Reply, error
+from devhost.replay.json_text import rewritten
 from devhost.replay.lenient_json import InvalidJson, read
 
 FORBIDDEN = set("/\\#?")
-FORBIDDEN_KEY = "entityKey (Parameter 'Entity keys must not contain /, \\, #, ?, or control characters.')"
+FORBIDDEN_KEY = (
+    "entityKey (Parameter 'Entity keys must not contain /, \\, #, ?, or control characters.')"
+)
 
 
 def read_state(engine: Engine, name: str, key: str) -> Reply:

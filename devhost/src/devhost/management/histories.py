@@ -1,5 +1,5 @@
-"""Histories as a status query shows them: like DurableClient of the Durable extension, which merges what was
-scheduled into what came of it, and names types and functions.
+"""Histories as a status query shows them: like DurableClient of the Durable extension, which merges
+what was scheduled into what came of it, and names types and functions.
 """
 
 import json
@@ -69,7 +69,10 @@ def _shown(event: Event, began: Event | None, with_input: bool, with_output: boo
     shown |= {name: event.get(name) for name in MEMBERS[kind]}
     shown["Timestamp"] = f"{event['Timestamp'][:-1]}0Z"  # .NET has seven digits
     if began is not None:
-        shown |= {"ScheduledTime": f"{began['Timestamp'][:-1]}0+00:00", "FunctionName": began["Name"]}
+        shown |= {
+            "ScheduledTime": f"{began['Timestamp'][:-1]}0+00:00",
+            "FunctionName": began["Name"],
+        }
         shown["Input"] = began.get("Input")
     if kind == EventType.EXECUTION_STARTED:
         first = event.get("Generation", 0)

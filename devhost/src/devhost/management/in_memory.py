@@ -1,4 +1,6 @@
-"""The management API for the SDK's client in the same process: its requests are handed over, not sent."""
+"""The management API for the SDK's client in the same process: its requests are handed over, not
+sent.
+"""
 
 import json
 

@@ -1,4 +1,6 @@
-"""The management API of one instance: it is started, shown, told and purged. An entity is shown as an instance too."""
+"""The management API of one instance: it is started, shown, told and purged. An entity is shown as
+an instance too.
+"""
 
 import json
 from collections.abc import Callable
@@ -6,13 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from devhost.engine.client import Engine
-from devhost.replay.json_text import written
+from devhost.engine.work_items import ENDED, is_entity
 from devhost.management.calls import Call, Handler, Reply, error, invalid_operation, storage_error
 from devhost.management.histories import shown_history
-from devhost.replay.lenient_json import read
 from devhost.management.urls import instance_url, management_urls
+from devhost.replay.json_text import written
+from devhost.replay.lenient_json import read
 from devhost.storage.store import Instance
-from devhost.engine.work_items import ENDED, is_entity
 
 LONGEST_ID = 512
 """Characters; a key of Azure Storage has at most 1 KiB."""
@@ -35,11 +37,15 @@ def _in_use(engine: Engine, id: str | None) -> str | None:
     return f"An Orchestration instance with the status {existing.status} already exists."
 
 
-def _create(engine: Engine, call: Call, now: datetime, name: str, input: str | None, id: str | None) -> Reply:
+def _create(
+    engine: Engine, call: Call, now: datetime, name: str, input: str | None, id: str | None
+) -> Reply:
     if id is not None and len(id) > LONGEST_ID:
         return storage_error()
     if id is not None and is_entity(id):
-        return error(400, "One or more of the arguments submitted is incorrect")  # it would be an entity's
+        return error(
+            400, "One or more of the arguments submitted is incorrect"
+        )  # it would be an entity's
     id = engine.start(name, input, now, id, call.query.get("version", ""))
     urls = management_urls(call.origin, engine.config.hub_name, id)
     headers = {"Location": urls["statusQueryGetUri"], "Retry-After": "10"}
@@ -48,7 +54,9 @@ def _create(engine: Engine, call: Call, now: datetime, name: str, input: str | N
 
 
 def ended(engine: Engine, call: Call, id: str) -> Reply | None:
-    """What a request that waited for the end of an instance is answered; None while there is no end."""
+    """What a request that waited for the end of an instance is answered; None while there is no
+    end.
+    """
     instance = engine.store.instance(id)
     if instance is None or instance.status not in ENDED:
         return None
@@ -78,7 +86,9 @@ def _shown_status(engine: Engine, call: Call, instance: Instance) -> Reply:
     if instance.status in ENDED:
         failed = instance.status == "Failed" and call.flag("returnInternalServerErrorOnFailure")
         return Reply(500 if failed else 200, body)
-    return Reply(202, body, {"Location": instance_url(call.origin, instance.id), "Retry-After": "5"})
+    return Reply(
+        202, body, {"Location": instance_url(call.origin, instance.id), "Retry-After": "5"}
+    )
 
 
 def shown_instance(instance: Instance, with_input: bool) -> dict[str, Any]:
@@ -192,7 +202,12 @@ def _restart(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
     if call.flag("restartWithNewInstanceId", default=True):
         return _create(engine, call, now, instance.name, instance.input, None)
     if reason := _in_use(engine, id):
-        return error(409, "A non-terminal instance with this instance ID already exists.", reason, ALREADY_EXISTS)
+        return error(
+            409,
+            "A non-terminal instance with this instance ID already exists.",
+            reason,
+            ALREADY_EXISTS,
+        )
     return _create(engine, call, now, instance.name, instance.input, id)
 
 

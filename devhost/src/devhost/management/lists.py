@@ -1,4 +1,6 @@
-"""Lists of instances and entities in the management API, page by page, and the purge of what a filter matches."""
+"""Lists of instances and entities in the management API, page by page, and the purge of what a
+filter matches.
+"""
 
 import base64
 import json
@@ -6,12 +8,12 @@ from datetime import datetime
 from typing import Any, get_args
 
 from devhost.engine.client import Engine
-from devhost.replay.json_text import written
-from devhost.replay.protocol import timestamp
+from devhost.engine.work_items import ENDED
 from devhost.management.calls import Call, Reply, storage_error
 from devhost.management.instances import shown_instance
+from devhost.replay.json_text import written
+from devhost.replay.protocol import timestamp
 from devhost.storage.store import Query, RuntimeStatus
-from devhost.engine.work_items import ENDED
 
 PAGE = 100
 """Instances or entities that a list shows at once, if the request names no other number."""
@@ -25,7 +27,9 @@ def instances(engine: Engine, call: Call, now: datetime, _: str) -> Reply:
     if query is None:
         return storage_error()
     with_input = call.flag("showInput", default=True)
-    return _page(query, [(each.id, shown_instance(each, with_input)) for each in engine.store.targets(query)])
+    return _page(
+        query, [(each.id, shown_instance(each, with_input)) for each in engine.store.targets(query)]
+    )
 
 
 def entities(engine: Engine, call: Call, name: str) -> Reply:
@@ -47,7 +51,9 @@ def entities(engine: Engine, call: Call, name: str) -> Reply:
 
 
 def purge(engine: Engine, call: Call, now: datetime, _: str) -> Reply:
-    """Delete what matches. Only ends count as statuses: without one of them all goes, whatever its state."""
+    """Delete what matches. Only ends count as statuses: without one of them all goes, whatever its
+    state.
+    """
     since = call.moment("createdTimeFrom")
     if since is None:
         return Reply(400, written("Please provide value for 'createdTimeFrom' parameter."))
@@ -64,7 +70,9 @@ def purge(engine: Engine, call: Call, now: datetime, _: str) -> Reply:
 
 
 def _query(call: Call, prefix: str) -> Query | None:
-    """What a list asks for, and one more, with which the next page begins. None where Azure Storage refuses it."""
+    """What a list asks for, and one more, with which the next page begins. None where Azure Storage
+    refuses it.
+    """
     top = _top(call)
     if top < 0:
         return None

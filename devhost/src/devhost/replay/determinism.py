@@ -1,4 +1,6 @@
-"""Determinism: a replay must ask for what earlier turns asked for. Pure; the words are those of the real host."""
+"""Determinism: a replay must ask for what earlier turns asked for. Pure; the words are those of the
+real host.
+"""
 
 from devhost.replay.protocol import Event, EventType, OrchestrationError
 
@@ -18,7 +20,9 @@ TASKS = {
 
 
 def check(past: dict[int, Event], scheduled: dict[int, Event]) -> None:
-    """Compare what the history has with what a replay has asked for, by id. Raises OrchestrationError."""
+    """Compare what the history has with what a replay has asked for, by id. Raises
+    OrchestrationError.
+    """
     for id, then in past.items():
         if difference := _difference(then, scheduled.get(id)):
             before = _before(then, gone=id not in scheduled)
@@ -36,7 +40,9 @@ def _difference(then: Event, now: Event | None) -> str | None:
     if kind != then["EventType"]:
         return f"{instead} produced a {ACTIONS[kind]} action with this sequence number."
     if then.get("Name", "").casefold() != now.get("Name", "").casefold():
-        return f"{instead} scheduled {TASKS[kind]} named '{now['Name']}' with this sequence number. "
+        return (
+            f"{instead} scheduled {TASKS[kind]} named '{now['Name']}' with this sequence number. "
+        )
     if kind == EventType.EVENT_SENT and then["InstanceId"] != now["InstanceId"]:
         return f"{instead} addressed it to instance ID '{now['InstanceId']}'."
     return None

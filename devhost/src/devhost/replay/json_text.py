@@ -12,7 +12,9 @@ CHANGES = re.compile(rf"NaN|Infinity|{SURROGATE.pattern}")
 
 
 def parse(text: str) -> Any:
-    """Read JSON: NaN and the infinities become strings, and half of a surrogate pair becomes U+FFFD."""
+    """Read JSON: NaN and the infinities become strings, and half of a surrogate pair becomes
+    U+FFFD.
+    """
     value = json.loads(text, parse_constant=str)
     return whole(value) if SURROGATE.search(text) else value
 

@@ -1,5 +1,6 @@
-"""JSON that clients send and functions return, read as leniently as Newtonsoft.Json reads it: with comments, single
-quotes, names without quotes and trailing commas. What it refuses it names in its words.
+"""JSON that clients send and functions return, read as leniently as Newtonsoft.Json reads it: with
+comments, single quotes, names without quotes and trailing commas. What it refuses it names in its
+words.
 """
 
 import json
@@ -51,7 +52,9 @@ class _Reader:
         value = self._value("", 0)
         self._skip()
         if self._next:
-            raise self._error(f"Additional text encountered after finished reading JSON content: {self._next}.")
+            raise self._error(
+                f"Additional text encountered after finished reading JSON content: {self._next}."
+            )
         return value
 
     @property
@@ -92,7 +95,9 @@ class _Reader:
                 return int(number, 16) if "x" in number.lower() else json.loads(number.lstrip("+"))
             except ValueError:
                 return float(number)
-        raise self._error(f"Unexpected character encountered while parsing value: {self._next}.", path)
+        raise self._error(
+            f"Unexpected character encountered while parsing value: {self._next}.", path
+        )
 
     def _string(self, path: str) -> str:
         quote, found = self._next, []
@@ -105,7 +110,9 @@ class _Reader:
             found.append(self._escape(path) if character == "\\" else character)
         self._at += 1
         text = "".join(found)
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # pairs were escaped one by one
+        return text.encode("utf-16", "surrogatepass").decode(
+            "utf-16", "replace"
+        )  # pairs were escaped one by one
 
     def _escape(self, path: str) -> str:
         character = self._next
@@ -168,9 +175,14 @@ class _Reader:
         elif not self._next:
             raise self._error("Unexpected end when reading JSON.", path)
         elif self._next != end:
-            raise self._error(f"After parsing a value an unexpected character was encountered: {self._next}.", path)
+            raise self._error(
+                f"After parsing a value an unexpected character was encountered: {self._next}.",
+                path,
+            )
 
     def _error(self, why: str, path: str = "") -> InvalidJson:
         before = self._text[: self._at]
         line = before.count("\n") + 1 if before else 0
-        return InvalidJson(f"{why} Path '{path}', line {line}, position {len(before) - before.rfind(chr(10)) - 1}.")
+        return InvalidJson(
+            f"{why} Path '{path}', line {line}, position {len(before) - before.rfind(chr(10)) - 1}."
+        )

@@ -1,4 +1,6 @@
-"""The terms that an orchestration is written down in: events, actions, moments (azure-functions-durable, schema V3)."""
+"""The terms that an orchestration is written down in: events, actions, moments
+(azure-functions-durable, schema V3).
+"""
 
 import json
 from datetime import UTC, datetime
@@ -62,7 +64,9 @@ HTTP_ACTIVITY = "BuiltIn::HttpActivity"
 
 
 def timestamp(moment: datetime) -> str:
-    """Write a moment in UTC as histories and the store have it: as the SDK does, to the microsecond."""
+    """Write a moment in UTC as histories and the store have it: as the SDK does, to the
+    microsecond.
+    """
     return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
@@ -83,4 +87,6 @@ def split(*chunks: str) -> list[Event]:
 
 
 class OrchestrationError(Exception):
-    """What an orchestrator asked for cannot be done; the message says what and why. It fails the instance."""
+    """What an orchestrator asked for cannot be done; the message says what and why. It fails the
+    instance.
+    """

@@ -1,10 +1,12 @@
-"""The replay protocol of azure-functions-durable (out-of-process schema V3): history in, decisions out. Pure.
+"""The replay protocol of azure-functions-durable (out-of-process schema V3): history in, decisions
+out. Pure.
 
-An orchestrator function is run from the start on every turn. It answers with all actions it has ever asked for,
-in order and without ids, while history events refer to tasks by id. Both sides number tasks alike: one id for each
-action as it is reached, waits for external events excepted. So what a turn has to schedule is found by walking the
-history and the actions side by side, as the Durable extension does in its OutOfProcOrchestrationShim: an action is
-reached when the one before it has completed.
+An orchestrator function is run from the start on every turn. It answers with all actions it has
+ever asked for, in order and without ids, while history events refer to tasks by id. Both sides
+number tasks alike: one id for each action as it is reached, waits for external events excepted. So
+what a turn has to schedule is found by walking the history and the actions side by side, as the
+Durable extension does in its OutOfProcOrchestrationShim: an action is reached when the one before
+it has completed.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ from devhost.replay.protocol import (
 from devhost.replay.tasks import Group, Race, Retry, Task
 
 ENTITY_REQUESTS = uuid.UUID("0b1e3f6e-6f57-4a8f-9c1d-6f8f1f5a3c11")
-"""Name space of the ids of entity requests, which are derived so that a replay makes the same ones."""
+"""Name space of the ids of entity requests, which are derived so that a replay makes the same ones.
+"""
 
 
 @dataclass
@@ -50,28 +53,36 @@ class Decisions:
     next_input: str | None
     """The input for the next execution, as JSON, where the orchestrator continues as new."""
     unprocessed: list[Event]
-    """External events for the next execution: none has taken them, though this one waited for their name.
+    """External events for the next execution: none has taken them, though this one waited for their
+    name.
 
     What comes under a name that an execution never waits for is lost with it, as on the real host.
     """
     has_open_tasks: bool
-    """Whether activities, sub-orchestrations or timers are still to come: the orchestration does not end before that.
+    """Whether activities, sub-orchestrations or timers are still to come: the orchestration does
+    not end before that.
 
     Cancelled timers are not.
     """
 
 
 def retries(actions: list[Action]) -> bool:
-    """Whether any of the actions is one with retry: these take ids when they fail, between those of other actions."""
+    """Whether any of the actions is one with retry: these take ids when they fail, between those of
+    other actions.
+    """
     kinds = {ActionType.CALL_ACTIVITY_WITH_RETRY, ActionType.CALL_SUB_ORCHESTRATOR_WITH_RETRY}
-    return any(each["actionType"] in kinds or retries(each.get("compoundActions", [])) for each in actions)
+    return any(
+        each["actionType"] in kinds or retries(each.get("compoundActions", [])) for each in actions
+    )
 
 
-def decide(history: Iterable[Event], actions: list[Action], instance: str, execution: str) -> Decisions:
+def decide(
+    history: Iterable[Event], actions: list[Action], instance: str, execution: str
+) -> Decisions:
     """Walk history and actions, and return what the actions ask for beyond the history.
 
-    `instance` and `execution` are the ids of who asks. Raises OrchestrationError for actions that are not supported
-    or contradict the history.
+    `instance` and `execution` are the ids of who asks. Raises OrchestrationError for actions that
+    are not supported or contradict the history.
     """
     walk = _Walk(actions, instance, execution)
     past: dict[int, Event] = {}
@@ -112,7 +123,9 @@ class _Walk:
             ActionType.CALL_ACTIVITY: self._activity,
             ActionType.CALL_ACTIVITY_WITH_RETRY: partial(self._retried, self._activity),
             ActionType.CALL_SUB_ORCHESTRATOR: self._sub_orchestration,
-            ActionType.CALL_SUB_ORCHESTRATOR_WITH_RETRY: partial(self._retried, self._sub_orchestration),
+            ActionType.CALL_SUB_ORCHESTRATOR_WITH_RETRY: partial(
+                self._retried, self._sub_orchestration
+            ),
             ActionType.CONTINUE_AS_NEW: self._continue_as_new,
             ActionType.CREATE_TIMER: self._timer,
             ActionType.WAIT_FOR_EXTERNAL_EVENT: self._wait,
@@ -135,8 +148,9 @@ class _Walk:
             case EventType.EVENT_RAISED:
                 self._raise(event)
             case EventType.ORCHESTRATOR_COMPLETED:
-                # The orchestrator may have gone on where this walk sees no reason to, as with a task_any over
-                # tasks that were scheduled before; what it had reached by then is on record.
+                # The orchestrator may have gone on where this walk sees no reason to, as with a
+                # task_any over tasks that were scheduled before; what it had reached by then is on
+                # record.
                 self.reach(event["Actions"])
             case _ if "TaskScheduledId" in event:
                 self._settle(event["TaskScheduledId"], failed=kind in FAILURES)
@@ -169,7 +183,9 @@ class _Walk:
 
     def _raise(self, event: Event) -> None:
         if waits := self._waits.get(event["Name"]):
-            failed = event["Name"] in self._requests and "exceptionType" in json.loads(event["Input"])
+            failed = event["Name"] in self._requests and "exceptionType" in json.loads(
+                event["Input"]
+            )
             waits.pop().settle(failed)  # the SDK wakes the youngest of several
             self._advance()
         else:
@@ -178,7 +194,9 @@ class _Walk:
     def _perform(self, action: Action) -> Task:
         kind = action["actionType"]
         if kind not in self._performers:
-            raise OrchestrationError(f"devhost does not support orchestrator actions of type {kind}")
+            raise OrchestrationError(
+                f"devhost does not support orchestrator actions of type {kind}"
+            )
         return self._performers[kind](action)
 
     def _schedule(self, kind: EventType, **details: Any) -> Task:
@@ -194,7 +212,9 @@ class _Walk:
 
     def _http(self, action: Action) -> Task:
         return self._schedule(
-            EventType.TASK_SCHEDULED, Name=HTTP_ACTIVITY, Input=_nested(json.dumps(action["httpRequest"]))
+            EventType.TASK_SCHEDULED,
+            Name=HTTP_ACTIVITY,
+            Input=_nested(json.dumps(action["httpRequest"])),
         )
 
     def _sub_orchestration(self, action: Action) -> Task:
@@ -212,7 +232,9 @@ class _Walk:
         def pause(made: int) -> Task:
             delay = 0.0
             if made < options["maxNumberOfAttempts"]:
-                delay = options["firstRetryIntervalInMilliseconds"] * options.get("backoffCoefficient", 1) ** (made - 1)
+                delay = options["firstRetryIntervalInMilliseconds"] * options.get(
+                    "backoffCoefficient", 1
+                ) ** (made - 1)
                 delay = min(delay, options.get("maxRetryIntervalInMilliseconds", delay))
             fire_at = self._now + timedelta(milliseconds=delay)
             return self._schedule(EventType.TIMER_CREATED, FireAt=timestamp(fire_at))
@@ -226,8 +248,15 @@ class _Walk:
 
     def _entity(self, action: Action, is_signal: bool) -> Task:
         request = str(uuid.uuid5(ENTITY_REQUESTS, f"{self._execution}:{self._next_id}"))
-        body = {"op": action["operation"], "id": request, "input": _nested(action["input"]), "signal": is_signal}
-        task = self._schedule(EventType.EVENT_SENT, InstanceId=action["instanceId"], Name="op", Input=json.dumps(body))
+        body = {
+            "op": action["operation"],
+            "id": request,
+            "input": _nested(action["input"]),
+            "signal": is_signal,
+        }
+        task = self._schedule(
+            EventType.EVENT_SENT, InstanceId=action["instanceId"], Name="op", Input=json.dumps(body)
+        )
         if is_signal:
             task.settle()
         else:
@@ -254,5 +283,7 @@ class _Walk:
 
 
 def _nested(text: Any) -> str:
-    """A payload, which the SDK gives as JSON text, as the extension stores it: that text as a JSON string."""
+    """A payload, which the SDK gives as JSON text, as the extension stores it: that text as a JSON
+    string.
+    """
     return json.dumps(text)

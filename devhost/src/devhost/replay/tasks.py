@@ -1,4 +1,6 @@
-"""What an orchestrator waits for: tasks, races and groups of them, and tasks that are tried again. Pure."""
+"""What an orchestrator waits for: tasks, races and groups of them, and tasks that are tried again.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ class Race(Task):
 
 
 class Group(Task):
-    """A task_all: it is done with the last of its parts or, as in the SDK, with the first that fails."""
+    """A task_all: it is done with the last of its parts or, as in the SDK, with the first that
+    fails.
+    """
 
     def __init__(self, children: list[Task]) -> None:
         super().__init__(done=not children)
@@ -59,10 +63,13 @@ class Group(Task):
 class Retry(Task):
     """A task that is tried again after a pause when it has failed.
 
-    There is a pause after the last attempt too, of no length: the SDK and the Durable Task Framework count it.
+    There is a pause after the last attempt too, of no length: the SDK and the Durable Task
+    Framework count it.
     """
 
-    def __init__(self, attempt: Callable[[], Task], pause: Callable[[int], Task], attempts: int) -> None:
+    def __init__(
+        self, attempt: Callable[[], Task], pause: Callable[[int], Task], attempts: int
+    ) -> None:
         """`pause` is given how many attempts were made."""
         super().__init__()
         self._attempt = attempt

@@ -42,7 +42,8 @@ class HostJson:
     """Names, in lower case, of the functions that there are; None is all."""
     hub_name: str = "devhost"
     control_queue_visibility: float = VISIBILITY_SECONDS
-    """Seconds that a message for an orchestration or an entity stands still when its host has died."""
+    """Seconds that a message for an orchestration or an entity stands still when its host has died.
+    """
     work_item_visibility: float = VISIBILITY_SECONDS
     """The same for an activity."""
     max_concurrent_activities: int = CONCURRENT_ACTIVITIES
@@ -81,11 +82,19 @@ def read_host_json(folder: Path, environment: Mapping[str, str] = os.environ) ->
         function_timeout=_function_timeout(options),
         functions=frozenset(each.casefold() for each in functions) if functions else None,
         hub_name=options.text(f"{durable}:hubName", DEFAULTS.hub_name),
-        control_queue_visibility=options.seconds(f"{storage}:controlQueueVisibilityTimeout", VISIBILITY_SECONDS),
-        work_item_visibility=options.seconds(f"{storage}:workItemQueueVisibilityTimeout", VISIBILITY_SECONDS),
-        max_concurrent_activities=options.number(f"{durable}:maxConcurrentActivityFunctions", CONCURRENT_ACTIVITIES),
+        control_queue_visibility=options.seconds(
+            f"{storage}:controlQueueVisibilityTimeout", VISIBILITY_SECONDS
+        ),
+        work_item_visibility=options.seconds(
+            f"{storage}:workItemQueueVisibilityTimeout", VISIBILITY_SECONDS
+        ),
+        max_concurrent_activities=options.number(
+            f"{durable}:maxConcurrentActivityFunctions", CONCURRENT_ACTIVITIES
+        ),
         default_version=options.text(f"{durable}:defaultVersion", "") or None,
-        version_match=options.choice(f"{durable}:versionMatchStrategy", get_args(Match), DEFAULTS.version_match),
+        version_match=options.choice(
+            f"{durable}:versionMatchStrategy", get_args(Match), DEFAULTS.version_match
+        ),
         version_failure=options.choice(
             f"{durable}:versionFailureStrategy", get_args(Failure), DEFAULTS.version_failure
         ),
@@ -108,12 +117,16 @@ def _host_document(file: Path) -> Any:
     if not isinstance(document, dict):
         raise OptionError(f"{file} is not a JSON object")
     if document and document.get("version") != "2.0":
-        raise OptionError(f'{file} must have "version": "2.0": without it the real host serves no function')
+        raise OptionError(
+            f'{file} must have "version": "2.0": without it the real host serves no function'
+        )
     return document
 
 
 def strict_json_error(folder: Path) -> str:
-    """Why host.json is not JSON to those who take no comments, trailing commas and byte order marks; empty if it is."""
+    """Why host.json is not JSON to those who take no comments, trailing commas and byte order
+    marks; empty if it is.
+    """
     file = folder / "host.json"
     try:
         json.loads(file.read_text(encoding="utf-8") if file.is_file() else "{}")

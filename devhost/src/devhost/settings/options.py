@@ -67,7 +67,9 @@ class Options:
         for each in choices:
             if text.casefold() == each.casefold():
                 return each
-        raise OptionError(f"host.json: {_shown(path)} is {text!r}, but must be one of {', '.join(choices)}")
+        raise OptionError(
+            f"host.json: {_shown(path)} is {text!r}, but must be one of {', '.join(choices)}"
+        )
 
     def members(self, path: str) -> dict[str, str]:
         """The members of an object, or those of an array under their numbers."""
@@ -106,8 +108,12 @@ def _shown(path: str) -> str:
 def _seconds(path: str, text: str) -> float:
     span = SPAN.fullmatch(text.strip())
     if span is None:
-        raise OptionError(f"host.json: {_shown(path)} is {text!r}, but must be a time span like 00:05:00")
-    days, hours, minutes, seconds = (float(span[name] or 0) for name in ("days", "hours", "minutes", "seconds"))
+        raise OptionError(
+            f"host.json: {_shown(path)} is {text!r}, but must be a time span like 00:05:00"
+        )
+    days, hours, minutes, seconds = (
+        float(span[name] or 0) for name in ("days", "hours", "minutes", "seconds")
+    )
     total = ((days + float(span["whole"] or 0)) * 24 + hours) * 3600 + minutes * 60 + seconds
     return -total if span["sign"] else total
 
@@ -115,4 +121,6 @@ def _seconds(path: str, text: str) -> float:
 def _unconvertible(path: str, text: str, kind: str) -> OptionError:
     """In the words of the real host."""
     where = f"AzureFunctionsJobHost:{path}"
-    return OptionError(f"host.json: Failed to convert configuration value '{text}' at '{where}' to type '{kind}'.")
+    return OptionError(
+        f"host.json: Failed to convert configuration value '{text}' at '{where}' to type '{kind}'."
+    )

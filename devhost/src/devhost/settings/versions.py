@@ -21,7 +21,9 @@ def runs(version: str | None, config: HostJson) -> bool:
 
 
 def breaks_entities(config: HostJson) -> bool:
-    """Whether the real host would run no entity: these have no version, which is not that of host.json."""
+    """Whether the real host would run no entity: these have no version, which is not that of
+    host.json.
+    """
     return config.version_match == "Strict" and config.default_version is not None
 
 

@@ -30,9 +30,12 @@ class File:
 
 def connect(path: Path | None) -> sqlite3.Connection:
     """Open the file, made ready for use. Raises sqlite3.Error."""
-    db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=0)
+    db = sqlite3.connect(
+        path or ":memory:", isolation_level=None, check_same_thread=False, timeout=0
+    )
     db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect in a file that is still empty
-    # One process at a time: the lock is the operating system's, so it ends with the process, however that ends.
+    # One process at a time: the lock is the operating system's, so it ends with the process,
+    # however that ends.
     db.execute("PRAGMA locking_mode = EXCLUSIVE")
     # With a write-ahead log a commit outlives a SIGKILL; only a power cut may cost the last ones.
     db.execute("PRAGMA journal_mode = WAL")

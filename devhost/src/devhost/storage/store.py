@@ -1,8 +1,8 @@
 """The task hub in SQLite.
 
-The contract: writes happen inside `transaction()`, which commits all of them or none. A method that finds nothing
-says so in its result (None, or an empty list). Whatever SQLite refuses (disk full, not a database) is a StoreError.
-One thread uses a store.
+The contract: writes happen inside `transaction()`, which commits all of them or none. A method that
+finds nothing says so in its result (None, or an empty list). Whatever SQLite refuses (disk full,
+not a database) is a StoreError. One thread uses a store.
 """
 
 import sqlite3
@@ -17,7 +17,8 @@ from devhost.storage.file import File, connect, explain
 RuntimeStatus = Literal["Pending", "Running", "Completed", "Failed", "Terminated", "Suspended"]
 
 RECLAIMED_PAGES = 10_000
-"""At most so many pages (of 4 KiB) are given back at once, which takes about a tenth of a second."""
+"""At most so many pages (of 4 KiB) are given back at once, which takes about a tenth of a second.
+"""
 NEVER = "9999-12-31T23:59:59.999999Z"
 
 
@@ -59,7 +60,9 @@ class Query:
     prefix: str = ""
     created_from: str = ""
     created_to: str = "~"
-    """Created, or for entities last changed, from then to then, both included; text that sorts as it reads."""
+    """Created, or for entities last changed, from then to then, both included; text that sorts as
+    it reads.
+    """
     statuses: tuple[str, ...] = ()
     """Any of these; none means any at all. Entities have no status."""
     first: str = ""
@@ -68,7 +71,8 @@ class Query:
 
 @dataclass(slots=True)
 class Message:
-    """Something for an instance or an entity to take: at once, or if it has a `due`, not before that.
+    """Something for an instance or an entity to take: at once, or if it has a `due`, not before
+    that.
 
     `seq` is given by the store.
     """
@@ -97,9 +101,11 @@ class Store:
     """A task hub: instances with their history, entities, messages and activities."""
 
     def __init__(self, path: Path | None) -> None:
-        """Open the task hub in the file, which is made where there is none; None keeps it in memory.
+        """Open the task hub in the file, which is made where there is none; None keeps it in
+        memory.
 
-        Raises StoreError when the file is not a task hub, cannot be opened or is in use by another process.
+        Raises StoreError when the file is not a task hub, cannot be opened or is in use by another
+        process.
         """
         try:
             self._db = connect(path)
@@ -112,7 +118,9 @@ class Store:
         self._db.close()
 
     def check_file(self) -> None:
-        """Raise StoreError where the file has been deleted or replaced: what is written would be in none."""
+        """Raise StoreError where the file has been deleted or replaced: what is written would be in
+        none.
+        """
         if self._file is not None and not self._file.is_in_place():
             raise StoreError(f"{self._file.path} was deleted or replaced")
 
@@ -169,15 +177,21 @@ class Store:
 
     def save_instance(self, instance: Instance) -> None:
         """Insert the instance, or replace the one with its id."""
-        self._db.execute("REPLACE INTO instances VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(instance))
+        self._db.execute(
+            "REPLACE INTO instances VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(instance)
+        )
 
     def instances(self, query: Query) -> list[Instance]:
         """Instances that match, by id."""
         return self._select("instances", query)
 
     def targets(self, query: Query) -> list[Instance]:
-        """Instances that match, and entities as the instances that they are on the real host, by id."""
-        return self._select("(SELECT * FROM instances UNION ALL SELECT * FROM entity_instances)", query)
+        """Instances that match, and entities as the instances that they are on the real host, by
+        id.
+        """
+        return self._select(
+            "(SELECT * FROM instances UNION ALL SELECT * FROM entity_instances)", query
+        )
 
     def _select(self, source: str, query: Query) -> list[Instance]:
         marks = ",".join("?" * len(query.statuses))
@@ -198,17 +212,23 @@ class Store:
         return [Instance(*row) for row in rows]
 
     def entity_instance(self, id: str) -> Instance | None:
-        """An entity as the instance that it is on the real host, which runs for ever; None where there is none."""
+        """An entity as the instance that it is on the real host, which runs for ever; None where
+        there is none.
+        """
         row = self._db.execute("SELECT * FROM entity_instances WHERE id = ?", (id,)).fetchone()
         return Instance(*row) if row else None
 
     def discard_work(self, id: str, execution: str | None = None) -> None:
-        """Delete what an instance has not taken or not completed: its messages, timers and activities.
+        """Delete what an instance has not taken or not completed: its messages, timers and
+        activities.
 
         With an execution, what is for any execution stays: external events.
         """
         only = " AND execution = ?" if execution else ""
-        self._db.execute(f"DELETE FROM messages WHERE target = ?{only}", (id, execution) if execution else (id,))  # noqa: S608
+        self._db.execute(
+            f"DELETE FROM messages WHERE target = ?{only}",  # noqa: S608
+            (id, execution) if execution else (id,),
+        )
         self._db.execute("DELETE FROM activities WHERE instance = ?", (id,))
 
     def purge(self, id: str) -> None:
@@ -219,14 +239,20 @@ class Store:
         self._db.execute("DELETE FROM entities WHERE id = ?", (id,))
 
     def reclaim_space(self) -> None:
-        """Give the space of deleted rows back to the file system; a part of it, where there is very much."""
+        """Give the space of deleted rows back to the file system; a part of it, where there is very
+        much.
+        """
         (free,) = self._db.execute("PRAGMA freelist_count").fetchone()
         for _ in range(min(free, RECLAIMED_PAGES)):
-            self._db.execute("PRAGMA incremental_vacuum(1)")  # the sqlite3 module takes one step of it, whatever N is
+            self._db.execute(
+                "PRAGMA incremental_vacuum(1)"
+            )  # the sqlite3 module takes one step of it, whatever N is
 
     def history(self, id: str) -> list[str]:
         """The events of each turn of an instance, oldest first, as comma-separated JSON."""
-        rows = self._db.execute("SELECT events FROM history WHERE instance = ? ORDER BY turn", (id,))
+        rows = self._db.execute(
+            "SELECT events FROM history WHERE instance = ? ORDER BY turn", (id,)
+        )
         return [events for (events,) in rows]
 
     def append_history(self, id: str, turn: int, events: str) -> None:
@@ -243,7 +269,14 @@ class Store:
             "SELECT id, state, updated FROM entities "
             "WHERE id >= ? AND substr(id, 1, ?) = ? AND updated BETWEEN ? AND ? "
             "ORDER BY id LIMIT ?",
-            (query.first, len(query.prefix), query.prefix, query.created_from, query.created_to, query.limit),
+            (
+                query.first,
+                len(query.prefix),
+                query.prefix,
+                query.created_from,
+                query.created_to,
+                query.limit,
+            ),
         )
         return [Entity(*row) for row in rows]
 
@@ -270,7 +303,8 @@ class Store:
         )
 
     def due(self, now: str, limit: int, besides: Collection[str] = ()) -> list[Message]:
-        """Messages to take at `now`, at most `limit`: first those for at once, in order of arrival, then by `due`.
+        """Messages to take at `now`, at most `limit`: first those for at once, in order of arrival,
+        then by `due`.
 
         Those for targets in `besides` are left out.
         """
@@ -284,7 +318,8 @@ class Store:
     def messages_after(self, seq: int) -> list[Message]:
         """Messages that came after another one, whether they are due or not, in order of arrival."""
         rows = self._db.execute(
-            "SELECT target, body, due, execution, timer, seq FROM messages WHERE seq > ? ORDER BY seq", (seq,)
+            "SELECT target, body, due, execution, timer, seq FROM messages WHERE seq > ? ORDER BY seq",
+            (seq,),
         )
         return [Message(*row) for row in rows]
 
@@ -294,7 +329,9 @@ class Store:
         return row[0] if row else 0
 
     def next_due(self, besides: Collection[str] = ()) -> str | None:
-        """When the earliest message is due (empty: at once), or None where there is none but for those in `besides`."""
+        """When the earliest message is due (empty: at once), or None where there is none but for
+        those in `besides`.
+        """
         row = self._db.execute(
             f"SELECT due FROM messages WHERE 1 {_not_in(besides)} ORDER BY due LIMIT 1",  # noqa: S608  # as above
             tuple(besides),
@@ -303,10 +340,14 @@ class Store:
 
     def dequeue(self, messages: Iterable[Message]) -> int:
         """Remove messages that were taken; returns how many there were of them."""
-        return self._db.executemany("DELETE FROM messages WHERE seq = ?", [(m.seq,) for m in messages]).rowcount
+        return self._db.executemany(
+            "DELETE FROM messages WHERE seq = ?", [(m.seq,) for m in messages]
+        ).rowcount
 
     def put_back(self, messages: Iterable[Message]) -> None:
-        """Enqueue messages under the `seq` of ones that were dequeued: they come before all that arrived later."""
+        """Enqueue messages under the `seq` of ones that were dequeued: they come before all that
+        arrived later.
+        """
         self._db.executemany(
             "INSERT INTO messages (seq, target, execution, timer, due, body) VALUES (?, ?, ?, ?, ?, ?)",
             [(m.seq, m.target, m.execution, m.timer, m.due, m.body) for m in messages],
@@ -314,11 +355,15 @@ class Store:
 
     def postpone(self, messages: Iterable[Message], due: str) -> None:
         """Make messages due at another time; those that are gone stay so."""
-        self._db.executemany("UPDATE messages SET due = ? WHERE seq = ?", [(due, m.seq) for m in messages])
+        self._db.executemany(
+            "UPDATE messages SET due = ? WHERE seq = ?", [(due, m.seq) for m in messages]
+        )
 
     def release(self, target: str) -> None:
         """Make the messages of a target due that were put back for NEVER."""
-        self._db.execute("UPDATE messages SET due = '' WHERE target = ? AND due = ?", (target, NEVER))
+        self._db.execute(
+            "UPDATE messages SET due = '' WHERE target = ? AND due = ?", (target, NEVER)
+        )
 
     def cancel_timer(self, target: str, timer: int) -> None:
         """Remove the message of a timer that has not fired."""
@@ -335,12 +380,16 @@ class Store:
 
     def activities(self) -> list[Activity]:
         """All activities that have not completed."""
-        rows = self._db.execute("SELECT instance, execution, task, name, input, seq FROM activities ORDER BY seq")
+        rows = self._db.execute(
+            "SELECT instance, execution, task, name, input, seq FROM activities ORDER BY seq"
+        )
         return [Activity(*row) for row in rows]
 
     def last_run(self, function: str) -> str | None:
         """When a timer-triggered function last ran, or None if it never did."""
-        row = self._db.execute("SELECT last FROM schedules WHERE function = ?", (function,)).fetchone()
+        row = self._db.execute(
+            "SELECT last FROM schedules WHERE function = ?", (function,)
+        ).fetchone()
         return row[0] if row else None
 
     def save_last_run(self, function: str, at: str) -> None:
@@ -349,7 +398,9 @@ class Store:
 
     def complete(self, activity: Activity) -> bool:
         """Remove an activity; False where it was removed before, so that a result counts once."""
-        return self._db.execute("DELETE FROM activities WHERE seq = ?", (activity.seq,)).rowcount == 1
+        return (
+            self._db.execute("DELETE FROM activities WHERE seq = ?", (activity.seq,)).rowcount == 1
+        )
 
 
 def _not_in(targets: Collection[str]) -> str:
@@ -357,5 +408,7 @@ def _not_in(targets: Collection[str]) -> str:
 
 
 def concerns_the_file(error: Exception) -> bool:
-    """Whether an error is about the file as a whole (disk full, damaged), and not about what was to be written."""
+    """Whether an error is about the file as a whole (disk full, damaged), and not about what was to
+    be written.
+    """
     return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError

@@ -13,7 +13,9 @@ class Answer(NamedTuple):
 
 
 class Unanswered(Exception):
-    """No answer came: the connection was refused or broke, or the time was up. The request may have had its effect."""
+    """No answer came: the connection was refused or broke, or the time was up. The request may have
+    had its effect.
+    """
 
 
 class Call(Protocol):

@@ -1,7 +1,9 @@
-"""Azure's Python worker without its process: the library inside it, on stand-ins for the messages that gRPC carries.
+"""Azure's Python worker without its process: the library inside it, on stand-ins for the messages
+that gRPC carries.
 
-The worker for Python 3.13 is a proxy that hands each message to azure-functions-runtime. The library makes its answers
-of whatever `protos` it is given, and reads only fields of what it is asked: so plain records do.
+The worker for Python 3.13 is a proxy that hands each message to azure-functions-runtime. The
+library makes its answers of whatever `protos` it is given, and reads only fields of what it is
+asked: so plain records do.
 """
 
 import asyncio
@@ -25,9 +27,13 @@ from devhost.functions.invocation import FunctionInfo
 from devhost.testing.answers import Answer
 
 if sys.version_info < (3, 13):
-    pytest.skip("not run: Azure's worker library is for Python 3.13 and later", allow_module_level=True)
+    pytest.skip(
+        "not run: Azure's worker library is for Python 3.13 and later", allow_module_level=True
+    )
 if "CI" not in os.environ:
-    pytest.importorskip("azure_functions_runtime", reason="not run: azure-functions-runtime is not installed")
+    pytest.importorskip(
+        "azure_functions_runtime", reason="not run: azure-functions-runtime is not installed"
+    )
 
 import azure_functions_runtime as runtime
 
@@ -51,10 +57,14 @@ class ParameterBinding(Record):
 
 
 class StatusResult(Record):
+    """How it ended."""
+
     Failure, Success = 0, 1
 
 
 class BindingInfo(Record):
+    """Directions of bindings."""
+
     out, inout = 1, 2
     undefined = 0
 
@@ -77,7 +87,10 @@ PROTOS = SimpleNamespace(
 
 def message(kind: str, **fields: Any) -> Record:
     """What the proxy hands to the library."""
-    return Record(request=Record(**{kind: Record(**fields)}), properties={"host": "127.0.0.1", "protos": PROTOS})
+    return Record(
+        request=Record(**{kind: Record(**fields)}),
+        properties={"host": "127.0.0.1", "protos": PROTOS},
+    )
 
 
 class WorkerError(Exception):
@@ -125,7 +138,9 @@ class Worker:
                 message("worker_init_request", capabilities={}, function_app_directory=str(folder))
             )
         )
-        indexed = checked(await runtime.functions_metadata_request(message("functions_metadata_request")))
+        indexed = checked(
+            await runtime.functions_metadata_request(message("functions_metadata_request"))
+        )
         for each in indexed.function_metadata_results or []:
             bindings = [json.loads(binding) for binding in each.raw_bindings]
             self.functions[each.name] = Function(each.name, each.function_id, bindings)
@@ -135,7 +150,9 @@ class Worker:
     async def invoke(self, name: str, payload: TypedData, client: str) -> Any:
         """Invoke a function with what triggers it; returns what it returned. Raises WorkerError."""
         function = self.functions[name]
-        values = {function.trigger["name"]: payload} | dict.fromkeys(function.clients, TypedData(string=client))
+        values = {function.trigger["name"]: payload} | dict.fromkeys(
+            function.clients, TypedData(string=client)
+        )
         invocation = message(
             "invocation_request",
             invocation_id=str(uuid.uuid4()),
@@ -171,8 +188,12 @@ class Worker:
 
 
 def behind(worker: Worker, app: App) -> App:
-    """The app, whose functions devhost calls through the worker: all of them, whatever their trigger."""
-    return App([replace(each, code=_through(worker, each), wants_context=False) for each in app.functions])
+    """The app, whose functions devhost calls through the worker: all of them, whatever their
+    trigger.
+    """
+    return App(
+        [replace(each, code=_through(worker, each), wants_context=False) for each in app.functions]
+    )
 
 
 def _through(worker: Worker, function: FunctionInfo) -> Any:
@@ -191,7 +212,11 @@ def _through(worker: Worker, function: FunctionInfo) -> Any:
 
     async def tick(**arguments: Any) -> None:
         timer = arguments[trigger]
-        request = {"Schedule": timer.schedule, "ScheduleStatus": timer.schedule_status, "IsPastDue": timer.past_due}
+        request = {
+            "Schedule": timer.schedule,
+            "ScheduleStatus": timer.schedule_status,
+            "IsPastDue": timer.past_due,
+        }
         await worker.invoke(name, TypedData(json=json.dumps(request)), client_of(arguments))
 
     def turn(context: Any) -> str:

@@ -1,7 +1,8 @@
-"""How unkind the host is: what goes wrong, how often and how badly. All decisions follow from a seed.
+"""How unkind the host is: what goes wrong, how often and how badly. All decisions follow from a
+seed.
 
-The real host does each of these now and then (see README.md). Here is what is decided; `unkind_engine.py`
-and `unkind_host.py` do it, and the kind ones know nothing of it.
+The real host does each of these now and then (see README.md). Here is what is decided;
+`unkind_engine.py` and `unkind_host.py` do it, and the kind ones know nothing of it.
 """
 
 import random
@@ -14,12 +15,16 @@ Choice = TypeVar("Choice")
 Fate = Literal["committed", "committed late", "judged again"]
 """What becomes of a batch of an entity that was judged."""
 Trouble = Literal["none", "before", "after"]
-"""Whether a request to the management API fails, and if so, whether that is before or after its effect."""
+"""Whether a request to the management API fails, and if so, whether that is before or after its
+effect.
+"""
 
 
 @dataclass(frozen=True)
 class Rates:
-    """How often it happens: the share of occasions, or where the name ends so, a mean number of times a minute."""
+    """How often it happens: the share of occasions, or where the name ends so, a mean number of
+    times a minute.
+    """
 
     message_delayed: float = 0.9
     """A message is under way for some tens of milliseconds, so that others overtake it."""
@@ -32,23 +37,32 @@ class Rates:
     timer_late: float = 0.3
     """A timer fires some seconds late."""
     clock_off: float = 0.5
-    """The clock that a function or an entity sees is up to a second off; it takes virtual time to do that."""
+    """The clock that a function or an entity sees is up to a second off; it takes virtual time to
+    do that.
+    """
     commit_late: float = 0.2
     """A batch of an entity is judged, its replies leave, and some time later it is committed."""
     batch_again: float = 0.03
-    """A batch is judged, its replies leave, it is thrown away, and judged again some seconds later."""
+    """A batch is judged, its replies leave, it is thrown away, and judged again some seconds later.
+    """
     turn_again: float = 0.02
-    """A turn of an orchestrator is made, its messages to entities leave, it is thrown away and made again later."""
+    """A turn of an orchestrator is made, its messages to entities leave, it is thrown away and made
+    again later.
+    """
     activity_again: float = 0.1
     """An activity is run twice, at once or some seconds later; the first result counts."""
     worker_dies_in_turn: float = 0.003
     """The worker dies in a turn: an orchestration fails, an entity's batch is judged again."""
     worker_deaths_a_minute: float = 2.0
-    """Requests in flight are answered 500 without a body, running activities fail or are run again."""
+    """Requests in flight are answered 500 without a body, running activities fail or are run again.
+    """
     activity_fails_with_worker: float = 0.5
-    """Of the running activities, those that fail when their worker dies; the others are run again."""
+    """Of the running activities, those that fail when their worker dies; the others are run again.
+    """
     host_deaths_a_minute: float = 0.5
-    """Nothing is answered for some seconds; what was in hand stands still for the visibility time-outs of host.json."""
+    """Nothing is answered for some seconds; what was in hand stands still for the visibility
+    time-outs of host.json.
+    """
     message_in_hand: float = 0.5
     """Of the messages that are due, those that the host had taken when it died."""
     terminations_a_minute: float = 2.0
@@ -128,7 +142,11 @@ class Unkind:
         """How long a message is under way."""
         if self.happens("message_late"):
             return self._between("message_late", LATE_SECONDS)
-        return self._between("message_delayed", MESSAGE_SECONDS) if self.happens("message_delayed") else 0
+        return (
+            self._between("message_delayed", MESSAGE_SECONDS)
+            if self.happens("message_delayed")
+            else 0
+        )
 
     def copies(self) -> int:
         """How often a client's message arrives."""
@@ -142,7 +160,11 @@ class Unkind:
 
     def skew(self) -> float:
         """How many seconds a clock is ahead; negative is behind."""
-        return self._between("clock_off", (-SKEW_SECONDS, SKEW_SECONDS)) if self.happens("clock_off") else 0
+        return (
+            self._between("clock_off", (-SKEW_SECONDS, SKEW_SECONDS))
+            if self.happens("clock_off")
+            else 0
+        )
 
     def batch(self) -> tuple[Fate, float]:
         """What becomes of a batch of an entity, and in how many seconds."""
@@ -150,7 +172,9 @@ class Unkind:
             return "judged again", self.again_seconds()
         if self.happens("commit_late"):
             long = self._die("commit_late").random() < LONG_COMMITS
-            return "committed late", self._between("commit_late", LONG_COMMIT_SECONDS if long else COMMIT_SECONDS)
+            return "committed late", self._between(
+                "commit_late", LONG_COMMIT_SECONDS if long else COMMIT_SECONDS
+            )
         return "committed", 0
 
     def again_seconds(self) -> float:
@@ -164,20 +188,28 @@ class Unkind:
         return self.choose([0.0, self.again_seconds()])
 
     def trouble(self, is_read: bool) -> Trouble:
-        """Whether a request to the management API fails; `is_read` where it reads the state of an entity."""
+        """Whether a request to the management API fails; `is_read` where it reads the state of an
+        entity.
+        """
         if (is_read and self.happens("read_fails")) or self.happens("error_before_effect"):
             return "before"
         return "after" if self.happens("error_after_effect") else "none"
 
     def answer_seconds(self) -> float:
         """How long a request to the management API takes one way."""
-        return self._between("answer_delayed", ANSWER_SECONDS) if self.happens("answer_delayed") else 0
+        return (
+            self._between("answer_delayed", ANSWER_SECONDS) if self.happens("answer_delayed") else 0
+        )
 
     def page(self) -> int | None:
         """How much a page of a query has at most, or None for as much as it should."""
         if self.happens("page_empty"):
             return 0
-        return self._die("page_short").randint(1, SHORTEST_PAGES) if self.happens("page_short") else None
+        return (
+            self._die("page_short").randint(1, SHORTEST_PAGES)
+            if self.happens("page_short")
+            else None
+        )
 
     def down_seconds(self) -> float:
         """How long a host that died is gone."""

@@ -1,4 +1,6 @@
-"""An unkind management API: slow, failing, with pages that are cut short, all as `devhost/unkind.py` decides."""
+"""An unkind management API: slow, failing, with pages that are cut short, all as
+`devhost/unkind.py` decides.
+"""
 
 import asyncio
 import json
@@ -24,7 +26,9 @@ class UnkindManagement(Management):
 
     async def _answer(self, call: Call) -> Reply:
         kind = call.path.strip("/").split("/")
-        trouble = self._unkind.trouble(is_read=call.method == "GET" and kind[0] == "entities" and len(kind) > 2)
+        trouble = self._unkind.trouble(
+            is_read=call.method == "GET" and kind[0] == "entities" and len(kind) > 2
+        )
         await asyncio.sleep(self._unkind.answer_seconds())
         if trouble == "before":
             return ERROR

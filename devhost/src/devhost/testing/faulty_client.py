@@ -1,7 +1,8 @@
-"""The task hub of an unkind host: what `unkind.py` decides happens to messages, timers, batches and turns.
+"""The task hub of an unkind host: what `unkind.py` decides happens to messages, timers, batches and
+turns.
 
-What is held back lies in the task hub like everything else, only for a later time: so a kill of the real process loses
-nothing.
+What is held back lies in the task hub like everything else, only for a later time: so a kill of the
+real process loses nothing.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,16 +10,16 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from devhost.settings.files import HostJson
-from devhost.engine.dispatcher import Clock
 from devhost.engine.client import MOST_TAKEN, Engine
+from devhost.engine.dispatcher import Clock
 from devhost.engine.entities import EntityDecision, EntityItem
-from devhost.functions.errors import WorkerExit
 from devhost.engine.orchestrations import OrchestrationItem
+from devhost.engine.work_items import Decision, DurableFunctions, WorkItem
+from devhost.functions.errors import WorkerExit
 from devhost.replay.protocol import EventType, from_timestamp, split, timestamp
+from devhost.settings.files import HostJson
 from devhost.storage.store import Activity, Message, Store
 from devhost.testing.faults import Unkind
-from devhost.engine.work_items import Decision, DurableFunctions, WorkItem
 
 BEFORE_ITS_START = 1.0
 """Seconds after which a message that overtook the start of its instance comes again."""
@@ -50,7 +51,11 @@ class SlowPost(Store):
             fires = from_timestamp(message.due) + timedelta(seconds=self._unkind.timer_seconds())
             return replace(message, due=timestamp(max(now, fires)))
         seconds = self._unkind.message_seconds()
-        return replace(message, due=timestamp(now + timedelta(seconds=seconds))) if seconds else message
+        return (
+            replace(message, due=timestamp(now + timedelta(seconds=seconds)))
+            if seconds
+            else message
+        )
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,9 @@ class JudgedItem(WorkItem):
 
 
 class UnkindEngine(Engine):
-    """An engine that repeats what clients send, commits late, and throws turns away to make them again."""
+    """An engine that repeats what clients send, commits late, and throws turns away to make them
+    again.
+    """
 
     def __init__(
         self,
@@ -99,18 +106,24 @@ class UnkindEngine(Engine):
             super().signal(entity, operation, input)
 
     def crash(self, now: datetime, until: str) -> None:
-        """Forget what is in hand: all of that, and some of what is due about now, stands still until then."""
+        """Forget what is in hand: all of that, and some of what is due about now, stands still
+        until then.
+        """
         held = [message for item in self._in_hand.values() for message in item.inbox]
         self._in_hand.clear()
         self._locked.clear()
         self.store.postpone(held, until)
-        taken = [message for message in self.at_hand(now) if self._unkind.happens("message_in_hand")]
+        taken = [
+            message for message in self.at_hand(now) if self._unkind.happens("message_in_hand")
+        ]
         self.store.postpone(taken, until)
 
     def at_hand(self, now: datetime) -> list[Message]:
         """Messages that a host may have taken by now, and not done."""
         due = self.store.due(timestamp(now + timedelta(seconds=TAKEN_AHEAD)), MOST_IN_HAND)
-        return [message for message in due if message.timer is None or message.due <= timestamp(now)]
+        return [
+            message for message in due if message.timer is None or message.due <= timestamp(now)
+        ]
 
     def take(self, now: datetime, limit: int = MOST_TAKEN) -> list[WorkItem]:
         ready = [item for item in self._in_hand.values() if item.at <= timestamp(now)]
@@ -149,7 +162,9 @@ class UnkindEngine(Engine):
         self.store.postpone(item.inbox, _later(at, BEFORE_ITS_START))
         return None
 
-    def _complete_entity(self, item: EntityItem, decision: EntityDecision, now: datetime) -> list[Activity]:
+    def _complete_entity(
+        self, item: EntityItem, decision: EntityDecision, now: datetime
+    ) -> list[Activity]:
         if self._unkind.happens("worker_dies_in_turn"):
             self._on_worker_death()
             return self._again(item)
@@ -162,7 +177,9 @@ class UnkindEngine(Engine):
         due = _later(item.at, seconds)
         self.store.postpone(item.inbox, due)
         judged = replace(decision, replies=[])
-        self._in_hand[item.target] = JudgedItem(item.target, item.inbox, due, item.functions, item.config, judged)
+        self._in_hand[item.target] = JudgedItem(
+            item.target, item.inbox, due, item.functions, item.config, judged
+        )
         return []
 
     def _complete_orchestration(
@@ -182,15 +199,22 @@ class UnkindEngine(Engine):
 
     def _again(self, item: WorkItem, seconds: float | None = None) -> list[Activity]:
         """Have the messages of an item taken again later."""
-        self.store.postpone(item.inbox, _later(item.at, self._unkind.again_seconds() if seconds is None else seconds))
+        self.store.postpone(
+            item.inbox,
+            _later(item.at, self._unkind.again_seconds() if seconds is None else seconds),
+        )
         self.abandon(item)
         return []
 
 
 def _starts(message: Message) -> bool:
-    """Whether a message for an instance has its ExecutionStarted. What cannot be decoded is not kept from anybody."""
+    """Whether a message for an instance has its ExecutionStarted. What cannot be decoded is not
+    kept from anybody.
+    """
     try:
-        return any(event["EventType"] == EventType.EXECUTION_STARTED for event in split(message.body))
+        return any(
+            event["EventType"] == EventType.EXECUTION_STARTED for event in split(message.body)
+        )
     except (ValueError, TypeError):
         return True
 

@@ -7,19 +7,20 @@ from contextvars import Context, ContextVar, copy_context
 from datetime import datetime, timedelta
 from typing import Any
 
-from devhost.functions.app import App
-from devhost.settings.files import HostJson
 from devhost.engine.dispatcher import Clock, Command, Dispatcher, Result
+from devhost.functions.app import App
 from devhost.functions.errors import WorkerExit
-from devhost.host import Host
 from devhost.functions.invocation import FunctionInfo
+from devhost.host import Host
 from devhost.replay.protocol import timestamp
+from devhost.settings.files import HostJson
 from devhost.storage.store import Activity, Query, Store, StoreError
 from devhost.testing.faults import Unkind
 from devhost.testing.faulty_client import KILLED, MOST_IN_HAND, SlowPost, UnkindEngine, clock_skew
 
 LOOK_SECONDS, LOOKS = 0.02, 100
-"""How often somebody who is going to do harm looks whether this is the moment, and how many times."""
+"""How often somebody who is going to do harm looks whether this is the moment, and how many times.
+"""
 
 
 class WorkerDied(WorkerExit):
@@ -30,7 +31,9 @@ class WorkerDied(WorkerExit):
 
 
 class HostDied(asyncio.CancelledError):
-    """The host is gone. Whoever serves a request ends without an answer, as when a client goes away."""
+    """The host is gone. Whoever serves a request ends without an answer, as when a client goes
+    away.
+    """
 
 
 class UnkindHost(Host):
@@ -45,11 +48,15 @@ class UnkindHost(Host):
         config: HostJson,
         load_again: Callable[[], App] | None = None,
     ) -> None:
-        """`load_again` gives the app to each new worker; without it, what an app keeps in its modules outlives them."""
+        """`load_again` gives the app to each new worker; without it, what an app keeps in its
+        modules outlives them.
+        """
         self.unkind = unkind
         self._load_again = load_again
         slow = SlowPost(store, unkind, clock)
-        self._unkind_engine = UnkindEngine(slow, app.durable, config, unkind, self._worker_dies_in_turn)
+        self._unkind_engine = UnkindEngine(
+            slow, app.durable, config, unkind, self._worker_dies_in_turn
+        )
         super().__init__(app, slow, clock, config, self._unkind_engine)
         self._loop = asyncio.get_running_loop()
         self._config = config
@@ -59,14 +66,17 @@ class UnkindHost(Host):
         self.starts: list[datetime] = []
         """When it came back after its deaths."""
         self._not_before: dict[int, float] = {}
-        """When activities that a dead host had in hand may run, by their seq and the loop's time."""
+        """When activities that a dead host had in hand may run, by their seq and the loop's time.
+        """
 
     def start(self, client: str) -> None:
         self._usual_factory = self._loop.get_task_factory()
         self._loop.set_task_factory(self._make_task)
         super().start(client)
         for misfortune in (
-            self._now_and_then("worker_deaths_a_minute", lambda: self._worker.is_busy, self._worker_dies),
+            self._now_and_then(
+                "worker_deaths_a_minute", lambda: self._worker.is_busy, self._worker_dies
+            ),
             self._now_and_then("host_deaths_a_minute", self._has_messages, self._die),
             self._now_and_then("terminations_a_minute", lambda: True, self._terminate),
         ):
@@ -78,7 +88,9 @@ class UnkindHost(Host):
         self._loop.set_task_factory(self._usual_factory)
         await super().stop()
 
-    async def invoke(self, function: FunctionInfo, argument: Any, headers: Mapping[str, str] | None = None) -> Any:
+    async def invoke(
+        self, function: FunctionInfo, argument: Any, headers: Mapping[str, str] | None = None
+    ) -> Any:
         """Call a function on the worker. Raises WorkerDied, or HostDied."""
         while True:
             self._check_is_up()
@@ -87,7 +99,9 @@ class UnkindHost(Host):
             context.run(employer.set, self._worker)
             (of_worker,) = [each for each in self.app.functions if each.name == function.name]
             try:
-                return await until(self._worker.life, super().invoke(of_worker, argument, headers), context)
+                return await until(
+                    self._worker.life, super().invoke(of_worker, argument, headers), context
+                )
             except WorkerDied:
                 is_activity = function.trigger["type"] == "activityTrigger"
                 if not is_activity or self.unkind.happens("activity_fails_with_worker"):
@@ -119,7 +133,10 @@ class UnkindHost(Host):
         await self._run_activity(activity)
 
     async def _now_and_then(
-        self, rate: str, is_worth_it: Callable[[], bool], strike: Callable[[], Coroutine[Any, Any, None]]
+        self,
+        rate: str,
+        is_worth_it: Callable[[], bool],
+        strike: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
         """Strike when its time has come, as soon as it does some harm; soon in any case."""
         while (seconds := self.unkind.seconds_until(rate)) is not None:
@@ -162,19 +179,25 @@ class UnkindHost(Host):
 
     def _leave_behind(self) -> None:
         """What was in hand stands still until its visibility time-out has passed."""
-        visible = timestamp(self._clock() + timedelta(seconds=self._config.control_queue_visibility))
+        visible = timestamp(
+            self._clock() + timedelta(seconds=self._config.control_queue_visibility)
+        )
         with self._store.transaction():
             self._unkind_engine.crash(self._clock(), visible)
         now = self._loop.time()
         again = now + self._config.work_item_visibility
         left = {activity.seq: again for activity in self._store.activities()}
-        self._not_before = left | {seq: then for seq, then in self._not_before.items() if seq in left and then > now}
+        self._not_before = left | {
+            seq: then for seq, then in self._not_before.items() if seq in left and then > now
+        }
 
     async def _terminate(self) -> None:
         running = self._store.instances(Query(statuses=("Pending", "Running"), limit=MOST_IN_HAND))
         if running:
             victim = self.unkind.choose(running).id
-            order = self._dispatcher.submit(lambda engine, now: engine.terminate(victim, "An operator was here."))
+            order = self._dispatcher.submit(
+                lambda engine, now: engine.terminate(victim, "An operator was here.")
+            )
             with suppress(StoreError, HostDied):
                 await until(self._life, order)
 
@@ -182,7 +205,9 @@ class UnkindHost(Host):
         if self._life.done():
             raise HostDied
 
-    def _make_task(self, loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> "asyncio.Future[Any]":
+    def _make_task(
+        self, loop: asyncio.AbstractEventLoop, work: Any, **options: Any
+    ) -> "asyncio.Future[Any]":
         """Tell the worker of each task that a function makes: they die with it."""
         make = self._usual_factory
         task = make(loop, work, **options) if make else asyncio.Task(work, loop=loop, **options)
@@ -224,11 +249,15 @@ employer: ContextVar[Worker | None] = ContextVar("employer", default=None)
 
 
 async def until(
-    end: "asyncio.Future[type[BaseException]]", work: Coroutine[Any, Any, Result], context: Context | None = None
+    end: "asyncio.Future[type[BaseException]]",
+    work: Coroutine[Any, Any, Result],
+    context: Context | None = None,
 ) -> Result:
     """Await work, unless an end comes before: then raise what the end says."""
     task = asyncio.get_running_loop().create_task(work, context=context)
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())  # which nobody may ask for any more
+    task.add_done_callback(
+        lambda done: done.cancelled() or done.exception()
+    )  # which nobody may ask for any more
     try:
         await asyncio.wait((task, end), return_when=asyncio.FIRST_COMPLETED)
         if end.done():

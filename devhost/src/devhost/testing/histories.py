@@ -1,7 +1,9 @@
-"""Recordings: what an orchestrator was shown turn by turn, and what it asked for. Each is a file of JSON.
+"""Recordings: what an orchestrator was shown turn by turn, and what it asked for. Each is a file of
+JSON.
 
-A file holds one execution of an instance: its input, and of each turn the events that arrived, the actions that the
-orchestrator had asked for by then, and the events that these have left in the history.
+A file holds one execution of an instance: its input, and of each turn the events that arrived, the
+actions that the orchestrator had asked for by then, and the events that these have left in the
+history.
 """
 
 import json
@@ -12,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from devhost.engine.orchestrations import STATE_IN_ERROR
+from devhost.engine.work_items import RawFunction
 from devhost.replay.protocol import SCHEDULING, Action, Event, EventType
 from devhost.replay.replay import decide
-from devhost.engine.work_items import RawFunction
 
 FOLDER = Path(__file__).parent / "histories"
 ADDED = SCHEDULING | {EventType.ORCHESTRATOR_COMPLETED}
@@ -81,7 +83,9 @@ class Recorder:
 
 
 def save(execution: Execution, file: Path) -> None:
-    """Write an execution, a line for each turn: of its actions only those that the turn before had not, or not so."""
+    """Write an execution, a line for each turn: of its actions only those that the turn before had
+    not, or not so.
+    """
     lines, before = [], list[Action]()
     for turn in execution.turns:
         pairs = zip(turn.actions, before, strict=False)

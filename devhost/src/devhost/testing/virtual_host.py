@@ -1,7 +1,8 @@
-"""The app on devhost in virtual time: many clients at once, minutes pass without waiting, and a seed fixes everything.
+"""The app on devhost in virtual time: many clients at once, minutes pass without waiting, and a
+seed fixes everything.
 
-It is the real host over a task hub in memory. Only what touches the outside is replaced: the event loop's time, the
-app's clock, chance (uuids too), and HTTP, which is handed over in memory.
+It is the real host over a task hub in memory. Only what touches the outside is replaced: the event
+loop's time, the app's clock, chance (uuids too), and HTTP, which is handed over in memory.
 
     with VirtualHost(REGISTRY_OPEN_SECONDS=60) as host:
         id = host.open()
@@ -42,28 +43,30 @@ from azure.durable_functions.models.utils import http_utils
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from devhost.engine.work_items import WorkItem
+from devhost.engine.workers import Done, Execute
 from devhost.functions.app import App
-from devhost.settings.files import HostJson, read_host_json
 from devhost.functions.loading import index, load
-from devhost.runner import compose
 from devhost.http.connection import Request
 from devhost.http.heads import parse_head
+from devhost.http.routing import route_table
 from devhost.http.server import Front
 from devhost.management.api import CONTINUATION, PREFIX, Call, client_binding
-from devhost.http.routing import route_table
+from devhost.runner import compose
+from devhost.settings.files import HostJson, read_host_json
 from devhost.storage.store import Store
+from devhost.testing.answers import Answer, Unanswered
 from devhost.testing.faults import Unkind
 from devhost.testing.faulty_client import clock_skew
 from devhost.testing.faulty_host import HostDied
-from devhost.engine.work_items import WorkItem
-from devhost.engine.workers import Done, Execute
-from devhost.testing.answers import Answer, Unanswered
 
 Result = TypeVar("Result")
 Receiver = Callable[[str, str, Mapping[str, str], bytes], int | Awaitable[int]]
-"""The rest of the web: method, URL, headers (names in lower case) and body of a request; returns the status.
+"""The rest of the web: method, URL, headers (names in lower case) and body of a request; returns
+the status.
 
-It may be a coroutine function, and sleep. An OSError that it raises is a broken connection, a TimeoutError no answer.
+It may be a coroutine function, and sleep. An OSError that it raises is a broken connection, a
+TimeoutError no answer.
 """
 
 ORIGIN = "http://localhost:7071"
@@ -74,7 +77,9 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 class VirtualTask(asyncio.Task):  # type: ignore[type-arg]
-    """A task whose place in a set does not depend on its address, so that sets of tasks are gone through alike."""
+    """A task whose place in a set does not depend on its address, so that sets of tasks are gone
+    through alike.
+    """
 
     _numbers = itertools.count()
 
@@ -101,7 +106,8 @@ class InlineWorkers:
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """An event loop without sockets and threads, whose time jumps to what comes next when nothing is ready.
+    """An event loop without sockets and threads, whose time jumps to what comes next when nothing
+    is ready.
 
     `time` counts seconds from 0.
     """
@@ -117,11 +123,17 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self._now
 
     def leap(self, seconds: float) -> None:
-        """Let time pass in which nothing is done, as on a machine that is too busy: all that falls due is late."""
+        """Let time pass in which nothing is done, as on a machine that is too busy: all that falls
+        due is late.
+        """
         self._now += seconds
 
-    def call_at(self, when: float, callback: Any, *arguments: Any, context: Any = None) -> asyncio.TimerHandle:
-        """Time passes before whatever is to come later, however soon that is: who sleeps sees another time then."""
+    def call_at(
+        self, when: float, callback: Any, *arguments: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        """Time passes before whatever is to come later, however soon that is: who sleeps sees
+        another time then.
+        """
         if when > self._now:
             when = max(when, self._now + TICK)
         return super().call_at(when, callback, *arguments, context=context)
@@ -131,9 +143,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
         while self._scheduled and self._scheduled[0]._cancelled:
             self._timer_cancelled_count -= 1
             heapq.heappop(self._scheduled)._scheduled = False
-        return not self._ready and not (self._scheduled and self._scheduled[0]._when < self._now + TICK)
+        return not self._ready and not (
+            self._scheduled and self._scheduled[0]._when < self._now + TICK
+        )
 
-    def run_in_executor(self, executor: Any, function: Callable[..., Any], *arguments: Any) -> "asyncio.Future[Any]":
+    def run_in_executor(
+        self, executor: Any, function: Callable[..., Any], *arguments: Any
+    ) -> "asyncio.Future[Any]":
         """Call the function now: no thread races the virtual time."""
         future = self.create_future()
         try:
@@ -157,7 +173,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
 
 class Costs(Counter[str]):
-    """What the app has asked of the task hub, by name: "signal RegistryList.add", "read RegistryList", "status"."""
+    """What the app has asked of the task hub, by name: "signal RegistryList.add", "read
+    RegistryList", "status".
+    """
 
     @property
     def messages(self) -> int:
@@ -167,7 +185,9 @@ class Costs(Counter[str]):
     @property
     def reads(self) -> int:
         """Reads of entities, looks at instances, and pages of queries."""
-        return sum(count for name, count in self.items() if name.split()[0] in ("read", "status", "query"))
+        return sum(
+            count for name, count in self.items() if name.split()[0] in ("read", "status", "query")
+        )
 
 
 class VirtualHost:
@@ -186,14 +206,17 @@ class VirtualHost:
         config: HostJson | None = None,
         **environment: object,
     ) -> None:
-        """`app` is a folder with a function_app.py, by default this project's; or one that was indexed.
+        """`app` is a folder with a function_app.py, by default this project's; or one that was
+        indexed.
 
-        From a folder it is imported for each host, and for each new worker where one dies: so that nothing is left in
-        its modules of what was before. During the block the app's modules are those, whatever a test has imported.
+        From a folder it is imported for each host, and for each new worker where one dies: so that
+        nothing is left in its modules of what was before. During the block the app's modules are
+        those, whatever a test has imported.
 
-        Where `timers` is false, timer-triggered functions run by `fire` only. What is named in capitals are settings
-        of the app, as its environment has them. A `store` that is given stays open; `start` is when time begins.
-        `unkind` decides what goes wrong: by default nothing does. `config` stands in for the host.json of the app.
+        Where `timers` is false, timer-triggered functions run by `fire` only. What is named in
+        capitals are settings of the app, as its environment has them. A `store` that is given stays
+        open; `start` is when time begins. `unkind` decides what goes wrong: by default nothing
+        does. `config` stands in for the host.json of the app.
         """
         self.costs = Costs()
         self.receiver = receiver
@@ -209,7 +232,9 @@ class VirtualHost:
 
     def __enter__(self) -> "VirtualHost":
         try:
-            self._runner = self._patches.enter_context(asyncio.Runner(loop_factory=lambda: self._loop))
+            self._runner = self._patches.enter_context(
+                asyncio.Runner(loop_factory=lambda: self._loop)
+            )
             self._patches.callback(lambda: None if self._own_store is False else self.store.close())
             self._fix_chance()
             self.app, config = self._load()
@@ -233,7 +258,9 @@ class VirtualHost:
         return self._start + timedelta(seconds=round(self._loop.time(), 6))
 
     def utc_now(self) -> datetime:
-        """The clock that the app sees: to the millisecond, and a little off where the host is unkind."""
+        """The clock that the app sees: to the millisecond, and a little off where the host is
+        unkind.
+        """
         now = self.now() + timedelta(seconds=clock_skew.get())
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
@@ -263,7 +290,9 @@ class VirtualHost:
         self.settle()
 
     def leap(self, **span: float) -> None:
-        """Let time pass in which the machine does nothing; what fell due meanwhile happens late, once time goes on."""
+        """Let time pass in which the machine does nothing; what fell due meanwhile happens late,
+        once time goes on.
+        """
         self._loop.leap(timedelta(**span).total_seconds())
 
     def settle(self) -> None:
@@ -277,7 +306,9 @@ class VirtualHost:
 
     # Calls
 
-    async def call(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
+    async def call(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> Answer:
         """Send a request to the app (or to the management API). Raises Unanswered."""
         try:
             answer = await self._front(self._request(method, path, headers or {}, body))
@@ -323,7 +354,9 @@ class VirtualHost:
     # The app's surroundings
 
     def choose(self, **environment: object) -> None:
-        """Change settings of the app, as a restart with others does. Raises what the app raises for them."""
+        """Change settings of the app, as a restart with others does. Raises what the app raises for
+        them.
+        """
         self._environment |= environment
         given = {name: str(value) for name, value in self._environment.items()}
         self._settings = sys.modules["registry.settings"].read(given)
@@ -338,7 +371,7 @@ class VirtualHost:
             self.costs = Costs(whole + self.costs)
 
     def _fix_chance(self) -> None:
-        chance = random.Random(f"{self._seed} chance")
+        chance = random.Random(f"{self._seed} chance")  # noqa: S311
         self._patches.callback(random.setstate, random.getstate())
         random.seed(self._seed)
         for source in ("os.urandom", "random._urandom"):
@@ -348,8 +381,13 @@ class VirtualHost:
         if isinstance(self._app, App):
             return self._app, HostJson()
         self._patches.enter_context(_in_place_of_the_app())
-        # An earlier commit of the app may have what Azure refuses (0d91084 has: list[str] at an activity's parameter).
-        with nullcontext() if self._app == ROOT else patch("devhost.functions.loading.check_signature"):
+        # An earlier commit of the app may have what Azure refuses (0d91084 has: list[str] at an
+        # activity's parameter).
+        with (
+            nullcontext()
+            if self._app == ROOT
+            else patch("devhost.functions.loading.check_signature")
+        ):
             config = self._config or read_host_json(self._app)
             return load(self._app, config), config
 
@@ -361,11 +399,19 @@ class VirtualHost:
 
     def _chosen_functions(self) -> App:
         """The app, without timers where they do not run by themselves."""
-        return self.app if self._timers else App([each for each in self.app.functions if each not in self.app.timers])
+        return (
+            self.app
+            if self._timers
+            else App([each for each in self.app.functions if each not in self.app.timers])
+        )
 
     def _replace_clock_and_settings(self) -> None:
         if clock := sys.modules.get("registry.clock"):
-            members = {"utc_now": self.utc_now, "monotonic": self._loop.time, "sleep": asyncio.sleep}
+            members = {
+                "utc_now": self.utc_now,
+                "monotonic": self._loop.time,
+                "sleep": asyncio.sleep,
+            }
             self._patches.enter_context(patch.multiple(clock, **members))
         if settings := sys.modules.get("registry.settings"):
             self.choose()
@@ -375,10 +421,14 @@ class VirtualHost:
             self._patches.enter_context(patch("registry.durable.service.pace", type(pace)()))
 
     def _replace_http(self) -> None:
-        async def request(session: aiohttp.ClientSession, method: str, url: Any, **options: Any) -> InMemoryResponse:
+        async def request(
+            session: aiohttp.ClientSession, method: str, url: Any, **options: Any
+        ) -> InMemoryResponse:
             return await self._fetch(session, method, url, **options)
 
-        def send(_: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        def send(
+            _: requests.Session, request: requests.PreparedRequest, **options: Any
+        ) -> requests.Response:
             return self._send(request)
 
         self._patches.enter_context(patch("devhost.engine.dispatcher.Workers", InlineWorkers))
@@ -391,8 +441,12 @@ class VirtualHost:
         http_utils._client_session = aiohttp.ClientSession(connector=aiohttp.BaseConnector())
         load_again = None if isinstance(self._app, App) else self._load_again
         app = self._chosen_functions()
-        self.host, self.management = compose(app, self.store, config, self.now, self._unkind, load_again)
-        self._front = Front(self.host, self.management, route_table(self.app.http, config.route_prefix))
+        self.host, self.management = compose(
+            app, self.store, config, self.now, self._unkind, load_again
+        )
+        self._front = Front(
+            self.host, self.management, route_table(self.app.http, config.route_prefix)
+        )
         self._front.origin = ORIGIN
         self.host.start(client_binding(ORIGIN, config.hub_name))
 
@@ -402,8 +456,17 @@ class VirtualHost:
         http_utils._session_lock = asyncio.Lock()
 
     def _request(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Request:
-        given = {"Host": URL(ORIGIN).authority} | ({"Content-Length": str(len(body))} if body else {}) | dict(headers)
-        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items()), "", ""]
+        given = (
+            {"Host": URL(ORIGIN).authority}
+            | ({"Content-Length": str(len(body))} if body else {})
+            | dict(headers)
+        )
+        lines = [
+            f"{method} {path} HTTP/1.1",
+            *(f"{name}: {value}" for name, value in given.items()),
+            "",
+            "",
+        ]
 
         async def read() -> bytes:
             return body
@@ -432,18 +495,24 @@ class VirtualHost:
         if not isinstance(body, bytes):
             raise TypeError(f"a request in memory has no body of type {type(body).__name__}")
         limit = session.timeout if timeout is aiohttp.client.sentinel else timeout
-        async with asyncio.timeout(limit.total if isinstance(limit, aiohttp.ClientTimeout) else limit):
+        async with asyncio.timeout(
+            limit.total if isinstance(limit, aiohttp.ClientTimeout) else limit
+        ):
             if url.raw_path.lower().startswith(PREFIX):
                 return await self._manage(method, url, given, body)
             try:
                 status = self._received(method, url, given, body)
-                return InMemoryResponse(await status if isinstance(status, Awaitable) else status, method, url)
+                return InMemoryResponse(
+                    await status if isinstance(status, Awaitable) else status, method, url
+                )
             except TimeoutError:
                 raise
             except OSError as error:
                 raise aiohttp.ClientConnectionError(str(error)) from error
 
-    async def _manage(self, method: str, url: URL, headers: "CIMultiDict[str]", body: bytes) -> "InMemoryResponse":
+    async def _manage(
+        self, method: str, url: URL, headers: "CIMultiDict[str]", body: bytes
+    ) -> "InMemoryResponse":
         call = Call(
             method=method,
             path=url.raw_path[len(PREFIX) :],
@@ -457,10 +526,14 @@ class VirtualHost:
         reply = await self.management.answer(call)
         return InMemoryResponse(reply.status, method, url, reply.body.encode(), reply.headers)
 
-    def _received(self, method: str, url: URL, headers: Mapping[str, str], body: bytes) -> int | Awaitable[int]:
+    def _received(
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes
+    ) -> int | Awaitable[int]:
         if self.receiver is None:
             raise ConnectionRefusedError(f"nobody listens at {url}")
-        return self.receiver(method, str(url), {name.lower(): value for name, value in headers.items()}, body)
+        return self.receiver(
+            method, str(url), {name.lower(): value for name, value in headers.items()}, body
+        )
 
     def _send(self, request: requests.PreparedRequest) -> requests.Response:
         body = request.body or b""
@@ -477,7 +550,9 @@ class VirtualHost:
             raise requests.Timeout(str(error)) from error
         except OSError as error:
             raise requests.ConnectionError(str(error)) from error
-        assert isinstance(status, int), "what posts with requests needs a receiver that is no coroutine"
+        assert isinstance(status, int), (
+            "what posts with requests needs a receiver that is no coroutine"
+        )
         response.status_code = status
         return response
 
@@ -486,7 +561,12 @@ class InMemoryResponse:
     """What a use of aiohttp's client gets."""
 
     def __init__(
-        self, status: int, method: str, url: URL, body: bytes = b"", headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        method: str,
+        url: URL,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.status, self.method, self.url = status, method, url
         self.headers = CIMultiDictProxy(CIMultiDict(headers or {}))
@@ -528,8 +608,13 @@ def registry_app() -> App:
 
 @contextmanager
 def _in_place_of_the_app() -> Iterator[None]:
-    """Leave room in the block for other modules under the names of the app's, and a path to find them."""
-    path, own = list(sys.path), {name: module for name, module in sys.modules.items() if _is_of_the_app(name)}
+    """Leave room in the block for other modules under the names of the app's, and a path to find
+    them.
+    """
+    path, own = (
+        list(sys.path),
+        {name: module for name, module in sys.modules.items() if _is_of_the_app(name)},
+    )
     for name in own:
         del sys.modules[name]
     try:
