@@ -5,10 +5,9 @@ import statistics
 import timeit
 from tempfile import TemporaryFile
 
-from devhost.__main__ import log_handler
-
 from bench.load import Figures, adds, opens
 from bench.servers import Server, progress, started
+from devhost.__main__ import log_handler
 
 REGISTRIES = 100
 CLIENTS = (1, 16, 64)

@@ -10,11 +10,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from devhost.replay.protocol import from_timestamp
-from devhost.storage.store import Query, Store
-
 from bench.load import opens, peeks
 from bench.servers import Server, progress
+from devhost.replay.protocol import from_timestamp
+from devhost.storage.store import Query, Store
 from registry.clock import from_text
 from tests.e2e.test_crash import kill_under_load
 

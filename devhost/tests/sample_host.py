@@ -17,7 +17,6 @@ from devhost.management.api import PREFIX, Call, Reply, handle
 from devhost.replay.protocol import from_timestamp, timestamp
 from devhost.settings.files import DEFAULTS, HostJson
 from devhost.storage.store import Store
-
 from tests.clock import FakeClock
 from tests.sample_app import make_app
 

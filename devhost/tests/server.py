@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from azure.durable_functions.models.utils import http_utils
+
 from devhost.functions.app import App
 from devhost.runner import running
 from devhost.settings.files import DEFAULTS, HostJson

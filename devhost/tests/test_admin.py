@@ -3,10 +3,10 @@ import json
 
 import azure.functions as func
 import pytest
+
 from devhost.functions.loading import index
 from devhost.runner import running
 from devhost.storage.store import Store
-
 from tests.conformance.wire import Answer, ask
 
 

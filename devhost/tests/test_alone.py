@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import azure.durable_functions as df
 import pytest
+
 from devhost.functions.errors import WorkerExit, shown
 from devhost.functions.loading import index
 from devhost.management.calls import Call
-
 from tests.sample_host import ORIGIN, EngineHost
 
 ENDS = [

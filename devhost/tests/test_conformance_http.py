@@ -10,10 +10,10 @@ import warnings
 from pathlib import Path
 
 import pytest
+
 from devhost.functions.loading import load
 from devhost.runner import running
 from devhost.storage.store import Store
-
 from tests.conformance import HERE, HTTP, http_cases
 from tests.conformance.differences import REQUESTS
 from tests.conformance.wire import Answer, ask_all, same

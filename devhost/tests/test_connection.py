@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from unittest.mock import Mock
 
 import pytest
+
 from devhost.http.connection import Connection, Limits, Request
 from devhost.http.listener import Listener
 from devhost.http.responses import Response

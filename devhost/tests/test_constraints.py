@@ -1,6 +1,7 @@
 import re
 
 import pytest
+
 from devhost.http.constraints import make_check
 
 

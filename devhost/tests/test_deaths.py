@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import azure.functions as func
 import pytest
 import requests
+
 from devhost.functions.loading import index
 from devhost.settings.files import HostJson
-
 from tests.server import serving
 
 DEATHS = {

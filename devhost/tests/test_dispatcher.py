@@ -6,6 +6,7 @@ from datetime import timedelta
 from types import NoneType
 
 import pytest
+
 from devhost.engine.client import Engine
 from devhost.engine.dispatcher import Dispatcher
 from devhost.engine.work_items import WorkItem
@@ -13,7 +14,6 @@ from devhost.engine.workers import Done, Execute
 from devhost.functions.loading import index
 from devhost.storage.store import Activity, Message, Store, StoreError
 from devhost.testing.virtual_host import InlineWorkers
-
 from tests.clock import START, FakeClock
 from tests.sample_app import make_app
 from tests.sample_host import turns

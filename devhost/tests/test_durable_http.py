@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict
+
 from devhost.engine.durable_http import NoIdentity, send
 from devhost.functions.loading import index
 from devhost.host import Host
 from devhost.management.api import Call, Management
 from devhost.storage.store import Store
-from multidict import CIMultiDict
-
 from tests.clock import FakeClock
 from tests.sample_app import make_app
 

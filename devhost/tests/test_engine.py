@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+
 from devhost.engine.client import Engine, Outcome
 from devhost.engine.failure_details import of_activity
 from devhost.engine.work_items import WorkItem
@@ -12,7 +13,6 @@ from devhost.functions.loading import index
 from devhost.management.api import Call
 from devhost.settings.files import DEFAULTS
 from devhost.storage.store import Message, Store
-
 from tests.sample_app import make_app
 from tests.sample_host import ORIGIN, SampleHost, turns
 

@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from devhost.management.api import Call
 
+from devhost.management.api import Call
 from tests.sample_host import ORIGIN
 
 

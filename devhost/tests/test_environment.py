@@ -2,6 +2,7 @@ import json
 import os
 
 import pytest
+
 from devhost.functions.environment import use_local_settings, worker_environment
 
 

@@ -6,6 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 from aiohttp import ClientConnectorDNSError
+
 from devhost.engine.failure_details import of_activity, of_http, of_orchestrator, of_sdk
 from devhost.functions.errors import WorkerExit
 

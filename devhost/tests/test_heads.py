@@ -1,4 +1,5 @@
 import pytest
+
 from devhost.http.heads import Head, HeadError, end_of_head, parse_head
 
 

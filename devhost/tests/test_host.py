@@ -7,6 +7,7 @@ from unittest.mock import Mock
 
 import azure.functions as func
 import pytest
+
 from devhost.engine.client import Outcome
 from devhost.functions.app import App
 from devhost.functions.loading import index
@@ -14,7 +15,6 @@ from devhost.host import Host
 from devhost.management.api import Call, Management, Reply
 from devhost.settings.files import DEFAULTS
 from devhost.storage.store import Activity, Store, StoreError
-
 from tests.sample_app import make_app
 from tests.waiting import until
 

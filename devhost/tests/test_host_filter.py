@@ -1,4 +1,5 @@
 import pytest
+
 from devhost.http.heads import Head
 from devhost.http.host_filter import Guard
 

@@ -5,12 +5,12 @@ from unittest.mock import AsyncMock
 
 import pytest
 import requests
+
 from devhost.functions.loading import index
 from devhost.management.api import Management
 from devhost.runner import running
 from devhost.settings.files import HostJson
 from devhost.storage.store import Store, StoreError
-
 from tests.conformance.wire import ask_all
 from tests.sample_app import make_app
 from tests.server import serving

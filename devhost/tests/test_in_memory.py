@@ -9,12 +9,12 @@ from unittest.mock import patch
 import aiohttp
 import pytest
 from azure.durable_functions import DurableOrchestrationClient, EntityId, OrchestrationRuntimeStatus
+
 from devhost.functions.loading import index
 from devhost.functions.sdk import close_client_session
 from devhost.management.api import Call, Management, Reply, client_binding
 from devhost.runner import running
 from devhost.storage.store import Store
-
 from tests.sample_app import make_app
 
 

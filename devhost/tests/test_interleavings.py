@@ -9,12 +9,12 @@ from datetime import timedelta
 
 import azure.durable_functions as df
 import pytest
+
 from devhost.engine.client import Outcome
 from devhost.engine.failure_details import Cause
 from devhost.functions.app import App
 from devhost.functions.loading import index
 from devhost.management.api import Call
-
 from tests.sample_host import ORIGIN, EngineHost
 
 FAILURES = 2

@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from devhost.functions.errors import WorkerExit
 from devhost.functions.invocation import FunctionInfo, FunctionTimeout, log_failure
 from devhost.testing.virtual_host import VirtualLoop

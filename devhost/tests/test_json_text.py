@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from devhost.replay.json_text import parse, rewritten, written
 
 

@@ -5,6 +5,7 @@ too.
 import json
 
 import pytest
+
 from devhost.replay.lenient_json import InvalidJson, read
 
 

@@ -3,9 +3,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
 from devhost.functions.loading import AppError, load
 from devhost.settings.files import HostJson
-
 from tests.refused_apps import ACCEPTED, HEAD, IN_ERROR, REFUSED, app
 
 

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 import requests
+
 from devhost.__main__ import open_as_many_files_as_allowed
 from devhost.runner import SHUTDOWN_SECONDS
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[2]
 APP = """
     import asyncio
     import logging

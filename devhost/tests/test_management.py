@@ -7,8 +7,8 @@ from datetime import timedelta
 import azure.durable_functions as df
 import pytest
 from azure.durable_functions import OrchestrationRuntimeStatus
-from devhost.management.api import CONTINUATION, Call, handle
 
+from devhost.management.api import CONTINUATION, Call, handle
 from tests.clock import START
 from tests.sample_host import ORIGIN, SampleHost
 

@@ -1,5 +1,6 @@
 import azure.functions as func
 import pytest
+
 from devhost.http.heads import Head
 from devhost.http.messages import from_function, to_function
 from devhost.http.responses import Response

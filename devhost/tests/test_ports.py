@@ -3,6 +3,7 @@ import re
 import socket
 
 import pytest
+
 from devhost.ports import holder, taken
 
 HEADING = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"

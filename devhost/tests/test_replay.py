@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from devhost.replay.protocol import EventType, OrchestrationError
 from devhost.replay.replay import _Walk, decide
 

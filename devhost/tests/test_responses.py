@@ -1,4 +1,5 @@
 import pytest
+
 from devhost.http.responses import Response, encode
 
 

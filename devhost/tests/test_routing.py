@@ -1,5 +1,6 @@
 import azure.functions as func
 import pytest
+
 from devhost.functions.loading import AppError, index
 from devhost.http.routing import RouteTable, route_table
 

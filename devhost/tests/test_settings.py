@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from devhost.settings.files import HostJson, read_host_json
 from devhost.settings.options import OptionError
 

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 
 import azure.durable_functions as df
 import pytest
+
 from devhost.engine.client import Engine
 from devhost.functions.loading import index
 from devhost.host import Host
 from devhost.storage.store import Store
-
 from tests.waiting import until
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from devhost.storage.store import NEVER, Activity, Instance, Message, Query, Store, StoreError
 
 T1, T2, T3 = (f"2026-12-24T18:0{minute}:00.000000Z" for minute in (1, 2, 3))

@@ -1,4 +1,5 @@
 import pytest
+
 from devhost.http.targets import decode_path, encode_path, parse_query
 
 

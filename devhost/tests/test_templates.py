@@ -1,4 +1,5 @@
 import pytest
+
 from devhost.http.templates import Template, TemplateError
 
 

@@ -1,4 +1,5 @@
 import pytest
+
 from devhost.http.texts import of_text
 
 

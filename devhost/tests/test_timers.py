@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 
 import azure.functions as func
 import pytest
+
 from devhost.functions.loading import AppError, index
 from devhost.functions.timers import Schedule
 

@@ -13,6 +13,7 @@ import azure.durable_functions as df
 import azure.functions as func
 import pytest
 import requests
+
 from devhost.engine.work_items import event_message
 from devhost.functions.loading import index
 from devhost.management.api import CONTINUATION, PREFIX
@@ -30,7 +31,6 @@ from devhost.testing import (
 from devhost.testing.answers import Unanswered
 from devhost.testing.faults import Rates, Unkind
 from devhost.testing.virtual_host import ORIGIN, START, VirtualHost
-
 from tests.server import serving
 
 MANAGEMENT = PREFIX.rstrip("/")

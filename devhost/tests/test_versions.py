@@ -4,10 +4,10 @@ import json
 from dataclasses import replace
 
 import pytest
+
 from devhost.management.api import Call
 from devhost.settings.files import DEFAULTS
 from devhost.settings.versions import MISMATCH, runs
-
 from tests.sample_host import ORIGIN, SampleHost
 
 SECOND = replace(DEFAULTS, default_version="2.0")

@@ -4,8 +4,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from azure.durable_functions import EntityId, OrchestrationRuntimeStatus
-from devhost.management.api import PREFIX, Call
 
+from devhost.management.api import PREFIX, Call
 from tests.sample_host import ORIGIN
 
 

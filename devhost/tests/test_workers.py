@@ -6,6 +6,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
 import pytest
+
 from devhost.engine.work_items import DurableFunctions, WorkItem
 from devhost.engine.workers import Done, Workers
 from devhost.settings.files import DEFAULTS

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import azure.durable_functions as df
 import pytest
+
 from devhost.functions.app import App
 from devhost.replay.protocol import OrchestrationError
 from devhost.testing.histories import FOLDER, read, replay, save
 from devhost.testing.virtual_host import registry_app
-
 from registry.durable.names import LIFE, SETTLE
 from tests.replay.record import LIVES, record, version
 

@@ -4,7 +4,6 @@ import sys
 from unittest.mock import patch
 
 from devhost.testing.faults import Rates
-
 from registry.durable.names import STATS_SHARDS
 from tests.scenarios.world import host_with, stats, terminate, told
 

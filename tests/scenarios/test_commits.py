@@ -4,9 +4,9 @@ import asyncio
 from unittest.mock import patch
 
 import pytest
+
 from devhost.testing.faults import Fate, Rates, Unkind
 from devhost.testing.virtual_host import VirtualHost
-
 from tests.scenarios.world import Receiver, host_with, moment, peek, stats, told
 
 SECONDS = 30

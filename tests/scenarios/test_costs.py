@@ -11,9 +11,9 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 import pytest
+
 from devhost.testing.faults import Rates
 from devhost.testing.virtual_host import Costs, VirtualHost
-
 from tests.scenarios.world import Receiver, host_with, told
 
 ROOT = Path(__file__).parent.parent.parent

@@ -6,11 +6,11 @@ from datetime import timedelta
 from unittest.mock import patch
 
 import pytest
+
 from devhost.storage.store import Store
 from devhost.testing.answers import Unanswered
 from devhost.testing.faults import Rates, Unkind
 from devhost.testing.virtual_host import START
-
 from tests.scenarios.world import Receiver, assert_all_is_well, host_with, peek, told
 
 DOWN = 4.0

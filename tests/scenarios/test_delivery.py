@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
+
 from devhost.testing.faults import Rates
 from devhost.testing.virtual_host import VirtualHost
-
 from tests.scenarios.world import WEBHOOK, Receiver, host_with, peek, processing, stats, told
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+
 from devhost.management.api import Call, Reply
 from devhost.testing.faults import Rates
 from devhost.testing.virtual_host import START, VirtualHost
-
 from tests.scenarios.world import (
     ERROR,
     Receiver,

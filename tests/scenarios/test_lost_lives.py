@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from devhost.storage.store import Query, Store
 from devhost.testing.answers import Unanswered
 from devhost.testing.faults import Rates, Unkind
 from devhost.testing.virtual_host import ROOT
-
 from tests.scenarios.world import (
     Receiver,
     assert_all_is_well,

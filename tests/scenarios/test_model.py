@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from devhost.testing.faults import Rates
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
+from devhost.testing.faults import Rates
 from tests.scenarios.world import host_with, moment, peek, stats, told
 
 MAX_ITEMS = 4

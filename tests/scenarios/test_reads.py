@@ -3,9 +3,9 @@
 import json
 
 import pytest
+
 from devhost.management.api import Call, Reply
 from devhost.testing.faults import Rates
-
 from tests.receiver import SECRET
 from tests.scenarios.world import ERROR, answering, host_with, peek, stats, told
 

@@ -3,8 +3,8 @@ passes.
 """
 
 import pytest
-from devhost.testing.faults import Rates
 
+from devhost.testing.faults import Rates
 from tests.scenarios.world import host_with, moment, peek, stats, told
 
 

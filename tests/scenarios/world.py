@@ -11,12 +11,12 @@ from typing import Any
 from unittest.mock import patch
 
 import standardwebhooks
+
 from devhost.management.api import Call, Reply
 from devhost.storage.store import Store
 from devhost.testing.answers import Answer
 from devhost.testing.faults import Rates, Unkind
 from devhost.testing.virtual_host import VirtualHost
-
 from tests.receiver import SECRET
 
 ERROR = Reply(500, json.dumps({"Message": "Something went wrong while processing your request"}))

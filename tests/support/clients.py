@@ -13,7 +13,6 @@ from typing import Any, Literal, Protocol
 from urllib.parse import quote, urlencode
 
 from devhost.testing.answers import Answer, Unanswered
-
 from tests.support.history import UNKNOWN, Exchange, History, Name
 from tests.support.promises import Limits
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 import aiohttp
 from aiohttp import web
-from devhost.testing.answers import Answer, Unanswered
 from yarl import URL
 
+from devhost.testing.answers import Answer, Unanswered
 from tests.support.checker import Receiver
 
 TIMEOUT = aiohttp.ClientTimeout(total=30, connect=5)

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from devhost.testing.answers import Answer, Unanswered
 
+from devhost.testing.answers import Answer, Unanswered
 from tests.support.checker import Limits, Plan, Receiver, Report, check
 from tests.support.clients import Client
 from tests.support.history import Delivery, Exchange, History, Moment, Name, clock

@@ -22,7 +22,6 @@ from pathlib import Path
 
 from devhost.testing.faults import Rates, Unkind
 from devhost.testing.virtual_host import VirtualHost
-
 from tests.support.breaks import BREAKS, ROOT, broken_app
 from tests.support.checker import Limits, Plan, Receiver, Report, attack, check
 from tests.support.history import History

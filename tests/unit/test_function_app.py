@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from azure.durable_functions.models.utils.df_serialization import df_loads
+
 from devhost.testing.virtual_host import registry_app
 
 

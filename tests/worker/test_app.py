@@ -14,6 +14,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from azure.durable_functions.models.utils import http_utils
 from azure.functions import HttpRequest
+
+import function_app
 from devhost.functions.app import App
 from devhost.functions.sdk import close_client_session
 from devhost.management.api import client_binding
@@ -21,8 +23,6 @@ from devhost.settings.files import read_host_json
 from devhost.testing.answers import Answer
 from devhost.testing.azure_worker import Function, Worker, behind
 from devhost.testing.virtual_host import ORIGIN, VirtualHost, registry_app
-
-import function_app
 from registry import settings
 from tests.e2e.process import ROOT, Devhost
 from tests.receiver import SECRET

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 from azure.functions import HttpRequest
-from devhost.testing.azure_worker import Worker
 
+from devhost.testing.azure_worker import Worker
 from registry import settings
 from tests.e2e.process import ROOT
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from devhost.__main__ import main
-
 from tests.conformance import HERE, Case, http_cases
 from tests.conformance.wire import Answer, ask_all
 

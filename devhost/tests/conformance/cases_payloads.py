@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import quote
 
 from devhost.settings.files import DEFAULTS
-
 from tests.conformance.driving import PATIENCE, STILL, Driver, case, settled
 
 BASE64 = replace(DEFAULTS, message_encoding="Base64")

@@ -23,7 +23,6 @@ from devhost.functions.app import App
 from devhost.functions.loading import index
 from devhost.management.api import PREFIX
 from devhost.settings.files import DEFAULTS, HostJson
-
 from tests.server import serving
 
 APP = Path(__file__).parent / "durable_app.py"

@@ -4,8 +4,8 @@ import asyncio
 import sys
 
 import pytest
-from devhost.testing.azure_worker import Worker, WorkerError
 
+from devhost.testing.azure_worker import Worker, WorkerError
 from tests.refused_apps import ACCEPTED, IN_ERROR, REFUSED, app
 
 

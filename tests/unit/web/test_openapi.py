@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from azure.functions import HttpRequest
-from devhost.testing.virtual_host import registry_app
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from devhost.testing.virtual_host import registry_app
 from registry.domain.problems import KINDS
 from registry.settings import Settings
 from registry.web import functions as api

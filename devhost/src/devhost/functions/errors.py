@@ -9,9 +9,11 @@ from pathlib import Path
 import azure.durable_functions
 import azure.functions
 
+import devhost
+
 FOREIGN = tuple(
     str(Path(str(each)).parent)
-    for each in (azure.functions.__file__, azure.durable_functions.__file__, __file__)
+    for each in (azure.functions.__file__, azure.durable_functions.__file__, devhost.__file__)
 )
 """Folders of the SDK and of devhost."""
 LIBRARY = sysconfig.get_path("stdlib")

@@ -63,7 +63,7 @@ def _prepare(db: sqlite3.Connection) -> None:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if tables == 0:
-        for statement in files("devhost").joinpath("schema.sql").read_text().split(";\n"):
+        for statement in files("devhost.storage").joinpath("schema.sql").read_text().split(";\n"):
             db.execute(statement)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

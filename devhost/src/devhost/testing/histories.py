@@ -18,7 +18,7 @@ from devhost.engine.work_items import RawFunction
 from devhost.replay.protocol import SCHEDULING, Action, Event, EventType
 from devhost.replay.replay import decide
 
-FOLDER = Path(__file__).parent / "histories"
+FOLDER = Path(__file__).parents[4] / "tests" / "replay" / "histories"
 ADDED = SCHEDULING | {EventType.ORCHESTRATOR_COMPLETED}
 """What a turn adds to a history beyond what arrived."""
 

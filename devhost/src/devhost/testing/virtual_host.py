@@ -73,7 +73,7 @@ ORIGIN = "http://localhost:7071"
 START = datetime(2026, 12, 24, 18, 0, tzinfo=UTC)
 TICK = 1e-6
 """Seconds; the task hub knows moments to the microsecond."""
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[4]
 
 
 class VirtualTask(asyncio.Task):  # type: ignore[type-arg]
