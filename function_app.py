@@ -8,35 +8,31 @@ from azure.functions import FunctionApp
 from registry import settings, telemetry
 from registry.web import misconfigured
 
-os.environ.setdefault(
-    "AZURE_FUNCTIONS_DURABLE_STRICT_TYPING", "1"
-)  # payloads are plain JSON: none names a class
+# Payloads are plain JSON: none names a class to be made of it.
+os.environ.setdefault("AZURE_FUNCTIONS_DURABLE_STRICT_TYPING", "1")
 
 
 def compose() -> FunctionApp:
-    """The app; where settings are not allowed, one that says so, or nothing where somebody sees the
-    console.
+    """The app; where settings are not allowed, one that says so to whoever calls it.
+
+    In development the error is raised: there somebody sees the console.
     """
     try:
         auth_level = settings.current().auth_level.upper()
     except settings.SettingsError as error:
-        if (
-            os.environ.get("AZURE_FUNCTIONS_ENVIRONMENT") == "Development"
-        ):  # as Core Tools and devhost set it
+        # As Core Tools and devhost set it.
+        if os.environ.get("AZURE_FUNCTIONS_ENVIRONMENT") == "Development":
             raise
-        telemetry.tell_at_start("error", str(error))
-        return misconfigured.app_that_says(error)
-    from registry.durable import (
-        delivery,
-        entities,
-        lifecycle,
-        upkeep,
-    )  # whose timer has its schedule from a setting
-    from registry.web import functions as api
+        telemetry.log_at_start("error", str(error))
+        return misconfigured.app_that_explains(error)
 
-    telemetry.tell_at_start("warning", "\n".join(settings.unknown_names(os.environ)))
+    # These read the settings when they are imported.
+    from registry.durable import activities, entities, maintenance, orchestrators
+    from registry.web import functions
+
+    telemetry.log_at_start("warning", "\n".join(settings.unknown_names(os.environ)))
     app = df.DFApp(http_auth_level=auth_level)
-    for module in (api, lifecycle, delivery, entities, upkeep):
+    for module in (functions, orchestrators, activities, entities, maintenance):
         app.register_functions(module.blueprint)
     return app
 

@@ -14,7 +14,7 @@ from bench.load import opens, peeks
 from bench.servers import Server, progress
 from devhost.replay.protocol import from_timestamp
 from devhost.storage.store import Query, Store
-from registry.clock import from_text
+from registry.domain.moments import from_text
 from tests.e2e.test_crash import kill_under_load
 
 

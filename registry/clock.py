@@ -1,6 +1,4 @@
-"""Time: the one place where this app meets it, so that a test can stand in for it, and moments as
-text.
-"""
+"""Time: the one place where the app reads it, so that a test can set it."""
 
 import asyncio
 import time
@@ -8,28 +6,16 @@ from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
-    """The present moment, in UTC, to the millisecond (what the app stores and shows)."""
+    """The present moment in UTC, to the millisecond, as the app stores and shows it."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def monotonic() -> float:
-    """Seconds on a clock that is never set back; only differences have a meaning."""
+    """Seconds on a clock that is never set back. Only differences have a meaning."""
     return time.monotonic()
 
 
 async def sleep(seconds: float) -> None:
-    """Let others work for this many seconds."""
+    """Let others work for so many seconds."""
     await asyncio.sleep(seconds)
-
-
-def to_text(moment: datetime) -> str:
-    """Write an aware datetime as RFC 3339 in UTC, to the millisecond: for example
-    `2026-12-24T18:00:00.000Z`.
-    """
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def from_text(text: str) -> datetime:
-    """Read what `to_text` wrote."""
-    return datetime.fromisoformat(text)

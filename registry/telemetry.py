@@ -9,6 +9,7 @@ import re
 import sys
 
 from azure.functions import Context
+from pydantic import ValidationError
 
 log = logging.getLogger(__name__)
 
@@ -16,16 +17,37 @@ TRACE_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 
 
 def record(event: str, id: str, trace: str = "", **values: object) -> None:
-    """Log that something happened to the registry `id`, and in the trace of which caller."""
+    """Log that something happened to a registry, and the trace id of the request that caused it."""
     fields = {"event": event, "registry": id[:8], **values, "trace": trace or "-"}
     log.info(" ".join(f"{name}={value}" for name, value in fields.items()))
 
 
-def tell_at_start(level: str, lines: str) -> None:
-    """Say something while the app loads: the host drops what is logged then, but takes lines from
-    stderr.
+def log_invalid(what: str, error: Exception) -> None:
+    """Log that something cannot be read: where and why, but none of its values."""
+    log.warning("%s is invalid: %s", what, _reasons(error))
 
-    It knows their level by the words in them:
+
+def _reasons(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return type(error).__name__
+
+    return "; ".join(
+        f"{_path(each['loc'])}: {each['type']}"
+        for each in error.errors(include_url=False, include_input=False, include_context=False)
+    )
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """Where in a document something is wrong. Names that callers made up are left out."""
+    names = [str(each) for each in location[:2]]
+    return ".".join(name for name in names if name.isidentifier() and len(name) < 40) or "value"
+
+
+def log_at_start(level: str, lines: str) -> None:
+    """Log while the app is loaded.
+
+    The host drops what is logged then, but it takes lines from stderr, and knows their level by the
+    words in them:
     https://github.com/Azure/azure-functions-host/blob/dev/src/WebJobs.Script/Workers/ProcessManagement/WorkerProcess.cs
     """
     for line in lines.splitlines():
@@ -33,15 +55,14 @@ def tell_at_start(level: str, lines: str) -> None:
 
 
 def trace_of(context: Context) -> str:
-    """The trace id of the caller, or of the host:
-    https://www.w3.org/TR/trace-context/#traceparent-header.
+    """The trace id of the caller, or of the host.
+
+    https://www.w3.org/TR/trace-context/#traceparent-header
     """
     return trace_in(context.trace_context.trace_parent if context.trace_context else None)
 
 
 def trace_in(value: object) -> str:
-    """The trace id in a traceparent, or in whatever else a message carries; empty where there is
-    none.
-    """
+    """The trace id in a traceparent, or in whatever else a message carries; empty without one."""
     found = TRACE_ID.search(str(value))
     return found[0] if found else ""

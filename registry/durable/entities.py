@@ -1,87 +1,164 @@
-"""Entities: one RegistryList for each registry, the only judge of what is in it, and RegistryStats
-in shards.
+"""Entities: one RegistryList for each registry, which alone decides, and RegistryStats in shards.
 
-Operations run one after the other. The SDK keeps what an operation has set although it fails
-afterwards, and makes an entity exist that sets a result: so each sets the state once, at its end,
-and has no result. It may be judged again after a crash, with another outcome: what came of it is
-told by the state only.
+Operations run one after the other. An operation sets the state once, at its end, and returns
+nothing: the SDK keeps a state although its operation fails afterwards, and a result alone makes an
+entity exist. After a crash an operation may run again, with another outcome; so callers read the
+outcome from the state.
+
+What is invalid, a message or a stored state, is logged and left alone. It stops nothing else.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 import azure.durable_functions as df
 
 from registry import clock, telemetry
-from registry.clock import from_text
-from registry.domain.registry import REMEMBERED, Item, Registry, Stats
-from registry.durable.messages import stored, to_birth, to_registry, to_standing, to_stats
+from registry.domain.registry import Item, Registry
+from registry.domain.stats import DEDUPLICATION_WINDOW, Stats
+from registry.durable import names
+from registry.durable.messages import (
+    AddItem,
+    CloseRegistry,
+    OpenRegistry,
+    RecordDelivery,
+    RecordSnapshot,
+    RemoveItem,
+    RequestDelivery,
+    Signal,
+)
 
 blueprint = df.Blueprint()
 
-Message = dict[str, Any]
-OPERATIONS: dict[str, Callable[[Registry, Message, datetime], None]] = {
-    "open": lambda registry, message, now: registry.open(),
-    "add": lambda registry, message, now: registry.add(Item(message["key"], message["text"]), now),
-    "remove": lambda registry, message, now: registry.remove(message["key"], now),
-    "close": lambda registry, message, now: registry.close(message["by"], now),
-    "send_again": lambda registry, message, now: registry.send_again(message["number"], now),
-    "delivered": lambda registry, message, now: registry.delivered(
-        message["number"], message["outcome"]
-    ),
-}
-EVENTS = dict(
-    zip(OPERATIONS, ("opened", "added", "removed", "closed", "asked", "sent"), strict=True)
-)
-"""What is logged of an operation that changes something, unless it has closed or filled the
-registry.
-"""
+Invalid = (ValueError, TypeError)
+"""What is raised for a message or a state that cannot be read: ValidationError is a ValueError."""
 
 
-@blueprint.entity_trigger(context_name="context", entity_name="RegistryList")
+@blueprint.entity_trigger(context_name="context", entity_name=names.REGISTRY_LIST)
 def registry_list(context: df.DurableEntityContext) -> None:
-    """The operations that `names` has messages for. Each change leaves its line in the log.
-
-    `open` makes a registry, and so does a `close` that comes before it: a closed, empty one, which
-    is not sent. Nothing else does: nobody creates state by guessing ids, or by a message from
-    before it was forgotten.
-    """
-    id, operation, now = context.entity_key, context.operation_name, clock.utc_now()
-    state, message = (
-        context.get_state(),
-        context.get_input(expected_type=dict),
-    )  # "" or null is what a failure leaves
-    if operation not in OPERATIONS:
-        raise ValueError(f"RegistryList has no operation {operation!r}")
-    if state:
-        registry = to_registry(state, id)
-    elif operation in ("open", "close") and now - from_text(message["sent_at"]) <= REMEMBERED:
-        registry = Registry.announced(to_birth(message["birth"]))
-        registry.processing = registry.processing if operation == "open" else "off"
-    else:
+    """Apply a message to a registry. Each change leaves a line in the log."""
+    now = clock.utc_now()
+    try:
+        signal = _read_signal(context, LIST_SIGNALS)
+        registry = _read_registry(context, signal, now)
+    except Invalid as error:
+        _log_dropped(context, error)
         return
-    before = replace(registry)
-    OPERATIONS[operation](registry, message, now)
+
+    if registry is None:
+        return
+
+    before = registry.model_copy()
+    APPLY[type(signal)](registry, signal, now)
     if registry.revision != before.revision:
-        context.set_state(stored(registry))
-        has_closed, has_filled = (
-            registry.is_closed > before.is_closed,
-            registry.is_full > before.is_full,
-        )
-        event = "closed" if has_closed else "filled" if has_filled else EVENTS[operation]
-        details: dict[str, object] = {"by": registry.closed_by} if has_closed else {}
-        details |= {"outcome": registry.processing} if event == "sent" else {}
-        telemetry.record(event, id, message["trace"], items=len(registry.items), **details)
+        context.set_state(registry.to_state())
+        _log_change(before, registry, signal)
 
 
-@blueprint.entity_trigger(context_name="context", entity_name="RegistryStats")
+@blueprint.entity_trigger(context_name="context", entity_name=names.REGISTRY_STATS)
 def registry_stats(context: df.DurableEntityContext) -> None:
-    """`observe`, with where a registry stands."""
-    if context.operation_name != "observe":
-        raise ValueError(f"RegistryStats has no operation {context.operation_name!r}")
-    state, message = context.get_state(), context.get_input(expected_type=dict)
-    stats = to_stats(state) if state else Stats()
-    stats.observe(message["id"], to_standing(message["standing"]), clock.utc_now())
-    context.set_state(stored(stats))
+    """Count a registry by its snapshot."""
+    try:
+        signal = _read_signal(context, STATS_SIGNALS)
+        state = context.get_state()
+        stats = Stats.from_state(state) if state else Stats()
+    except Invalid as error:
+        _log_dropped(context, error)
+        return
+
+    stats.record(signal.id, signal.snapshot, clock.utc_now())
+    context.set_state(stats.to_state())
+
+
+def _open(registry: Registry, signal: OpenRegistry, now: datetime) -> None:
+    registry.open()
+
+
+def _add(registry: Registry, signal: AddItem, now: datetime) -> None:
+    registry.add(Item(signal.key, signal.text), now)
+
+
+def _remove(registry: Registry, signal: RemoveItem, now: datetime) -> None:
+    registry.remove(signal.key, now)
+
+
+def _close(registry: Registry, signal: CloseRegistry, now: datetime) -> None:
+    registry.close(signal.by, now)
+
+
+def _request_delivery(registry: Registry, signal: RequestDelivery, now: datetime) -> None:
+    registry.request_delivery(signal.number, now)
+
+
+def _record_delivery(registry: Registry, signal: RecordDelivery, now: datetime) -> None:
+    registry.record_delivery(signal.number, signal.outcome)
+
+
+APPLY: Mapping[type[Signal], Callable[[Registry, Any, datetime], None]] = {
+    OpenRegistry: _open,
+    AddItem: _add,
+    RemoveItem: _remove,
+    CloseRegistry: _close,
+    RequestDelivery: _request_delivery,
+    RecordDelivery: _record_delivery,
+}
+LIST_SIGNALS: Mapping[str, type[Signal]] = {each.operation: each for each in APPLY}
+STATS_SIGNALS: Mapping[str, type[Signal]] = {RecordSnapshot.operation: RecordSnapshot}
+EVENTS = {
+    OpenRegistry: "opened",
+    AddItem: "added",
+    RemoveItem: "removed",
+    RequestDelivery: "asked",
+    RecordDelivery: "sent",
+}
+"""What is logged of a change, unless it has closed or filled the registry."""
+
+
+def _read_signal(context: df.DurableEntityContext, signals: Mapping[str, type[Signal]]) -> Any:
+    """The message of this operation. Raises one of `Invalid`."""
+    kind = signals.get(context.operation_name)
+    if kind is None:
+        raise ValueError("there is no such operation")
+
+    return kind.from_input(context.get_input(expected_type=object))
+
+
+def _read_registry(
+    context: df.DurableEntityContext, signal: Signal, now: datetime
+) -> Registry | None:
+    """The stored registry, or the one that the message makes. Raises one of `Invalid`.
+
+    Only `open` makes one, or a `close` that comes before it: a closed, empty one that is not
+    delivered. A message that is too old makes none, or a registry would come back after its purge.
+    """
+    if state := context.get_state():  # "" or null is what a failed first operation leaves.
+        return Registry.from_state(state)
+
+    is_too_old = now - signal.sent_at > DEDUPLICATION_WINDOW
+    if is_too_old or not isinstance(signal, OpenRegistry | CloseRegistry):
+        return None
+
+    registry = Registry.new(signal.terms)
+    if isinstance(signal, CloseRegistry):
+        registry.delivery.status = "off"
+    return registry
+
+
+def _log_change(before: Registry, after: Registry, signal: Signal) -> None:
+    event = EVENTS.get(type(signal), "")
+    details: dict[str, object] = {}
+    if after.is_closed and not before.is_closed:
+        event, details = "closed", {"by": after.closed_by}
+    elif after.is_full and not before.is_full:
+        event = "filled"
+    elif isinstance(signal, RecordDelivery):
+        details = {"outcome": after.delivery.status}
+
+    telemetry.record(event, after.terms.id, signal.trace, items=len(after.items), **details)
+
+
+def _log_dropped(context: df.DurableEntityContext, error: Exception) -> None:
+    """Log that a message is dropped. It changes nothing."""
+    entity = f"{context.entity_name} {context.entity_key[:8]}"
+    telemetry.log_invalid(f"{entity}: {context.operation_name!a:.40} is dropped: it", error)

@@ -1,4 +1,4 @@
-"""What nobody asks for: heal what was left undone, and forget what is old."""
+"""Maintenance: closes overdue registries, restarts lost deliveries, and deletes old registries."""
 
 import asyncio
 import logging
@@ -9,82 +9,150 @@ import azure.durable_functions as df
 from azure.functions import TimerRequest
 
 from registry import clock, settings, telemetry
-from registry.durable import management
-from registry.durable.names import LIFE, delivery_instance, list_entity
-from registry.durable.service import Registries
-from registry.durable.task_hub import TaskHub
+from registry.domain.registry import Registry, RegistryTerms
+from registry.domain.stats import DEDUPLICATION_WINDOW, Snapshot
+from registry.durable.list_client import ListClient, terms_of
+from registry.durable.names import REGISTRY_ORCHESTRATOR, delivery_instance, list_entity
+from registry.durable.service import RegistryService
+from registry.durable.stats_reporter import report, report_snapshot
+from registry.durable.task_hub import TaskHubClient, ended_before
 
 blueprint = df.Blueprint()
 log = logging.getLogger(__name__)
 
-LIFE_GRACE, DELIVERY_GRACE = timedelta(seconds=15), timedelta(seconds=30)
-"""How late they may be before they are looked after: with two minutes between runs, that fits into
-three minutes.
+CLOSE_GRACE = timedelta(seconds=15)
+DELIVERY_GRACE = timedelta(seconds=30)
+"""How late a close or a delivery may be before reconcile sees to it.
+
+There are at most two minutes until it has done so; that makes less than three.
 """
-DELIVERIES_A_RUN, HEALED_AT_ONCE, FORGOTTEN_AT_ONCE = 50, 20, 10
+DELIVERIES_PER_RUN = 50
+RECONCILED_AT_ONCE = 20
+PURGED_AT_ONCE = 10
 
 
-@blueprint.function_name("heal")
+@blueprint.function_name("reconcile")
 @blueprint.timer_trigger(arg_name="timer", schedule="0 * * * * *")
 @blueprint.durable_client_input(client_name="client")
-async def heal(timer: TimerRequest, client: df.DurableOrchestrationClient) -> None:
-    """Settle what is past its end, and start deliveries again that are not heard of, whatever ended
-    their instances.
-    """
-    standings, now = (await Registries(TaskHub(client)).stats()).standings, clock.utc_now()
-    lives = [
-        id
-        for id, each in standings.items()
-        if each.phase == "open" and each.due <= now - LIFE_GRACE
-    ]
-    sent = [
-        id
-        for id, each in standings.items()
-        if each.phase == "pending" and each.due <= now - DELIVERY_GRACE
-    ]
-    late = lives + sorted(sent, key=lambda id: standings[id].due)[:DELIVERIES_A_RUN]
-    await _each(
-        late,
-        HEALED_AT_ONCE,
-        "healed",
-        lambda id: Registries(TaskHub(client)).heal(id, standings[id]),
+async def reconcile(timer: TimerRequest, client: df.DurableOrchestrationClient) -> None:
+    """Close registries that are overdue, and restart deliveries that report no more."""
+    snapshots = (await RegistryService(TaskHubClient(client)).stats()).snapshots
+
+    await _for_each(
+        _overdue(snapshots, clock.utc_now()),
+        RECONCILED_AT_ONCE,
+        "reconciled",
+        lambda id: _reconcile(TaskHubClient(client), id, snapshots[id]),
     )
 
 
-@blueprint.function_name("forget")
-@blueprint.timer_trigger(arg_name="timer", schedule=settings.current().forget_schedule)
+@blueprint.function_name("purge_expired")
+@blueprint.timer_trigger(arg_name="timer", schedule="0 0 3 * * *")
 @blueprint.durable_client_input(client_name="client")
-async def forget(timer: TimerRequest, client: df.DurableOrchestrationClient) -> None:
-    """Forget the registries that closed longer ago than the retention."""
-    if retention := settings.current().retention:
-        before = clock.utc_now() - retention
-        ended = [
-            each.id async for each in management.ended_before(client, before) if each.name == LIFE
-        ]
-        await _each(ended, FORGOTTEN_AT_ONCE, "forgotten", lambda id: _forget(client, id, before))
-
-
-async def _forget(client: df.DurableOrchestrationClient, id: str, before: datetime) -> None:
-    """Delete what is kept of a registry, unless it closed later or is pending; its life, by which
-    it is found, last.
-    """
-    hub = TaskHub(client)
-    registry = await Registries(hub).read(id)
-    if registry and (
-        not registry.closed_at or registry.closed_at >= before or registry.processing == "pending"
-    ):
+async def purge_expired(timer: TimerRequest, client: df.DurableOrchestrationClient) -> None:
+    """Delete registries that closed longer ago than the retention."""
+    retention = settings.current().retention
+    if not retention:
         return
-    for instance in (df.EntityId.get_scheduler_id(list_entity(id)), delivery_instance(id), id):
-        await hub.answer(client.purge_instance_history(instance))
+
+    before = clock.utc_now() - retention
+    ended = [
+        each.id async for each in ended_before(client, before) if each.name == REGISTRY_ORCHESTRATOR
+    ]
+    await _for_each(
+        ended,
+        PURGED_AT_ONCE,
+        "purged",
+        lambda id: _purge(TaskHubClient(client), id, before),
+    )
+
+
+def _overdue(snapshots: dict[str, Snapshot], now: datetime) -> list[str]:
+    """The ids of registries and deliveries that should have been heard of, oldest first."""
+    by_due = sorted(snapshots, key=lambda id: snapshots[id].due)
+
+    def overdue(status: str, grace: timedelta) -> list[str]:
+        return [
+            id
+            for id in by_due
+            if snapshots[id].status == status and snapshots[id].due <= now - grace
+        ]
+
+    deliveries = overdue("pending", DELIVERY_GRACE)
+    return overdue("open", CLOSE_GRACE) + deliveries[:DELIVERIES_PER_RUN]
+
+
+async def _reconcile(hub: TaskHubClient, id: str, snapshot: Snapshot) -> None:
+    """Do for one registry what nobody did in time."""
+    lists = ListClient(hub)
+    registry = await lists.read(id)
+    terms = await _terms(hub, id, snapshot, registry)
+
+    if terms is None:
+        await _count_as_purged(hub, id, snapshot)
+    elif clock.utc_now() < terms.closes_at and not (registry and registry.is_closed):
+        await report(hub, registry or Registry.new(terms))
+    elif registry and snapshot.status == "pending" and registry.revision < snapshot.revision:
+        # Another delivery was requested, but the list has not heard of it.
+        await lists.start_delivery(registry, registry.delivery.number + 1)
+    else:
+        await RegistryService(hub).close_registry(terms, "timeout")
+
+
+async def _terms(
+    hub: TaskHubClient, id: str, snapshot: Snapshot, registry: Registry | None
+) -> RegistryTerms | None:
+    """The terms of a registry, or None where nothing is left of it."""
+    if registry is not None:
+        return registry.terms
+    if snapshot.status == "pending":
+        return None
+
+    terms = snapshot.terms
+    if terms is not None and clock.utc_now() <= terms.closes_at + DEDUPLICATION_WINDOW:
+        return terms
+
+    instance = await hub.instance(id)
+    if instance is None or instance.status == "Completed":
+        return None
+    return terms_of(instance)
+
+
+async def _count_as_purged(hub: TaskHubClient, id: str, snapshot: Snapshot) -> None:
+    """Count a registry of which nothing is left as completed."""
+    now = clock.utc_now()
+    gone = snapshot.model_copy(
+        update={
+            "revision": snapshot.revision + 1,
+            "status": snapshot.previous_status or "off",
+            "due": now,
+            "closed_at": now,
+        }
+    )
+    await report_snapshot(hub, id, gone)
+
+
+async def _purge(hub: TaskHubClient, id: str, before: datetime) -> None:
+    """Delete a registry, unless it closed later or its delivery is pending.
+
+    Its orchestration goes last: a run that was interrupted finds the registry by that.
+    """
+    registry = await ListClient(hub).read(id)
+    if registry is not None:
+        is_young = registry.closed_at is None or registry.closed_at >= before
+        if is_young or registry.delivery.is_pending:
+            return
+
+    list_instance = df.EntityId.get_scheduler_id(list_entity(id))
+    for instance in (list_instance, delivery_instance(id), id):
+        await hub.purge(instance)
     telemetry.record("purged", id)
 
 
-async def _each(
+async def _for_each(
     ids: Iterable[str], at_once: int, done: str, work: Callable[[str], Awaitable[None]]
 ) -> None:
-    """Do the work for each id, so many at a time. What fails is left for the next run, and stops no
-    other.
-    """
+    """Do the work for each id, so many at a time. What fails is left for the next run."""
     slots = asyncio.Semaphore(at_once)
 
     async def one(id: str) -> None:

@@ -1,125 +1,146 @@
-"""The model as JSON: as it is stored, and read in the form of this version or an older one, and as
-people see it.
+"""The messages between clients, orchestrators, activities and entities: one class for each.
+
+Every message may come twice, late, or before another, so each carries what it needs. Readers ignore
+members that they do not know, and new members are optional. The member names in JSON are those of
+1.0 (see `names`).
 """
 
-from collections import Counter
-from datetime import UTC, datetime
-from typing import Any
+from __future__ import annotations
 
-from registry.clock import from_text, to_text
-from registry.domain.registry import Backoff, Birth, Phase, Registry, Standing, Stats
+import json
+from typing import Annotated, Any, ClassVar, Self
 
-State = dict[str, Any]
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-VERSION = 1  # of states, inputs and messages. Those of before 1.0 have none
-LONG_AGO = datetime(
-    2020, 1, 1, tzinfo=UTC
-)  # when something was due of which an older version did not note when
+from registry.domain.delivery import BackoffPolicy, DeliveryStatus
+from registry.domain.moments import Moment
+from registry.domain.registry import ClosedBy, RegistryTerms
+from registry.domain.stats import Snapshot
+from registry.telemetry import trace_in
 
+VERSION = 1
 
-def dump(value: Any) -> Any:
-    """A part of the model as JSON. A mapping becomes pairs, so that nobody reads a meaning into its
-    keys.
-    """
-    match value:
-        case str() | int() | float() | None:  # first, for nearly all there is is one of these
-            return value
-        case datetime():
-            return to_text(value)
-        case Counter():
-            return dict(value)
-        case dict():
-            return [[key, dump(each)] for key, each in value.items()]
-        case list() | tuple():
-            return [dump(each) for each in value]
-    return {name: dump(each) for name, each in vars(value).items()}
+TraceId = Annotated[str, BeforeValidator(trace_in)]
+"""32 hex digits. Anything else is dropped."""
 
 
-def stored(whole: Registry | Stats) -> State:
-    """What an entity stores."""
-    return {"v": VERSION, **dump(whole)}
+class Message(BaseModel):
+    """What every message has."""
 
-
-def to_birth(state: State, id: str = "") -> Birth:
-    """Read a birth. In older versions its members are those of the list's state or the life's
-    input, without the id.
-    """
-    if "openedAt" in state:
-        opened_at, closes_at = from_text(state["openedAt"]), from_text(state["closesAt"])
-        is_sent = state.get("processing", "off") != "off"
-        return Birth(
-            id, opened_at, closes_at, state["maxItems"], is_sent, Backoff(*state.get("backoff", []))
-        )
-    return Birth(
-        **state
-        | _moments(state, "opened_at", "closes_at")
-        | {"backoff": Backoff(*state["backoff"])}
+    model_config = ConfigDict(
+        frozen=True, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
     )
 
+    v: int = VERSION
+    trace: TraceId = ""
+    """That of the request which it goes back to; empty where there is none."""
+    sent_at: Moment
 
-def to_registry(state: State, id: str) -> Registry:
-    """Read what a list stores."""
-    members = {name: value for name, value in state.items() if name != "v"}
-    if "v" not in state:  # closed and delivered at most once, and without removed keys
-        members = {
-            "birth": state,
-            "items": state.get("items", []),
-            "closed_at": state.get("closedAt"),
-            "closed_by": state.get("closedBy"),
-            "processing": state.get("processing", "off"),
-            "revision": len(state.get("items", [])) + 2,
-        }
-    read = {"birth": to_birth(members["birth"], id), "items": dict(members["items"])}
-    return Registry(**members | read | _moments(members, "closed_at", "asked_at"))
+    @classmethod
+    def from_input(cls, given: Any) -> Self:
+        """Read what an operation, orchestrator or activity was given.
 
+        Raises pydantic.ValidationError.
+        """
+        return cls.model_validate(given)
 
-def to_standing(state: State) -> Standing:
-    """Read a standing."""
-    birth = to_birth(state["birth"]) if state["birth"] else None
-    return Standing(**state | {"birth": birth} | _moments(state, "due", "closed_at"))
+    @classmethod
+    def from_instance(cls, input: str | None) -> Self:
+        """Read the input of an instance, as its status shows it: JSON, or JSON within a JSON text.
 
+        Raises ValueError.
+        """
+        given = json.loads(input or "null")
+        return cls.model_validate(json.loads(given) if isinstance(given, str) else given)
 
-def to_stats(state: State) -> Stats:
-    """Read what a shard of the stats stores. Where an older version did not note when something is
-    due, it is now.
-    """
-    if "v" in state:
-        standings = {id: to_standing(each) for id, each in state["standings"]}
-        return Stats(state["items"], Counter(state["phases"]), standings)
-    standings = {id: Standing(0, count, "open", LONG_AGO) for id, count in state["open"].items()}
-    standings |= {
-        id: Standing(0, state["open"].get(id), "pending", LONG_AGO)
-        for id in state.get("pending", [])
-    }
-    phases: Counter[Phase] = Counter(each.phase for each in standings.values())
-    phases.update(
-        {phase: max(0, n) for phase, n in state.get("processing", {}).items() if phase != "pending"}
-    )
-    others = state["registries"] - phases.total()
-    ended: tuple[Phase, ...] = ("off", "delivered", "failed")
-    phases["off" if others >= 0 else max(ended, key=phases.__getitem__)] += (
-        others  # some were counted twice
-    )
-    return Stats(state["closedItems"] + sum(state["open"].values()), phases, standings)
+    def to_json(self) -> dict[str, Any]:
+        """The message as JSON."""
+        return self.model_dump(mode="json")
 
 
-def _moments(state: State, *names: str) -> State:
-    return {name: from_text(state[name]) if state.get(name) else None for name in names}
+class Signal(Message):
+    """A message to an entity."""
+
+    operation: ClassVar[str]
 
 
-def shown(registry: Registry, now: datetime) -> dict[str, Any]:
-    """What `peek` answers. A registry whose time was up at `now`, but whose close is not on record,
-    is Closing.
-    """
-    birth = registry.birth
-    status = "Closed" if registry.is_closed else "Closing" if now >= birth.closes_at else "Open"
-    members = {
-        "id": birth.id,
-        "items": list(registry.items.values()),
-        "openedAt": to_text(birth.opened_at),
-        "closesAt": to_text(birth.closes_at),
-        "closedAt": registry.closed_at and to_text(registry.closed_at),
-        "closedBy": registry.closed_by,
-        "processing": registry.processing,
-    }
-    return {"status": status, "registry": members}
+class OpenRegistry(Signal):
+    """Open the list of a registry. It is also the input of the registry's orchestrator."""
+
+    operation: ClassVar[str] = "open"
+
+    terms: RegistryTerms = Field(alias="birth")
+
+
+class CloseRegistry(Signal):
+    """Close a registry. It is also the input of the activity that sees to it."""
+
+    operation: ClassVar[str] = "close"
+
+    terms: RegistryTerms = Field(alias="birth")
+    by: ClosedBy
+
+
+class AddItem(Signal):
+    """Add an item to a registry."""
+
+    operation: ClassVar[str] = "add"
+
+    key: str
+    text: str
+
+
+class RemoveItem(Signal):
+    """Remove the item with this key from a registry."""
+
+    operation: ClassVar[str] = "remove"
+
+    key: str
+
+
+class RequestDelivery(Signal):
+    """Begin the delivery of this number."""
+
+    operation: ClassVar[str] = "send_again"
+
+    number: int
+
+
+class RecordDelivery(Signal):
+    """Record what became of the delivery of this number."""
+
+    operation: ClassVar[str] = "delivered"
+
+    number: int
+    outcome: DeliveryStatus
+
+
+class RecordSnapshot(Signal):
+    """Count a registry by a snapshot."""
+
+    operation: ClassVar[str] = "observe"
+
+    id: str
+    snapshot: Snapshot = Field(alias="standing")
+
+
+class RegistryFinished(Message):
+    """The event that ends the wait of a registry's orchestrator."""
+
+
+class DeliverRegistry(Message):
+    """The input of the delivery's orchestrator: deliver a registry until its receiver has answered."""
+
+    id: str
+    number: int
+    backoff: BackoffPolicy
+    began: Moment | None = None
+    """When the first attempt was made; none before that."""
+    failures: int = 0
+
+
+class AttemptDelivery(DeliverRegistry):
+    """Make one attempt at a delivery."""
+
+    delay: float | None = Field(default=None, alias="pause")
+    """Seconds until the next attempt, should this one fail; none for the last one."""

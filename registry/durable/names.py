@@ -1,103 +1,57 @@
-"""Names and ids in the task hub, and the messages between those that have them.
+"""Names and ids in the task hub.
 
-Every message may come twice, late, or before another, so it carries what it needs.
+The words of Durable Functions, as this app uses them:
+
+task hub         the storage that holds everything below
+orchestrator     a function that says what happens in which order; it is replayed, so it does no I/O
+instance         one run of an orchestrator, with an id
+activity         a function that an orchestrator calls, and that may do I/O; it may run twice
+entity           a small state with a key; its operations run one after the other
+operation        what an entity can do; it is asked for by a message
+signal           a message to an entity, without an answer
+external event   a message to an instance that waits for it
+durable timer    a time at which an instance goes on, also after a restart
+history          what an instance has done so far; a replay follows it
+client           what functions use to start instances, signal entities and read their state
+
+A task hub outlives the code that writes to it: the values below, and the member names in `messages`
+and `domain`, are those of 1.0. Two versions can work on one task hub, and a roll-back finds its way.
 """
-
-import json
-from typing import Any, NotRequired, TypedDict
 
 import azure.durable_functions as df
 
-from registry.domain.registry import Birth, ClosedBy, Processing
-from registry.durable.messages import State, to_birth
+REGISTRY_ORCHESTRATOR = "RegistryOrchestration"
+"""Waits for the close of a registry. Its instance has the registry's id."""
+CLOSE_EVENT = "finish"
+CLOSE_REGISTRY = "settle"
+"""The activity `close_registry`."""
 
-LIFE, FINISH = "RegistryOrchestration", "finish"
-"""The orchestration of a registry from its open to its close, whose instance has its id, and the
-event that ends it.
-"""
-DELIVERY = "DeliveryOrchestration"  # the orchestration that sends a closed registry to the webhook
-SETTLE, SEND = "settle", "send"  # the activities of both
+DELIVERY_ORCHESTRATOR = "DeliveryOrchestration"
+"""Delivers a closed registry to the processing webhook."""
+ATTEMPT_DELIVERY = "send"
+"""The activity `attempt_delivery`."""
+
+REGISTRY_LIST = "RegistryList"
+REGISTRY_STATS = "RegistryStats"
 STATS_SHARDS = 16
-"""How many entities share the global counts, because one handles only some tens of operations a
-second.
-"""
+"""How many entities share the counts: one handles only some tens of operations a second."""
 
 
 def delivery_instance(id: str) -> str:
-    """The instance that delivers the registry `id`: there is one at a time."""
+    """The id of the instance that delivers a registry. There is one at a time."""
     return f"{id}-delivery"
 
 
 def list_entity(id: str) -> df.EntityId:
-    """The entity that holds the registry `id`."""
-    return df.EntityId("RegistryList", id)
+    """The entity that holds a registry."""
+    return df.EntityId(REGISTRY_LIST, id)
 
 
 def stats_entity(id: str) -> df.EntityId:
-    """The shard of the stats that counts the registry `id` (32 hex digits)."""
-    return df.EntityId("RegistryStats", str(int(id[:8], 16) % STATS_SHARDS))
+    """The shard of the stats that counts a registry. Its id is 32 hex digits."""
+    return df.EntityId(REGISTRY_STATS, str(int(id[:8], 16) % STATS_SHARDS))
 
 
 def stats_entities() -> list[df.EntityId]:
     """All shards of the stats."""
-    return [df.EntityId("RegistryStats", str(shard)) for shard in range(STATS_SHARDS)]
-
-
-def birth_of(id: str, input: Any) -> Birth:
-    """The birth in the input of a life (see `Turn`), also in that of an older version."""
-    opening = json.loads(input) if isinstance(input, str) else input
-    return to_birth(opening.get("birth", opening), id)
-
-
-class Message(TypedDict):
-    """The envelope of every message. `trace` is the trace id of the caller that it goes back to, or
-    empty.
-    """
-
-    v: int
-    trace: str
-    sent_at: str
-
-
-class Turn(Message):
-    """`open` for a list, and the input of a life; with who closes it: `close` for a list, and the
-    input of `settle`.
-    """
-
-    birth: State
-    by: NotRequired[ClosedBy]
-
-
-class Change(Message):
-    """`add` and `remove` for a list. A removal has no text."""
-
-    key: str
-    text: NotRequired[str]
-
-
-class Sending(Message):
-    """`send_again` and `delivered` for a list: of the delivery of this number. The second has an
-    outcome.
-    """
-
-    number: int
-    outcome: NotRequired[Processing]
-
-
-class Delivery(Sending):
-    """The input of a delivery; with the pause to the next attempt in seconds, None for the last,
-    that of `send`.
-    """
-
-    id: str
-    backoff: list[int]
-    began: str | None
-    failures: int
-    pause: NotRequired[float | None]
-
-
-class Observe(Message):
-    """`observe` for a shard of the stats."""
-
-    id: str
-    standing: State
+    return [df.EntityId(REGISTRY_STATS, str(shard)) for shard in range(STATS_SHARDS)]

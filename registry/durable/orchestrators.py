@@ -1,60 +1,86 @@
-"""The life of a registry: a durable timer races its finish, and then it is settled."""
+"""Orchestrators: one waits for the close of a registry, the other delivers it.
+
+They are replayed, so they do no I/O, and read no clock but the context's. `tests/replay` holds them
+to the histories that released versions have recorded.
+"""
 
 from collections.abc import Generator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import azure.durable_functions as df
 
-from registry.clock import to_text
 from registry.domain.registry import ClosedBy
-from registry.durable.messages import VERSION, dump, to_birth
-from registry.durable.names import FINISH, LIFE, SETTLE, birth_of
-from registry.durable.service import Registries
-from registry.durable.task_hub import TaskHub
+from registry.durable import names
+from registry.durable.messages import (
+    AttemptDelivery,
+    CloseRegistry,
+    DeliverRegistry,
+    OpenRegistry,
+)
 from registry.telemetry import trace_in
 
 blueprint = df.Blueprint()
 
-Steps = Generator[Any, Any, Any]
+Tasks = Generator[Any, Any, Any]
 
-MARGIN = timedelta(seconds=1)
-"""Of the timer: on Azure Storage it fires up to a second early, as the delays of its queues are in
-whole seconds.
-"""
-ATTEMPTS = df.RetryOptions(first_retry_interval_in_milliseconds=2_000, max_number_of_attempts=5)
-"""Of settling; then `heal` does it."""
+TIMER_MARGIN = timedelta(seconds=1)
+"""Azure Storage delays queue messages by whole seconds: a timer may fire up to a second early."""
+CLOSE_RETRIES = df.RetryOptions(
+    first_retry_interval_in_milliseconds=2_000,
+    max_number_of_attempts=5,
+)
+"""After these, `reconcile` closes the registry."""
+ATTEMPTS_PER_HISTORY = 50
+"""Then the delivery continues as new: each replay reads the whole history."""
 
 
-@blueprint.orchestration_trigger(context_name="context", orchestration=LIFE)
-def registry_orchestration(context: df.DurableOrchestrationContext) -> Steps:
-    """Wait for the finish or the end of a registry, as its input fixes it, and settle it; else heal
-    does.
-    """
-    life = context.get_input(expected_type=dict)
-    birth, trace = birth_of(context.instance_id, life), trace_in(life.get("trace"))
-    finish = context.wait_for_external_event(FINISH)
+@blueprint.orchestration_trigger(context_name="context", orchestration=names.REGISTRY_ORCHESTRATOR)
+def registry_orchestrator(context: df.DurableOrchestrationContext) -> Tasks:
+    """Wait until the registry is finished or its time is up, then have it closed."""
+    opened = OpenRegistry.from_input(context.get_input(expected_type=dict))
+    terms, trace = opened.terms, opened.trace
+
     by: ClosedBy = "timeout"
-    while by == "timeout" and context.current_utc_datetime < birth.closes_at:
-        timer = context.create_timer(birth.closes_at + MARGIN)
-        if (yield context.task_any([timer, finish])) == finish:
+    finished = context.wait_for_external_event(names.CLOSE_EVENT)
+    while by == "timeout" and context.current_utc_datetime < terms.closes_at:
+        timer = context.create_timer(terms.closes_at + TIMER_MARGIN)
+        if (yield context.task_any([timer, finished])) == finished:
             timer.cancel()
-            by, trace = "user", trace_in(finish.result)
-    order = {"v": VERSION, "trace": trace, "sent_at": to_text(context.current_utc_datetime)}
+            by, trace = "user", trace_in(finished.result)
+
+    close = CloseRegistry(trace=trace, sent_at=context.current_utc_datetime, terms=terms, by=by)
     return (
-        yield context.call_activity_with_retry(
-            SETTLE, ATTEMPTS, order | {"birth": dump(birth), "by": by}
-        )
+        yield context.call_activity_with_retry(names.CLOSE_REGISTRY, CLOSE_RETRIES, close.to_json())
     )
 
 
-@blueprint.activity_trigger(input_name="order", activity=SETTLE)
-@blueprint.durable_client_input(client_name="client")
-async def settle(order: dict, client: df.DurableOrchestrationClient) -> dict:  # type: ignore[type-arg]  # the worker takes no dict[...]
-    """Settle a registry: the order is a message `Turn`. The result is for people who look at the
-    instance.
+@blueprint.orchestration_trigger(context_name="context", orchestration=names.DELIVERY_ORCHESTRATOR)
+def delivery_orchestrator(context: df.DurableOrchestrationContext) -> Tasks:
+    """Attempt the delivery until its outcome is on record, with growing delays between attempts.
+
+    The SDK's RetryOptions have no back-off.
     """
-    registry = await Registries(TaskHub(client, order["trace"])).settle(
-        to_birth(order["birth"]), order["by"]
-    )
-    return {"closedBy": registry.closed_by, "itemsCount": len(registry.items)}
+    delivery = DeliverRegistry.from_input(context.get_input(expected_type=dict))
+    began = delivery.began or context.current_utc_datetime
+    failures = delivery.failures
+
+    for _ in range(ATTEMPTS_PER_HISTORY):
+        now = context.current_utc_datetime
+        failures += 1
+        delay = delivery.backoff.delay(failures, now - began)
+        attempt = AttemptDelivery(
+            **dict(delivery) | {"sent_at": now},
+            delay=None if delay is None else delay.total_seconds(),
+        )
+        # Its worker died, or the task hub did not answer: the delivery goes on.
+        with suppress(Exception):
+            if (yield context.call_activity(names.ATTEMPT_DELIVERY, attempt.to_json())):
+                return
+
+        longest = timedelta(seconds=delivery.backoff.longest)
+        yield context.create_timer(context.current_utc_datetime + (delay or longest))
+
+    goes_on = delivery.model_copy(update={"began": began, "failures": failures})
+    context.continue_as_new(goes_on.to_json())

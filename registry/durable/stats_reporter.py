@@ -1,5 +1,6 @@
-"""How the stats hear of changes. What is lost with its process is made good when the registry is
-settled.
+"""Reports snapshots to the stats, at most one a second for each registry.
+
+What is lost with its process is made good when the registry closes.
 """
 
 import asyncio
@@ -8,56 +9,64 @@ from datetime import timedelta
 
 from registry import clock
 from registry.domain.problems import HubUnavailable
-from registry.domain.registry import Registry, Standing
-from registry.durable.messages import dump
+from registry.domain.registry import Registry
+from registry.domain.stats import Snapshot
+from registry.durable.messages import RecordSnapshot
 from registry.durable.names import stats_entity
-from registry.durable.task_hub import TaskHub
+from registry.durable.task_hub import TaskHubClient
 
 log = logging.getLogger(__name__)
 
-INTERVAL = 1.0  # seconds between two observations of a registry
+INTERVAL = 1.0
+"""Seconds between two reports of a registry."""
 
 
-async def tell_stats(hub: TaskHub, registry: Registry, reports_in: float = 0) -> None:
-    """Tell the stats where a registry stands, and in how many seconds its delivery will report, if
-    it is pending.
+async def report(hub: TaskHubClient, registry: Registry, next_report_in: float = 0) -> None:
+    """Report a registry that was read, until the task hub has accepted it.
+
+    While its delivery is pending, that reports again in so many seconds.
     """
-    id, reports_at = registry.birth.id, clock.utc_now() + timedelta(seconds=reports_in)
-    await hub.have_signalled(
-        stats_entity(id), "observe", id=id, standing=dump(Standing.of(registry, reports_at))
-    )
+    next_report_at = clock.utc_now() + timedelta(seconds=next_report_in)
+    await report_snapshot(hub, registry.terms.id, Snapshot.of(registry, next_report_at))
 
 
-class Observer:
-    """Tells the stats of registries, of one once a second: the first news at once, the last of a
-    burst at the end.
-    """
+async def report_snapshot(hub: TaskHubClient, id: str, snapshot: Snapshot) -> None:
+    """Report a snapshot, until the task hub has accepted it. Raises HubUnavailable."""
+    message = hub.message(RecordSnapshot, id=id, snapshot=snapshot)
+    await hub.ensure_signalled(stats_entity(id), message)
+
+
+class StatsReporter:
+    """Reports in the background: a registry's first change at once, the last of a burst at its end."""
 
     def __init__(self) -> None:
-        self._news: dict[str, tuple[TaskHub, Registry] | None] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}  # the loop itself keeps none
+        self._latest: dict[str, tuple[TaskHubClient, Registry] | None] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}  # The event loop itself keeps no task.
 
-    def observe(self, hub: TaskHub, registry: Registry) -> None:
-        """Have the stats told of a registry that was read."""
-        id = registry.birth.id
-        if id not in self._news:
-            self._tasks[id] = asyncio.create_task(self._report(id))
-        waiting = self._news.get(id)
+    def report_soon(self, hub: TaskHubClient, registry: Registry) -> None:
+        """Have a registry reported that was read."""
+        id = registry.terms.id
+        if id not in self._latest:
+            self._tasks[id] = asyncio.create_task(self._report_changes(id))
+
+        waiting = self._latest.get(id)
         if waiting is None or waiting[1].revision <= registry.revision:
-            self._news[id] = hub, registry
+            self._latest[id] = hub, registry
 
-    async def _report(self, id: str) -> None:
-        """Tell the news, until there are none for the length of an interval."""
+    async def _report_changes(self, id: str) -> None:
+        """Report the latest change, until there is none for the length of an interval."""
         try:
-            while news := self._news[id]:
-                self._news[id] = None
+            while latest := self._latest[id]:
+                self._latest[id] = None
+                hub, registry = latest
                 try:
-                    await tell_stats(TaskHub(news[0].client, news[0].trace), news[1])
+                    await report(hub.renewed(), registry)
                 except HubUnavailable:
-                    log.warning("registry %s: the stats were not told of a change", id[:8])
+                    log.warning("registry %s: a change was not reported to the stats", id[:8])
                 await clock.sleep(INTERVAL)
         finally:
-            del self._news[id], self._tasks[id]
+            del self._latest[id], self._tasks[id]
 
 
-observer = Observer()  # that of this process
+reporter = StatsReporter()
+"""That of this process."""

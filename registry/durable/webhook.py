@@ -1,4 +1,4 @@
-"""Deliveries as the Standard Webhooks specification has them.
+"""One attempt at a delivery, as the Standard Webhooks specification has it.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -10,16 +10,11 @@ from typing import Literal
 import aiohttp
 import standardwebhooks
 
-Verdict = Literal[
-    "delivered", "failed", "again", "off"
-]  # what came of an attempt; `off` where there is no webhook
+AttemptResult = Literal["delivered", "failed", "retry", "off"]
+"""The result is "off" where there is no webhook."""
 
-TRY_AGAIN = (
-    408,
-    409,
-    425,
-    429,
-)  # client errors that pass; after any other one nothing is tried again
+RETRIED_STATUSES = (408, 409, 425, 429)
+"""Client errors that pass. After any other one nothing is tried again."""
 
 
 @dataclass(frozen=True)
@@ -27,15 +22,16 @@ class Webhook:
     """Where deliveries go."""
 
     url: str = field(repr=False)
-    secret: str = field(repr=False)  # `whsec_` and the key in base64
-    timeout: int  # seconds for an attempt as a whole, however slowly the receiver answers
+    secret: str = field(repr=False)
+    """`whsec_` and the key in base64."""
+    timeout: int
+    """Seconds for a whole attempt, however slowly the receiver answers."""
 
-    async def post(self, id: str, body: str, now: datetime) -> tuple[Verdict, str]:
-        """Deliver a JSON body under an id by which the receiver tells repeats; returns what came of
-        it, and why.
+    async def post(self, id: str, body: str, now: datetime) -> tuple[AttemptResult, str]:
+        """Post a JSON body under an id, by which the receiver knows repeats.
 
-        Redirects and the environment's proxies are not followed; of the answer the status is read.
-        Raises nothing.
+        Returns the result and the reason for it: a status, or the class of an error, whose message
+        would name the URL. Redirects are not followed, and the environment's proxies not used.
         """
         headers = {
             "Content-Type": "application/json",
@@ -43,20 +39,23 @@ class Webhook:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": standardwebhooks.Webhook(self.secret).sign(id, now, body),
         }
+        timeout = aiohttp.ClientTimeout(total=self.timeout)
         try:
             async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self.timeout)) as session,
+                aiohttp.ClientSession(timeout=timeout) as session,
                 session.post(
                     self.url, data=body.encode(), headers=headers, allow_redirects=False
                 ) as answer,
             ):
-                return verdict(answer.status), str(answer.status)
+                return result_of(answer.status), str(answer.status)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return "again", type(error).__name__  # without its message, which names the URL
+            return "retry", type(error).__name__
 
 
-def verdict(status: int) -> Verdict:
+def result_of(status: int) -> AttemptResult:
     """What a status means for a delivery."""
     if 200 <= status < 300:
         return "delivered"
-    return "failed" if 400 <= status < 500 and status not in TRY_AGAIN else "again"
+
+    is_final = 400 <= status < 500 and status not in RETRIED_STATUSES
+    return "failed" if is_final else "retry"

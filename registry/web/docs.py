@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import urlencode
 
-from registry.domain.problems import KINDS
+from registry.domain.problems import PROBLEM_TYPES
 from registry.settings import Settings
 from registry.web.openapi import Node, describe
 from registry.web.page import hash_of
@@ -35,7 +35,7 @@ def document(settings: Settings) -> str:
     names = [next(iter(operations.values()))["operationId"] for operations in paths.values()]
     problems = [
         _problem(kind.name, description["components"]["examples"][kind.name]["value"])
-        for kind in KINDS
+        for kind in PROBLEM_TYPES
     ]
     return f"""<!doctype html>
 <html lang="en">
@@ -53,7 +53,7 @@ def document(settings: Settings) -> str:
 <p><a href="/">The page for people</a> · <a href="openapi.json">The description for programs (OpenAPI)</a></p>
 <nav aria-label="Calls and problems">
 {_links(names)}
-{_links(kind.name for kind in KINDS)}
+{_links(kind.name for kind in PROBLEM_TYPES)}
 </nav>
 </header>
 <main>

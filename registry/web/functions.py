@@ -4,6 +4,7 @@ an answer.
 
 import uuid
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, get_args
 from urllib.parse import urljoin
 
@@ -11,13 +12,14 @@ import azure.durable_functions as df
 from azure.functions import AuthLevel, Context, HttpMethod, HttpRequest, HttpResponse
 
 from registry import __version__, clock, settings
-from registry.clock import to_text
-from registry.domain import problems as errors
-from registry.domain.problems import HubUnavailable, OutcomeUnknown, Refusal
-from registry.domain.registry import Birth, Processing
-from registry.durable.messages import shown
-from registry.durable.service import Registries
-from registry.durable.task_hub import TaskHub
+from registry.domain import problems
+from registry.domain.delivery import DeliveryStatus
+from registry.domain.moments import to_text
+from registry.domain.problems import HubUnavailable, OutcomeUnknown, ProblemError
+from registry.domain.registry import Registry, RegistryTerms
+from registry.domain.views import RegistryStatusView
+from registry.durable.service import RegistryService
+from registry.durable.task_hub import TaskHubClient
 from registry.telemetry import trace_of
 from registry.web import docs, openapi, page
 from registry.web.caching import compressed, unless_known
@@ -35,7 +37,7 @@ POST, CHANGE, READ = (
 to HEAD.
 """
 
-Trigger = Callable[[HttpRequest, Registries], Awaitable[HttpResponse]]
+Trigger = Callable[[HttpRequest, RegistryService], Awaitable[HttpResponse]]
 
 
 def endpoint(
@@ -50,8 +52,10 @@ def endpoint(
             req: HttpRequest, client: df.DurableOrchestrationClient, context: Context
         ) -> HttpResponse:
             try:
-                response = await trigger(req, Registries(TaskHub(client, trace_of(context))))
-            except (Refusal, OutcomeUnknown) as error:
+                response = await trigger(
+                    req, RegistryService(TaskHubClient(client, trace_of(context)))
+                )
+            except (ProblemError, OutcomeUnknown) as error:
                 response = _failure(error)
             return compressed(req, response)
 
@@ -62,67 +66,76 @@ def endpoint(
     return publish
 
 
-def _failure(error: Refusal | OutcomeUnknown, **members: str) -> HttpResponse:
-    if isinstance(error, Refusal):
+def _shown(registry: Registry, now: datetime) -> dict[str, Any]:
+    return RegistryStatusView.of(registry, now).model_dump(mode="json")
+
+
+def _failure(error: ProblemError | OutcomeUnknown, **members: str) -> HttpResponse:
+    if isinstance(error, ProblemError):
         return problem(error, members)
     return answer(202, members | {"detail": str(error)}, {"Retry-After": "1"})
 
 
 @endpoint("open", *CHANGE)
-async def open_registry(req: HttpRequest, registries: Registries) -> HttpResponse:
+async def open_registry(req: HttpRequest, service: RegistryService) -> HttpResponse:
     """Open a new registry."""
     id, now, chosen = uuid.uuid4().hex, clock.utc_now(), settings.current()
-    birth = Birth(
-        id, now, now + chosen.open_for, chosen.max_items, chosen.webhook is not None, chosen.backoff
+    terms = RegistryTerms(
+        id=id,
+        opened_at=now,
+        closes_at=now + chosen.open_for,
+        max_items=chosen.max_items,
+        has_webhook=chosen.webhook is not None,
+        backoff=chosen.backoff,
     )
-    await registries.open(birth)
+    await service.open(terms)
     here = req.url.partition("?")[0].rstrip("/")
     links = {name: urljoin(here, f"{name}/{id}") for name in ("add", "finish", "peek")}
     headers = {"Location": links["peek"]}
     if wants_plain_text(req):
         return plain(201, id, headers)
-    times = {"openedAt": to_text(birth.opened_at), "closesAt": to_text(birth.closes_at)}
+    times = {"openedAt": to_text(terms.opened_at), "closesAt": to_text(terms.closes_at)}
     return answer(201, {"id": id, "status": "Open", **times, "links": links}, headers)
 
 
 @endpoint("add/{id}", *CHANGE)
-async def add_item(req: HttpRequest, registries: Registries) -> HttpResponse:
+async def add_item(req: HttpRequest, service: RegistryService) -> HttpResponse:
     """Add an item: 200 means that it is in the registry and will be there when it closes."""
     id, item = registry_id(req), requested_item(req, settings.current().max_item_length)
     added = {"id": id, "item": item.text, "itemKey": item.key}
     try:
-        return answer(200, added | {"itemsCount": await registries.add(id, item)})
+        return answer(200, added | {"itemsCount": await service.add(id, item)})
     except (OutcomeUnknown, HubUnavailable) as error:
         return _failure(error, **added)  # the caller needs the key to retry
 
 
 @endpoint("remove/{id}", POST)
-async def remove_item(req: HttpRequest, registries: Registries) -> HttpResponse:
+async def remove_item(req: HttpRequest, service: RegistryService) -> HttpResponse:
     """Take an item back: 200 means that no item with this key is in the registry or will be."""
     id, key = registry_id(req), requested_key(req)
-    return answer(200, {"id": id, "itemKey": key, "itemsCount": await registries.remove(id, key)})
+    return answer(200, {"id": id, "itemKey": key, "itemsCount": await service.remove(id, key)})
 
 
 @endpoint("finish/{id}", *CHANGE)
-async def finish_registry(req: HttpRequest, registries: Registries) -> HttpResponse:
+async def finish_registry(req: HttpRequest, service: RegistryService) -> HttpResponse:
     """Close a registry and show it."""
-    return answer(200, shown(await registries.finish(registry_id(req)), clock.utc_now()))
+    return answer(200, _shown(await service.finish(registry_id(req)), clock.utc_now()))
 
 
 @endpoint("process/{id}", POST)
-async def process_registry(req: HttpRequest, registries: Registries) -> HttpResponse:
+async def process_registry(req: HttpRequest, service: RegistryService) -> HttpResponse:
     """Send a closed registry to the processing webhook again."""
     id = registry_id(req)
     if settings.current().webhook is None:
-        raise Refusal(errors.PROCESSING_OFF, "Nothing is sent for processing here.")
-    return answer(202, shown(await registries.process(id), clock.utc_now()))
+        raise ProblemError(problems.PROCESSING_OFF)
+    return answer(202, _shown(await service.redeliver(id), clock.utc_now()))
 
 
 @endpoint("peek/{id}", *READ)
-async def peek_registry(req: HttpRequest, registries: Registries) -> HttpResponse:
+async def peek_registry(req: HttpRequest, service: RegistryService) -> HttpResponse:
     """Show a registry, or just its items."""
     now = clock.utc_now()
-    registry = shown(await registries.peek(registry_id(req)), now)
+    registry = _shown(await service.peek(registry_id(req)), now)
     return unless_known(
         req,
         lines(registry["registry"]["items"]) if wants_plain_text(req) else answer(200, registry),
@@ -130,24 +143,24 @@ async def peek_registry(req: HttpRequest, registries: Registries) -> HttpRespons
 
 
 @endpoint("stats", *READ)
-async def global_stats(req: HttpRequest, registries: Registries) -> HttpResponse:
+async def global_stats(req: HttpRequest, service: RegistryService) -> HttpResponse:
     """Count registries and items."""
-    stats = await registries.stats()
+    stats = await service.stats()
     counts = {
-        "registryCount": stats.phases.total(),
+        "registryCount": stats.counts.total(),
         "itemsCount": stats.items,
-        "openCount": stats.phases["open"],
-        "closedCount": stats.phases.total() - stats.phases["open"],
-        "processing": {outcome: stats.phases[outcome] for outcome in get_args(Processing)},
+        "openCount": stats.counts["open"],
+        "closedCount": stats.counts.total() - stats.counts["open"],
+        "processing": {outcome: stats.counts[outcome] for outcome in get_args(DeliveryStatus)},
     }
     return unless_known(req, answer(200, counts))
 
 
 @endpoint("health", *READ, auth_level=AuthLevel.ANONYMOUS)
-async def health(req: HttpRequest, registries: Registries) -> HttpResponse:
+async def health(req: HttpRequest, service: RegistryService) -> HttpResponse:
     """Say whether the app can work; a probe needs no key."""
     try:
-        await registries.ping()
+        await service.ping()
     except HubUnavailable as error:
         return _failure(error, version=__version__)
     return answer(200, {"status": "Healthy", "version": __version__})

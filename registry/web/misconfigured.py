@@ -8,7 +8,7 @@ settings are mended.
 from azure.functions import AuthLevel, FunctionApp, HttpRequest, HttpResponse
 
 from registry import __version__
-from registry.domain.problems import MISCONFIGURED, Refusal
+from registry.domain.problems import MISCONFIGURED, ProblemError
 from registry.settings import SettingsError
 from registry.web.responses import problem
 
@@ -16,13 +16,9 @@ RETRY_AFTER = 60
 """Seconds; somebody has to mend the settings first."""
 
 
-def app_that_says(error: SettingsError) -> FunctionApp:
-    """An app that answers whatever is asked with what the settings must be; a probe needs no key to
-    read it.
-    """
-    refusal = Refusal(
-        MISCONFIGURED, f"Settings are not allowed: {'; '.join(error.rules)}.", RETRY_AFTER
-    )
+def app_that_explains(error: SettingsError) -> FunctionApp:
+    """An app that answers every request with what the settings must be, also without a key."""
+    refusal = ProblemError(MISCONFIGURED, settings="; ".join(error.rules), retry_after=RETRY_AFTER)
     app = FunctionApp(http_auth_level=AuthLevel.ANONYMOUS)
 
     @app.function_name("misconfigured")

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from registry import __version__
-from registry.domain import problems as errors
-from registry.domain.problems import KINDS, Kind
-from registry.domain.registry import MAX_BYTES, Processing
+from registry.domain import problems
+from registry.domain.delivery import DeliveryStatus
+from registry.domain.problems import PROBLEM_TYPES, ProblemType
+from registry.domain.registry import MAX_BYTES
 from registry.settings import Settings
 from registry.web import page
 from registry.web.caching import REVALIDATE, VARY
@@ -19,7 +20,7 @@ from registry.web.responses import problem_body
 
 Node = dict[str, Any]
 
-PROCESSING = get_args(Processing)
+PROCESSING = get_args(DeliveryStatus)
 
 ID = "8e3b2f1c5d7a4b069f21c3d4e5f60718"
 KEY = "c04d1a93e5b24f6f8d70a2b1c3e4f506"
@@ -93,30 +94,18 @@ def describe(settings: Settings) -> Node:
     return document
 
 
-def _details(settings: Settings) -> dict[str, str]:
-    """What is said of each kind of problem, by its name."""
-    return {
-        "invalid-item": "The item is blank.",
-        "invalid-key": "The Idempotency-Key must be 1 to 128 visible ASCII characters.",
-        "unknown-registry": "There is no registry with this id.",
-        "registry-closed": f"The registry closed at {CLOSED_AT} and changes no more.",
-        "registry-full": f"The registry is full: it takes at most {settings.max_items} items, "
-        f"and {MAX_BYTES // 1024} KiB of texts and keys.",
-        "gift-removed": "The item with this Idempotency-Key was taken back.",
-        "registry-open": f"The registry is open until {CLOSES_AT}, and is sent when it closes.",
-        "processing-off": "Nothing is sent for processing here.",
-        "item-too-long": f"The item is too long: an item has at most {settings.max_item_length} characters.",
-        "key-reused": "The Idempotency-Key stands for another item in this registry.",
-        "sent-just-now": "The registry was sent again just now.",
-        "hub-unavailable": "The task hub does not answer.",
-        "misconfigured": "Settings are not allowed: REGISTRY_MAX_ITEMS must be a whole number from 1 to 1000.",
+def _problems(settings: Settings) -> dict[ProblemType, str]:
+    """Every type of problem, with an example of its detail."""
+    values = {
+        "name": "Idempotency-Key",
+        "closed_at": CLOSED_AT,
+        "closes_at": CLOSES_AT,
+        "max_items": settings.max_items,
+        "max_kib": MAX_BYTES // 1024,
+        "max_length": settings.max_item_length,
+        "settings": "REGISTRY_MAX_ITEMS must be a whole number from 1 to 1000",
     }
-
-
-def _problems(settings: Settings) -> dict[Kind, str]:
-    """Every kind of problem, with what is said of one."""
-    details = _details(settings)
-    return {kind: details[kind.name] for kind in KINDS}
+    return {type: type.detail.format(**values) for type in PROBLEM_TYPES}
 
 
 def _paths(settings: Settings) -> Node:
@@ -125,8 +114,8 @@ def _paths(settings: Settings) -> Node:
     required = _parameters(settings)["item"] | {
         "required": True
     }  # a GET has no body that could hold it
-    hub = errors.UNAVAILABLE
-    unknown = errors.UNKNOWN
+    hub = problems.HUB_UNAVAILABLE
+    unknown = problems.UNKNOWN_REGISTRY
     opened = _json("The registry is open.", "Opened", _opened(), headers=["Location"])
     opened["content"]["text/plain"] = {"schema": _ref("schemas/Id"), "example": ID}
     add = {
@@ -137,14 +126,14 @@ def _paths(settings: Settings) -> Node:
             "Repeat with the itemKey as Idempotency-Key.", "Unconfirmed", _unconfirmed()
         ),
         **_refused(
-            errors.INVALID_ITEM,
-            errors.INVALID_KEY,
+            problems.INVALID_ITEM,
+            problems.INVALID_KEY,
             unknown,
-            errors.CLOSED,
-            errors.FULL,
-            errors.REMOVED,
-            errors.TOO_LONG,
-            errors.KEY_REUSED,
+            problems.REGISTRY_CLOSED,
+            problems.REGISTRY_FULL,
+            problems.ITEM_REMOVED,
+            problems.ITEM_TOO_LONG,
+            problems.KEY_REUSED,
             hub,
         ),
     }
@@ -157,13 +146,17 @@ def _paths(settings: Settings) -> Node:
     remove = {
         "200": _json("No item with this key is in the registry or will be.", "Removed", removed),
         "202": _unknown("Repeat.", "Unknown", {"detail": "The item is being removed."}),
-        **_refused(errors.INVALID_KEY, unknown, errors.CLOSED, errors.FULL, hub),
+        **_refused(
+            problems.INVALID_KEY, unknown, problems.REGISTRY_CLOSED, problems.REGISTRY_FULL, hub
+        ),
     }
     process = {
         "202": _json(
             "It is being sent again: peek shows what comes of it.", "Processed", _shown(closed=True)
         ),
-        **_refused(unknown, errors.STILL_OPEN, errors.PROCESSING_OFF, errors.SENT_JUST_NOW, hub),
+        **_refused(
+            unknown, problems.REGISTRY_OPEN, problems.PROCESSING_OFF, problems.SENT_JUST_NOW, hub
+        ),
     }
     process["202"]["headers"]["Retry-After"] = _headers()["Retry-After"] | {"required": False}
     paths = {
@@ -224,8 +217,8 @@ def _paths(settings: Settings) -> Node:
                 operation["responses"]["401"] = {
                     "description": "The function key is missing or wrong."
                 }
-            unready = [errors.UNAVAILABLE] if "503" in operation["responses"] else []
-            operation["responses"] |= _refused(*unready, errors.MISCONFIGURED)
+            unready = [problems.HUB_UNAVAILABLE] if "503" in operation["responses"] else []
+            operation["responses"] |= _refused(*unready, problems.MISCONFIGURED)
             operation["description"] = CALLS[path]
             operation["tags"] = ["registries" if "Registry" in operation["operationId"] else "host"]
             if not any(status.startswith("4") for status in operation["responses"]):
@@ -260,7 +253,7 @@ def _change(
 
 
 def _show(
-    summary: str, parameters: list[Node], schema: str, example: Any, name: str, *kinds: Kind
+    summary: str, parameters: list[Node], schema: str, example: Any, name: str, *kinds: ProblemType
 ) -> Node:
     responses = {"200": _json(f"{summary}.", schema, example), **_refused(*kinds)}
     return {"get": _operation(summary, parameters, responses, name)}
@@ -306,13 +299,13 @@ def _unknown(what_to_do: str, schema: str, example: Any) -> Node:
     )
 
 
-def _refused(*kinds: Kind) -> Node:
+def _refused(*kinds: ProblemType) -> Node:
     """The answers for kinds of problems: one for each status."""
     answers: Node = {}
     for kind in kinds:
         same = [each for each in kinds if each.status == kind.status]
         headers = {"Cache-Control": _ref("headers/Cache-Control")}
-        if kind in (errors.UNAVAILABLE, errors.MISCONFIGURED, errors.SENT_JUST_NOW):
+        if kind in (problems.HUB_UNAVAILABLE, problems.MISCONFIGURED, problems.SENT_JUST_NOW):
             headers["Retry-After"] = _ref("headers/Retry-After")
         answers[str(kind.status)] = {
             "description": " or ".join(each.title for each in same) + ".",

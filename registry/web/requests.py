@@ -1,4 +1,4 @@
-"""What a request asks for. Raises a Refusal that names what is wrong, before anything is sent to
+"""What a request asks for. Raises a ProblemError that names what is wrong, before anything is sent to
 the task hub.
 """
 
@@ -12,7 +12,14 @@ from azure.functions import HttpRequest
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header, parse_options_header
 
-from registry.domain.problems import INVALID_ITEM, INVALID_KEY, TOO_LONG, UNKNOWN, Kind, Refusal
+from registry.domain.problems import (
+    INVALID_ITEM,
+    INVALID_KEY,
+    ITEM_TOO_LONG,
+    UNKNOWN_REGISTRY,
+    ProblemError,
+    ProblemType,
+)
 from registry.domain.registry import Item
 
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
@@ -37,8 +44,9 @@ def registry_id(request: HttpRequest) -> str:
     """
     id: str = request.route_params.get("id", "")
     if not REGISTRY_ID.fullmatch(id):
-        raise Refusal(
-            UNKNOWN, "There is no registry with this id: an id is 32 lower-case hex digits."
+        raise ProblemError(
+            UNKNOWN_REGISTRY,
+            "There is no registry with this id: an id is 32 lower-case hex digits.",
         )
     return id
 
@@ -49,11 +57,11 @@ def requested_item(request: HttpRequest, max_length: int) -> Item:
     if text is None:
         text = _item_in_body(request, max_length)
     if not NOT_BLANK.search(text):
-        raise Refusal(INVALID_ITEM, "The item is blank.")
+        raise ProblemError(INVALID_ITEM, "The item is blank.")
     if len(text) > max_length:
         raise _too_long(max_length)
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise Refusal(INVALID_ITEM, "The item is not text: it has half of a surrogate pair.")
+        raise ProblemError(INVALID_ITEM, "The item is not text: it has half of a surrogate pair.")
     key: str | None = request.headers.get("Idempotency-Key")
     return Item(uuid.uuid4().hex if key is None else _key("Idempotency-Key", key), text)
 
@@ -75,7 +83,7 @@ def wants_plain_text(request: HttpRequest) -> bool:
 def _item_in_body(request: HttpRequest, max_length: int) -> str:
     body = request.get_body()
     if not body:
-        raise Refusal(
+        raise ProblemError(
             INVALID_ITEM,
             "The item is missing: there is neither ?item= nor a body with a Content-Length; one in chunks is lost.",
         )
@@ -86,7 +94,7 @@ def _item_in_body(request: HttpRequest, max_length: int) -> str:
         return _named("item", request, INVALID_ITEM)
     if media_type == "text/plain":
         return _decoded(request, INVALID_ITEM)
-    raise Refusal(
+    raise ProblemError(
         INVALID_ITEM,
         f"The Content-Type of the body must be application/json, text/plain or {FORM}.",
     )
@@ -96,22 +104,22 @@ def _media_type(request: HttpRequest) -> str:
     return parse_options_header(request.headers.get("Content-Type"))[0].lower()
 
 
-def _decoded(request: HttpRequest, kind: Kind) -> str:
+def _decoded(request: HttpRequest, kind: ProblemType) -> str:
     charset = parse_options_header(request.headers.get("Content-Type"))[1].get("charset", "utf-8")
     if not CHARSETS.fullmatch(charset):
-        raise Refusal(
+        raise ProblemError(
             kind,
             "The charset of the body must be utf-8, utf-16, us-ascii, iso-8859-1 or windows-125x.",
         )
     try:
         return str(request.get_body(), charset)
     except UnicodeDecodeError as error:
-        raise Refusal(
+        raise ProblemError(
             kind, "The body is not in the charset of its Content-Type (UTF-8 if it names none)."
         ) from error
 
 
-def _named(name: str, request: HttpRequest, kind: Kind) -> str:
+def _named(name: str, request: HttpRequest, kind: ProblemType) -> str:
     """What the body has by this name; `curl -d` calls JSON a form too."""
     text = _decoded(request, kind)
     if _media_type(request) != FORM or text.lstrip().startswith("{"):
@@ -119,29 +127,31 @@ def _named(name: str, request: HttpRequest, kind: Kind) -> str:
     try:
         values = parse_qs(text, keep_blank_values=True, errors="strict").get(name, [])
     except UnicodeDecodeError as error:
-        raise Refusal(kind, "The form is not in UTF-8.") from error
+        raise ProblemError(kind, "The form is not in UTF-8.") from error
     if len(values) != 1:
-        raise Refusal(kind, f"The form must have {name}= once.")
+        raise ProblemError(kind, f"The form must have {name}= once.")
     return values[0]
 
 
-def _member(text: str, name: str, kind: Kind) -> str:
+def _member(text: str, name: str, kind: ProblemType) -> str:
     """A member of a JSON object that is a string."""
     try:
         document: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Refusal(kind, "The body is not valid JSON.") from error
+        raise ProblemError(kind, "The body is not valid JSON.") from error
     member = document.get(name) if isinstance(document, dict) else None
     if not isinstance(member, str):
-        raise Refusal(kind, f'The body must be a JSON object whose "{name}" is a string.')
+        raise ProblemError(kind, f'The body must be a JSON object whose "{name}" is a string.')
     return member
 
 
 def _key(name: str, key: str) -> str:
     if not IDEMPOTENCY_KEY.fullmatch(key):
-        raise Refusal(INVALID_KEY, f"The {name} must be 1 to 128 visible ASCII characters.")
+        raise ProblemError(INVALID_KEY, f"The {name} must be 1 to 128 visible ASCII characters.")
     return key
 
 
-def _too_long(max_length: int) -> Refusal:
-    return Refusal(TOO_LONG, f"The item is too long: an item has at most {max_length} characters.")
+def _too_long(max_length: int) -> ProblemError:
+    return ProblemError(
+        ITEM_TOO_LONG, f"The item is too long: an item has at most {max_length} characters."
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 from azure.functions import HttpResponse
 
-from registry.domain.problems import Kind, Refusal
+from registry.domain.problems import ProblemError, ProblemType
 
 
 def answer(status: int, body: Any, headers: Mapping[str, str] | None = None) -> HttpResponse:
@@ -24,21 +24,21 @@ def lines(items: Iterable[str]) -> HttpResponse:
     return plain(200, "".join(f"{' '.join(item.splitlines())}\n" for item in items))
 
 
-def problem_body(kind: Kind, detail: str) -> dict[str, Any]:
+def problem_body(type: ProblemType, detail: str) -> dict[str, Any]:
     """An error as RFC 9457 has it; its detail ends with what to do next."""
     return {
-        "type": kind.uri,
-        "title": kind.title,
-        "status": kind.status,
-        "detail": f"{detail} {kind.advice}",
+        "type": type.uri,
+        "title": type.title,
+        "status": type.status,
+        "detail": f"{detail} {type.advice}",
     }
 
 
-def problem(error: Refusal, members: Mapping[str, Any]) -> HttpResponse:
+def problem(error: ProblemError, members: Mapping[str, Any]) -> HttpResponse:
     """A refusal as an answer; `members` are added to the standard ones."""
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else {}
-    body = problem_body(error.kind, error.detail) | dict(members)
-    return _response(error.kind.status, body, "application/problem+json", headers)
+    body = problem_body(error.type, error.detail) | dict(members)
+    return _response(error.type.status, body, "application/problem+json", headers)
 
 
 def _response(

@@ -23,8 +23,8 @@ from devhost.functions.app import App
 from devhost.settings.files import read_host_json
 from devhost.testing.histories import FOLDER, Execution, Recorder, save
 from devhost.testing.virtual_host import ROOT, VirtualHost, registry_app
-from registry.clock import to_text
-from registry.durable.activities import ATTEMPTS_A_HISTORY
+from registry.domain.moments import to_text
+from registry.durable.orchestrators import ATTEMPTS_PER_HISTORY as ATTEMPTS_A_HISTORY
 from tests.scenarios.world import ERROR, Receiver, answering, host_with
 
 Life = Callable[[VirtualHost, Receiver], object]

@@ -9,7 +9,7 @@ from devhost.functions.app import App
 from devhost.replay.protocol import OrchestrationError
 from devhost.testing.histories import FOLDER, read, replay, save
 from devhost.testing.virtual_host import registry_app
-from registry.durable.names import LIFE, SETTLE
+from registry.durable.names import REGISTRY_ORCHESTRATOR, CLOSE_REGISTRY
 from tests.replay.record import LIVES, record, version
 
 RECORDED = sorted(FOLDER.glob("*/*.json"))
@@ -46,11 +46,11 @@ def test_a_recording_is_the_same_each_time(life, tmp_path) -> None:
 def changed(app: App) -> App:
     """The app, whose life has one more activity before its timer."""
     blueprint = df.Blueprint()
-    (life,) = [each for each in app.functions if each.trigger.get("orchestration") == LIFE]
+    (life,) = [each for each in app.functions if each.trigger.get("orchestration") == REGISTRY_ORCHESTRATOR]
 
-    @blueprint.orchestration_trigger(context_name="context", orchestration=LIFE)
+    @blueprint.orchestration_trigger(context_name="context", orchestration=REGISTRY_ORCHESTRATOR)
     def longer_life(context: df.DurableOrchestrationContext):
-        yield context.call_activity(SETTLE, {})
+        yield context.call_activity(CLOSE_REGISTRY, {})
         return (yield context.wait_for_external_event("finish"))
 
     code = longer_life._function.get_user_function()
@@ -62,7 +62,7 @@ def test_an_orchestrator_that_asks_for_more_is_found_out(life) -> None:
     """One more activity before the timer breaks what is open, so a replay must not pass."""
     orchestrators = changed(registry_app()).durable.orchestrators
     executions = [read(file) for file in RECORDED if file.stem.startswith(f"{life}-")]
-    lives = [each for each in executions if each.name == LIFE.casefold()]
+    lives = [each for each in executions if each.name == REGISTRY_ORCHESTRATOR.casefold()]
     assert lives
     for execution in lives:
         with pytest.raises(OrchestrationError, match="Non-Deterministic"):

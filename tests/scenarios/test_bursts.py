@@ -114,7 +114,7 @@ def test_an_observation_that_is_lost_with_its_process_is_made_good() -> None:
         id = host.open()
         host.add(id, "Bike")
         host.run(host.call("POST", f"/api/add/{id}?item=Book"))
-        for task in list(sys.modules["registry.durable.stats_reporter"].observer._tasks.values()):
+        for task in list(sys.modules["registry.durable.stats_reporter"].reporter._tasks.values()):
             task.cancel()
         host.settle()
         host.advance(seconds=10)

@@ -416,9 +416,9 @@ class VirtualHost:
         if settings := sys.modules.get("registry.settings"):
             self.choose()
             self._patches.enter_context(patch.object(settings, "current", lambda: self._settings))
-        if pace := getattr(sys.modules.get("registry.durable.service"), "pace", None):
+        if pace := getattr(sys.modules.get("registry.durable.list_client"), "read_delay", None):
             # what other hosts of this process have taught it is not known here
-            self._patches.enter_context(patch("registry.durable.service.pace", type(pace)()))
+            self._patches.enter_context(patch("registry.durable.list_client.read_delay", type(pace)()))
 
     def _replace_http(self) -> None:
         async def request(

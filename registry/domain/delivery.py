@@ -1,0 +1,91 @@
+"""The delivery of a closed registry to the processing webhook."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from registry.domain.moments import Moment
+
+DeliveryStatus = Literal["off", "pending", "delivered", "failed"]
+"""There is no webhook, or a delivery is under way, was accepted, or was given up."""
+
+REQUEST_INTERVAL = timedelta(minutes=1)
+"""A registry may be delivered again once in so long."""
+MAX_DOUBLINGS = 20
+
+
+class BackoffPolicy(NamedTuple):
+    """When a failed delivery is tried again. All spans are in seconds."""
+
+    first: int = 5
+    longest: int = 3600
+    total: int = 24 * 3600
+
+    def delay(self, failures: int, elapsed: timedelta) -> timedelta | None:
+        """The delay after so many failures, which doubles with each.
+
+        None where the next attempt would come later than the policy's total.
+        """
+        doubled = self.first * 2 ** min(failures - 1, MAX_DOUBLINGS)
+        delay = timedelta(seconds=min(doubled, self.longest))
+
+        return delay if elapsed + delay <= timedelta(seconds=self.total) else None
+
+
+DEFAULT_BACKOFF = BackoffPolicy()
+
+
+class Delivery(BaseModel):
+    """Where the delivery of a registry stands. In JSON the names are those that 1.0 stores."""
+
+    model_config = ConfigDict(
+        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
+
+    status: DeliveryStatus = Field(default="off", alias="processing")
+    previous_status: DeliveryStatus | None = Field(default=None, alias="previous")
+    """What became of the delivery before this one."""
+    number: int = Field(default=1, alias="sends")
+    """1 is the delivery that follows the close; each request for another adds one."""
+    requested_at: Moment | None = Field(default=None, alias="asked_at")
+    """When somebody last asked for another delivery."""
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it has not come to its end."""
+        return self.status == "pending"
+
+    def request(self, number: int, now: datetime) -> bool:
+        """Begin the delivery of this number; returns whether that was possible.
+
+        It is not where one is pending, where it has begun already, and for a minute after the
+        request before.
+        """
+        is_next = number == self.number + 1
+        if self.is_pending or not is_next or self.seconds_until_next_request(now):
+            return False
+
+        self.previous_status = self.status
+        self.status = "pending"
+        self.number = number
+        self.requested_at = now
+        return True
+
+    def record(self, number: int, outcome: DeliveryStatus) -> bool:
+        """Record what became of the delivery of this number; returns whether it was pending."""
+        if not self.is_pending or number != self.number:
+            return False
+
+        self.status = outcome
+        return True
+
+    def seconds_until_next_request(self, now: datetime) -> int:
+        """For how many seconds another delivery is refused."""
+        if self.requested_at is None:
+            return 0
+
+        return max(0, ceil((self.requested_at + REQUEST_INTERVAL - now).total_seconds()))
