@@ -1,5 +1,6 @@
-"""Receives closed registries, and tells what is to be wrapped up: examples/receiver.py [PORT], 8080
-by default.
+"""Receive closed registries, and print what is to be wrapped up.
+
+Usage: examples/receiver.py [PORT], 8080 by default.
 """
 
 import sys
@@ -9,21 +10,22 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from standardwebhooks import Webhook
 
 webhook = Webhook("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3")
-known = set()
+delivered = set()
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Takes a delivery, which is a POST."""
+    """Takes deliveries, which are POSTs."""
 
     def do_POST(self):
-        """Accept what is signed; a repeated delivery is told once."""
+        """Accept what is signed. A repeated delivery is printed once."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        registry = webhook.verify(body, dict(self.headers))[
-            "registry"
-        ]  # raises for what is not signed
-        if self.headers["webhook-id"] not in known:  # a delivery may come twice
+        # Raises for what is not signed.
+        registry = webhook.verify(body, dict(self.headers))["registry"]
+
+        if self.headers["webhook-id"] not in delivered:
             print("Wrap up:", ", ".join(registry["items"]), flush=True)
-            known.add(self.headers["webhook-id"])
+            delivered.add(self.headers["webhook-id"])
+
         self.send_response(204)
         self.end_headers()
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The life of a registry, call by call: examples/walkthrough.sh [http://127.0.0.1:7071]
+# A registry, call by call: examples/walkthrough.sh [http://127.0.0.1:7071]
 set -euo pipefail
 api=${1:-http://127.0.0.1:7071}/api
 

@@ -65,13 +65,10 @@ param maxItems int = 500
 @maxValue(4096)
 param maxItemLength int = 1024
 
-@description('REGISTRY_RETENTION_DAYS: closed registries are forgotten after so many days; 0 keeps them for ever.')
+@description('REGISTRY_RETENTION_DAYS: closed registries are deleted after so many days; 0 keeps them for ever.')
 @minValue(0)
 @maxValue(3650)
 param retentionDays int = 30
-
-@description('REGISTRY_FORGET_SCHEDULE: when to look for such, as NCRONTAB with six fields, in UTC.')
-param forgetSchedule string = '0 0 3 * * *'
 
 @description('PROCESSING_WEBHOOK_URL: where closed registries are sent; empty: nowhere. Kept in a vault.')
 @secure()
@@ -127,9 +124,6 @@ var letters = 'abcdefghijklmnopqrstuvwxyz'
 var alphanumerics = '${letters}0123456789'
 var isHub = consistsOf(hubName, alphanumerics) && consistsOf(first(hubName), letters)
 
-var fields = split(forgetSchedule, ' ')
-var isSchedule = length(fields) == 6 && !contains(fields, '') && consistsOf(join(fields, ''), '${alphanumerics}_-*/,')
-
 var settings = {
   AzureFunctionsJobHost__extensions__durableTask__hubName: isHub
     ? hubName
@@ -139,9 +133,6 @@ var settings = {
   REGISTRY_MAX_ITEMS: string(maxItems)
   REGISTRY_MAX_ITEM_LENGTH: string(maxItemLength)
   REGISTRY_RETENTION_DAYS: string(retentionDays)
-  REGISTRY_FORGET_SCHEDULE: isSchedule
-    ? forgetSchedule
-    : fail('forgetSchedule must be an NCRONTAB expression of six fields')
   PROCESSING_TIMEOUT_SECONDS: string(processingTimeoutSeconds)
   PROCESSING_FIRST_RETRY_SECONDS: string(processingFirstRetrySeconds)
   PROCESSING_LONGEST_RETRY_SECONDS: string(processingLongestRetrySeconds)

@@ -109,7 +109,7 @@ export class Registry {
       const error = await this.insist(gift, `add/${this.id}`, options);
       gift.state = error ? "refused" : "in";
       if (error) Object.assign(gift, { reason: error.message, kind: error.kind });
-      this.settled(error ? "refused" : "added", gift);
+      this.finishedWith(error ? "refused" : "added", gift);
     });
   }
 
@@ -122,7 +122,7 @@ export class Registry {
       const error = await this.insist(gift, `remove/${this.id}?itemKey=${gift.key}`, { method: "POST" });
       if (error) Object.assign(gift, { state: "in" });
       else this.drop(gift);
-      this.settled(error ? "trouble" : "removed", error || gift);
+      this.finishedWith(error ? "trouble" : "removed", error || gift);
     });
   }
 
@@ -160,7 +160,7 @@ export class Registry {
   }
 
   /** @param {"added" | "removed" | "refused" | "trouble"} what @param {any} about */
-  settled(what, about) {
+  finishedWith(what, about) {
     this.keep();
     this.world.tell(this, what, about);
     this.world.tell(this, "changed");

@@ -21,7 +21,7 @@ const known = new Map();
 let current = null;
 /** @type {Registry | null} */
 let asked = null; // the one that the dialog is about
-let polls = 0, asking = 0, timer = 0, told = 0, typed = -Infinity;
+let polls = 0, asking = 0, timer = 0, announced = 0, typed = -Infinity;
 
 /** @param {unknown} error */
 function explain(error) {
@@ -230,16 +230,16 @@ function recent() {
 
 function tick() {
   if (!current?.shown || current.isClosed) return;
-  const { openedAt, closesAt } = current.shown.registry, end = Date.parse(closesAt), life = end - Date.parse(openedAt);
-  const left = Math.min(life, end - clock.now()), seconds = Math.max(0, Math.ceil(left / 1000));
+  const { openedAt, closesAt } = current.shown.registry, end = Date.parse(closesAt), duration = end - Date.parse(openedAt);
+  const left = Math.min(duration, end - clock.now()), seconds = Math.max(0, Math.ceil(left / 1000));
   const time = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
   set("time", time);
   $("head").className = seconds <= LATE ? "late" : seconds <= STEP ? "minute" : "";
-  const burning = lit(left, life, LIGHTS);
+  const burning = lit(left, duration, LIGHTS);
   [...$("lights").children].forEach((light, at) => { light.className = at < burning ? "" : "out"; });
   document.title = `${time} · Holiday Registry`;
-  if ((seconds === 60 || seconds === 10) && told !== seconds) say(`${seconds} seconds left`);
-  told = seconds;
+  if ((seconds === 60 || seconds === 10) && announced !== seconds) say(`${seconds} seconds left`);
+  announced = seconds;
   if (seconds === 0 && !current.failures && !asking) poll();
 }
 
