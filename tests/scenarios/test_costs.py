@@ -34,7 +34,7 @@ BOUNDS = {
     "stats": Bound(0, 16),
     "finish": Bound(4, 6),
     "time-out": Bound(2, 3),
-    "reconcile": Bound(0, 16),
+    "heal": Bound(0, 16),
 }
 
 
@@ -177,7 +177,7 @@ def test_healing_where_nothing_is_to_be_healed() -> None:
     with host_with(receiver, timers=False) as host:
         host.post(f"/api/finish/{host.open()}")
         host.open()
-        with bounded(host, "reconcile") as costs:
+        with bounded(host, "heal") as costs:
             host.fire("heal")
         assert costs == {"read RegistryStats": 16}
 
