@@ -10,7 +10,6 @@ import pytest
 import registry
 
 ROOT = Path(__file__).parent.parent.parent
-README = (ROOT / "README.md").read_text()
 
 
 def git(*arguments: str) -> list[str]:
@@ -43,40 +42,6 @@ def test_links_lead_somewhere(document) -> None:
             target = (document.parent / path).resolve() if path else document
             assert target in TRACKED or any(target in path.parents for path in TRACKED), link
             assert not anchor or anchor in anchors(target), link
-
-
-def test_every_module_of_the_app_is_on_the_map() -> None:
-    """And each path on it is there, devhost's too: so a reader finds the room for a change."""
-    section = README.partition("## Where things are")[2].partition("\n## ")[0]
-    of_app, of_devhost = section.split("In `devhost/`")
-    named = set(re.findall(r"(?:^|[`(/])(\w+\.py)\b", of_app))
-    modules = {
-        path.name
-        for path in TRACKED
-        if path.is_relative_to(ROOT / "registry") and path.suffix == ".py"
-    }
-    assert named == modules - {"__init__.py"} | {"function_app.py"}
-    for path in re.findall(r"`([\w.*/-]+/[\w.*/-]*)`", of_app):
-        assert any(ROOT.glob(path)), path
-    for path in re.findall(r"^\| .* \| `(.*)` \|$", of_devhost, re.MULTILINE):
-        assert all((ROOT / "devhost" / name).exists() for name in path.split("`, `")), path
-
-
-def test_everything_at_the_top_is_explained() -> None:
-    """README names it, unless it is a document that it links to."""
-    at_top = {path.relative_to(ROOT).parts[0] for path in TRACKED} - {"README.md", ".gitignore"}
-    assert {
-        name for name in at_top if f"`{name}" not in README and f"]({name}" not in README
-    } == set()
-
-
-def test_every_folder_of_tests_is_explained() -> None:
-    """CONTRIBUTING says what is tested where."""
-    explained = re.findall(r"`tests/(\w+)`", (ROOT / "CONTRIBUTING.md").read_text())
-    folders = {
-        path.relative_to(ROOT / "tests").parts[0] for path in TRACKED if path.match("tests/*/*.py")
-    }
-    assert set(explained) == folders
 
 
 def test_the_changelog_knows_the_version() -> None:

@@ -76,7 +76,7 @@ def test_a_number_out_of_range_is_refused(value) -> None:
     ],
 )
 def test_the_range_of_each_number(name, lowest, highest) -> None:
-    """Both ends are allowed, what is beyond them is refused, and the README says the same."""
+    """Both ends are allowed, what is beyond them is refused; docs/settings.md says the same."""
     for value in (lowest, highest):
         assert read({name: str(value)})
     for value in (lowest - 1, highest + 1):
@@ -87,7 +87,9 @@ def test_the_range_of_each_number(name, lowest, highest) -> None:
             == f"{name} is '{value}', but must be a whole number from {lowest} to {highest}"
         )
     (allowed,) = re.findall(
-        rf"^\| `{name}` \| .*? \| (\d+) to (\d+):", Path("README.md").read_text(), re.MULTILINE
+        rf"^\| `{name}` \| .*? \| (\d+) to (\d+):",
+        Path("docs/settings.md").read_text(),
+        re.MULTILINE,
     )
     assert tuple(map(int, allowed)) == (lowest, highest)
 
