@@ -1,6 +1,5 @@
-"""The page, as people use it. Without a browser these tests are skipped, but not where CI is set."""
+"""The page, as people use it."""
 
-import os
 import re
 import time
 from itertools import pairwise
@@ -12,12 +11,8 @@ from playwright.sync_api import Error, Page, Route, expect
 
 from registry.domain.problems import UNAVAILABLE
 from registry.web.responses import problem_body
-from tests.browser.chromium import HOW_TO_GET_ONE, executable
 from tests.browser.conftest import WAIT
 from tests.receiver import Receiver
-
-if not executable() and "CI" not in os.environ:
-    pytest.skip(HOW_TO_GET_ONE, allow_module_level=True)
 
 MOST_BYTES = 60_000
 
