@@ -1,118 +1,98 @@
-"""Each requirements.txt is the lock of the requirements.in beside it, on every Python that is
-supported.
-"""
+"""Each requirements.txt pins what its project asks for, on every Python that is supported."""
 
 import re
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from scripts.environment import TESTED
-
 ROOT = Path(__file__).parent.parent.parent
-SOURCES = (
-    "requirements.in",
-    "devhost/requirements.in",
-    "requirements-dev.in",
-    "infra/requirements.in",
-)
-APP, DEVHOST, DEV, INFRA = (ROOT / name for name in SOURCES)
-each_source = pytest.mark.parametrize("source", [APP, DEVHOST, DEV, INFRA], ids=SOURCES)
-each_python = pytest.mark.parametrize("python", TESTED)
+FOLDERS = (".", "devhost", "tests", "infra")
+
+each_lock = pytest.mark.parametrize("folder", FOLDERS)
+each_python = pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
 
 
-def ranges(source: Path) -> list[Requirement]:
-    """What a source asks for itself, without what it includes."""
-    lines = (line.partition("#")[0].strip() for line in source.read_text().splitlines())
-    return [Requirement(line) for line in lines if line and not line.startswith("-r")]
-
-
-def with_included(source: Path) -> list[Path]:
-    """A source, and those that it includes."""
-    included = re.findall(r"^-r (\S+)", source.read_text(), re.MULTILINE)
-    return [source] + [
-        each for name in included for each in with_included((source.parent / name).resolve())
-    ]
-
-
-def blocks(source: Path) -> list[str]:
-    """The pins of its lock, each with its hashes and with who asked for it."""
-    return re.findall(
-        r"^[^\s#].*\n(?:[ ].*\n)*", source.with_suffix(".txt").read_text(), re.MULTILINE
-    )
+def blocks(folder: str) -> list[str]:
+    """The pins of a lock, each with its hashes and with what asked for it."""
+    text = (ROOT / folder / "requirements.txt").read_text()
+    return re.findall(r"^[^\s#].*\n(?:[ ].*\n)*", text, re.MULTILINE)
 
 
 def pin(block: str) -> Requirement:
     return Requirement(block.split("\\")[0])
 
 
-def pins(source: Path, python: str) -> dict[str, str]:
-    """The versions that its lock installs on a Python for Linux, by name. Two of one name fail."""
+def pins(folder: str, python: str) -> dict[str, str]:
+    """The version of each package that a lock installs on a Python for Linux."""
     on = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux"}
-    here = [
-        each for each in map(pin, blocks(source)) if not each.marker or each.marker.evaluate(on)
-    ]
-    assert len({each.name for each in here}) == len(here)
-    return {each.name: str(each.specifier).removeprefix("==") for each in here}
+    return {
+        each.name: str(each.specifier).removeprefix("==")
+        for each in map(pin, blocks(folder))
+        if not each.marker or each.marker.evaluate(on)
+    }
 
 
-@each_source
-def test_everything_is_pinned_with_hashes(source) -> None:
-    """To one version, with hashes of SHA-256; and nothing else is in the lock, such as the address
-    of an index.
-    """
-    for block in blocks(source):
+def wanted(folder: str) -> Iterator[Requirement]:
+    """What a project asks for."""
+    if folder == "devhost":
+        project = tomllib.loads((ROOT / "devhost" / "pyproject.toml").read_text())
+        texts = project["project"]["dependencies"] + project["dependency-groups"]["build"]
+    else:
+        lines = (ROOT / folder / "requirements.in").read_text().splitlines()
+        texts = [line.partition("#")[0].strip() for line in lines]
+
+    yield from (Requirement(text) for text in texts if text and not text.startswith("-r"))
+
+    if folder == "tests":
+        yield from wanted(".")
+        yield from wanted("devhost")
+
+
+@each_lock
+def test_everything_is_pinned_with_hashes(folder) -> None:
+    """To one version each; nothing else is in the lock, such as the address of an index."""
+    text = (ROOT / folder / "requirements.txt").read_text()
+    header = "".join(text.splitlines(keepends=True)[:2])
+    assert header.endswith("#    make lock\n")
+    assert header + "".join(blocks(folder)) == text
+
+    for block in blocks(folder):
         first, *others = block.splitlines()
         assert re.fullmatch(r"[a-z0-9-]+==[\w.]+( ; .+)? \\", first), first
-        assert re.fullmatch(
-            r"( +--hash=sha256:[0-9a-f]{64}( \\)?\n)+ +# via [^\n]+", "\n".join(others)
-        ), first
-    comments = [
-        line for line in source.with_suffix(".txt").read_text().splitlines() if line.startswith("#")
-    ]
-    assert len(comments) == 2
-    assert comments[1].split() == ["#", "make", "lock"]
-    assert "".join(blocks(source)).count("\n") + 2 == len(
-        source.with_suffix(".txt").read_text().splitlines()
-    )
+        hashes = r"( +--hash=sha256:[0-9a-f]{64}( \\)?\n)+ +# via [^\n]+"
+        assert re.fullmatch(hashes, "\n".join(others)), first
 
 
-@each_source
+@each_lock
 @each_python
-def test_every_range_is_met(source, python) -> None:
-    """By the version that is installed on this Python; a range that was changed needs `make lock`."""
-    locked = pins(source, python)
-    for wanted in (each for part in with_included(source) for each in ranges(part)):
-        if wanted.marker and not wanted.marker.evaluate({"python_version": python}):
-            continue
-        version = locked.get(canonicalize_name(wanted.name))
-        assert version, f"{wanted} is not in the lock: run make lock"
-        assert wanted.specifier.contains(version), f"{wanted} is locked to {version}: run make lock"
+def test_every_range_is_met(folder, python) -> None:
+    """By the version that is installed on this Python; a range that was changed needs a lock."""
+    locked = pins(folder, python)
+
+    for each in wanted(folder):
+        if not each.marker or each.marker.evaluate({"python_version": python}):
+            version = locked.get(canonicalize_name(each.name))
+            assert version, f"{each} is not in the lock: run make lock"
+            assert each.specifier.contains(version), f"{each} is locked to {version}: run make lock"
 
 
-@each_source
-def test_nothing_is_locked_that_is_not_asked_for(source) -> None:
-    """What the source asked for at the last `make lock` is what it asks for now."""
-    for part in with_included(source):
-        tag = re.compile(
-            rf"# via .*-r (?:devhost/\.\./)?{re.escape(str(part.relative_to(ROOT)))}(,|$)",
-            re.MULTILINE,
-        )
-        locked = {pin(block).name for block in blocks(source) if tag.search(block)}
-        assert locked == {canonicalize_name(each.name) for each in ranges(part)}, "run make lock"
+@each_lock
+def test_nothing_is_locked_that_is_not_asked_for(folder) -> None:
+    """A line that was deleted is not in the lock as one that was asked for."""
+    source = r"(-r [\w/.-]*requirements\.in|devhost \()"
+    asked = {pin(block).name for block in blocks(folder) if re.search(rf"# via .*{source}", block)}
+    assert asked == {canonicalize_name(each.name) for each in wanted(folder)}, "run make lock"
 
 
-@pytest.mark.parametrize(
-    ("part", "whole"), [(APP, DEVHOST), (DEVHOST, DEV)], ids=["app", "devhost"]
-)
-def test_what_is_deployed_is_what_is_tested(part, whole) -> None:
-    """A smaller lock is a part of the larger one, hashes included: who has installed that needs no
-    other.
-    """
+@pytest.mark.parametrize("part", [".", "devhost"])
+def test_what_is_deployed_is_what_is_tested(part) -> None:
+    """Each of the smaller locks is a part of the one of the tests, hashes included."""
 
-    def without_comments(source: Path) -> set[str]:
-        return {re.sub(r" +# via .*\n", "", block) for block in blocks(source)}
+    def without_comments(folder: str) -> set[str]:
+        return {re.sub(r" +# via .*\n", "", block) for block in blocks(folder)}
 
-    assert without_comments(part) <= without_comments(whole)
+    assert without_comments(part) <= without_comments("tests")
