@@ -15,7 +15,7 @@ PYTEST = $(abspath $(BIN))/python -m pytest --numprocesses $(WORKERS) --dist wor
 
 .PHONY: help run receiver func test verify check format torture bench screenshots infra lock audit
 .PHONY: setup clean setup-app setup-tests setup-infra setup-node setup-browser
-.PHONY: check-python check-page test-app test-devhost verify-app verify-devhost
+.PHONY: check-python check-page test-python test-app test-devhost verify-app verify-devhost
 
 help: ## Show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -27,7 +27,7 @@ receiver: setup-app ## Start a receiver of closed registries on http://127.0.0.1
 	@exec $(BIN)/python examples/receiver.py
 
 # Core Tools run the first Python of the path. Azurite stands in for a storage account.
-func: setup-app local.settings.json ## Start the app on the real host (Core Tools and Azurite, by npm)
+func: setup-app local.settings.json ## Start the app on the real host, which comes by npm
 	@npx --yes azurite --silent --disableTelemetry --skipApiVersionCheck --location .azurite & \
 	azurite=$$!; trap 'kill $$azurite' EXIT; \
 	until $(BIN)/python -c 'import socket; socket.create_connection(("127.0.0.1", 10002))' 2>&-; do \
@@ -65,7 +65,7 @@ UV = $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11
 	--annotation-style line --custom-compile-command 'make lock' $(OPTIONS)
 DEVHOST = devhost/pyproject.toml --group devhost/pyproject.toml:build
 PARTS = --constraint tests/requirements.txt
-lock: setup-tests ## Pin the newest versions that fit the pins (OPTIONS=--upgrade: the newest of all)
+lock: setup-tests ## Pin what is asked for, in each requirements.txt (OPTIONS=--upgrade: anew)
 	@$(UV) tests/requirements.in $(DEVHOST) --output-file tests/requirements.txt
 	@$(UV) $(DEVHOST) $(PARTS) --output-file devhost/requirements.txt
 	@$(UV) requirements.in $(PARTS) --output-file requirements.txt
@@ -88,6 +88,8 @@ local.settings.json:
 
 # Parts of the targets above.
 
+did_not_run = echo "$(1) did not run: install $(2)" >&2; exit $${CI:+1}
+
 check-python:
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -96,22 +98,27 @@ check-python:
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 check-page:
-	@test -x $(NODE)/tsc || { echo "biome, tsc, markdownlint: install Node.js" >&2; exit $${CI:+1}; }; \
+	@test -x $(NODE)/tsc || { $(call did_not_run,biome tsc markdownlint,Node.js); }; \
 	$(NODE)/biome lint --error-on-warnings --config-path tests/page/lint.jsonc && \
 	$(NODE)/tsc --project tests/page && \
 	$(NODE)/markdownlint-cli2 --config tests/page/.markdownlint-cli2.jsonc
 
+# What another Python may change: neither the page nor what is deployed.
+test-python: setup-tests
+	@$(PYTEST) tests/unit tests/e2e tests/worker
+	@cd devhost && $(PYTEST)
+
 test-app:
-	$(PYTEST) --cov --cov-fail-under=100
+	@$(PYTEST) --cov --cov-fail-under=100
 
 test-devhost:
-	cd devhost && $(PYTEST) --cov --cov-fail-under=95
+	@cd devhost && $(PYTEST) --cov --cov-fail-under=95
 
 verify-app:
-	$(PYTEST) -m verify
+	@$(PYTEST) -m verify
 
 verify-devhost:
-	cd devhost && $(PYTEST) -m verify
+	@cd devhost && $(PYTEST) -m verify
 
 # Environments are made once for each state of their locks: .app and .tests say that all is there,
 # .half-made that it is not. Where there is flock(1), only one make at a time makes one.
