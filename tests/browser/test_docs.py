@@ -5,6 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_can_be_read_on_a_phone(browser, home, scheme) -> None:
     """Accessible, without a scroll to the side; a problem's type leads to its explanation."""
