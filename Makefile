@@ -26,20 +26,23 @@ run: setup-app ## Start the app on http://127.0.0.1:7071 (PORT=..., DATA=folder)
 receiver: setup-app ## Start a receiver of closed registries on http://127.0.0.1:8080
 	@exec $(BIN)/python examples/receiver.py
 
+IS_AZURITE_UP = import socket; socket.create_connection(("127.0.0.1", 10002))
 # Core Tools run the first Python of the path. Azurite stands in for a storage account.
 func: setup-app local.settings.json ## Start the app on the real host, which comes by npm
 	@npx --yes azurite --silent --disableTelemetry --skipApiVersionCheck --location .azurite & \
 	azurite=$$!; trap 'kill $$azurite' EXIT; \
-	until $(BIN)/python -c 'import socket; socket.create_connection(("127.0.0.1", 10002))' 2>&-; do \
+	until $(BIN)/python -c '$(IS_AZURITE_UP)' 2>/dev/null; do \
 		kill -0 $$azurite || exit 1; sleep 0.2; \
 	done; \
 	PATH="$(abspath $(BIN)):$$PATH" VIRTUAL_ENV="$(abspath $(VENV))" \
 		npx --yes --package azure-functions-core-tools@4 -- func start --port $(PORT)
 
-test: setup-tests setup-node setup-browser ## Run the checks, and the tests with their coverage
+test: ## Run the checks, and the tests with their coverage
+	@$(MAKE) --jobs setup-tests setup-node setup-browser
 	@$(MAKE) check test-app test-devhost
 
-verify: setup ## Run what takes minutes: SIGKILL, fuzzing, all of the page, installing, torture
+verify: ## Run what takes minutes: SIGKILL, fuzzing, all of the page, installing, torture
+	@$(MAKE) --jobs setup
 	@$(MAKE) verify-app verify-devhost torture SECONDS=60
 
 check: setup-tests setup-node check-python check-page ## Check style and types
@@ -149,7 +152,7 @@ setup-infra:
 	@mkdir -p $(VENV)-infra && $(call IN_TURN,$(VENV)-infra) $(MAKE) $(VENV)-infra/.made
 
 setup-node:
-	@! command -v npm >&- || $(call IN_TURN,tests/page) $(MAKE) tests/page/node_modules/.made || true
+	@test -z "$$(command -v npm)" || $(call IN_TURN,tests/page) $(MAKE) $(dir $(NODE)).made || true
 
 setup-browser: setup-tests
 	@$(BIN)/python -m tests.browser.chromium || $(BIN)/playwright install chromium || true
@@ -169,7 +172,7 @@ $(VENV)-infra/.made: infra/requirements.txt
 	$(call environment,$(VENV)-infra,$<)
 	@mv $(VENV)-infra/.half-made $@
 
-tests/page/node_modules/.made: tests/page/package-lock.json
+$(dir $(NODE)).made: tests/page/package-lock.json
 	@echo "Setting up tests/page/node_modules (package-lock.json)" >&2
 	@npm ci --prefix tests/page --no-audit --no-fund --silent
 	@touch $@
