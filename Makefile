@@ -1,98 +1,178 @@
-# What a target needs it sets up itself, once: nothing but Python 3.11, 3.12 or 3.13 is needed. Tests of the page and of
-# what is deployed want Node.js and Bicep too, and say so.
+# Each target sets up what it lacks. Only Python 3.11, 3.12 or 3.13 is needed; some tests also need
+# Node.js, a browser or Bicep: without it they say so, and fail where CI is set.
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 7071
 DATA ?= .devhost
 SECONDS ?= 600
 SEED ?= 1
-BIN := $(VENV)/bin
+WORKERS ?= 2
+MAKEFLAGS += --no-print-directory
 
-.PHONY: help run receiver test quick check format torture bench screenshots func infra lock audit setup clean
-.PHONY: setup-app setup-dev setup-infra setup-node setup-browser
+BIN = $(VENV)/bin
+NODE = tests/page/node_modules/.bin
+PYTEST = $(abspath $(BIN))/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+
+.PHONY: help run receiver func test verify check format torture bench screenshots infra lock audit
+.PHONY: setup clean setup-app setup-tests setup-infra setup-node setup-browser
+.PHONY: check-python check-page test-python test-app test-devhost verify-app verify-devhost
 
 help: ## Show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
-run: setup-app ## Start the app on http://127.0.0.1:7071 (PORT=..., DATA=... for the folder of its data)
+run: setup-app ## Start the app on http://127.0.0.1:7071 (PORT=..., DATA=folder)
 	@exec $(BIN)/python -m devhost --port $(PORT) --data $(DATA) --page /
 
 receiver: setup-app ## Start a receiver of closed registries on http://127.0.0.1:8080
 	@exec $(BIN)/python examples/receiver.py
 
-# Core Tools run the Python that is first in the path, and need a storage account: Azurite stands in.
-func: setup-app local.settings.json ## Start the app on the real host (Core Tools and Azurite, from npm)
-	@npx --yes azurite --silent --disableTelemetry --skipApiVersionCheck --location .azurite & azurite=$$!; \
-	trap 'kill $$azurite' EXIT; \
-	until $(BIN)/python -c 'import socket; socket.create_connection(("127.0.0.1", 10002))' 2>/dev/null; do \
+IS_AZURITE_UP = import socket; socket.create_connection(("127.0.0.1", 10002))
+# Core Tools run the first Python of the path. Azurite stands in for a storage account.
+func: setup-app local.settings.json ## Start the app on the real host, which comes by npm
+	@npx --yes azurite --silent --disableTelemetry --skipApiVersionCheck --location .azurite & \
+	azurite=$$!; trap 'kill $$azurite' EXIT; \
+	until $(BIN)/python -c '$(IS_AZURITE_UP)' 2>/dev/null; do \
 		kill -0 $$azurite || exit 1; sleep 0.2; \
 	done; \
-	PATH="$(CURDIR)/$(BIN):$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)" \
+	PATH="$(abspath $(BIN)):$$PATH" VIRTUAL_ENV="$(abspath $(VENV))" \
 		npx --yes --package azure-functions-core-tools@4 -- func start --port $(PORT)
 
-MINUTES = tests/e2e/test_sigkill.py tests/e2e/test_openapi.py
-quick: setup-dev ## Run the unit and e2e tests that take no minute, and the app on Azure's worker (Python 3.13)
-	$(BIN)/python -m pytest tests/unit tests/e2e tests/worker $(MINUTES:%=--ignore %)
+test: ## Run the checks, and the tests with their coverage
+	@$(MAKE) --jobs setup-tests setup-node setup-browser
+	@$(MAKE) check test-app test-devhost
 
-check: setup-dev setup-node ## Check style and types, of Python, JavaScript, CSS, Markdown, Bicep and workflows
-	@$(BIN)/python -m scripts.check
+verify: ## Run what takes minutes: SIGKILL, fuzzing, all of the page, installing, torture
+	@$(MAKE) --jobs setup
+	@$(MAKE) verify-app verify-devhost torture SECONDS=60
 
-format: setup-dev ## Format the Python
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
+check: setup-tests setup-node check-python check-page ## Check style and types
 
-test: check setup-infra setup-browser ## Run every check and test
-	$(BIN)/python -m pytest --cov --cov-report=
-	$(BIN)/coverage report --include='registry/*' --fail-under=100
-	$(BIN)/coverage report --include='devhost/*' --fail-under=95
+format: setup-tests ## Format the Python
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
 
-torture: setup-dev ## Check the promises on an unkind host in virtual time (SECONDS=600, SEED=1, OPTIONS=...)
+torture: setup-tests ## Check the promises under injected faults, in virtual time (SECONDS=, SEED=)
 	@exec $(BIN)/python -m tests.support.torture --seconds $(SECONDS) --seed $(SEED) $(OPTIONS)
 
-bench: setup-dev ## Measure the speed beside its baselines
-	$(BIN)/python -m bench
+bench: setup-tests ## Measure the speed beside its baselines
+	@exec $(BIN)/python -m bench $(OPTIONS)
 
-screenshots: setup-dev setup-browser ## Take the pictures of the README again
-	$(BIN)/python -m tests.browser.screenshots
+screenshots: setup-tests setup-browser ## Take the pictures of the README again
+	@$(BIN)/python -m tests.browser.screenshots
 
-infra: ## Compile what is deployed (needs Bicep: on the path, or named in BICEP)
-	$(or $(BICEP),bicep) build infra/main.bicep --outfile infra/main.json
+infra: ## Compile what is deployed (with Bicep from the path, or from the variable BICEP)
+	@$(or $(BICEP),bicep) build infra/main.bicep --outfile infra/main.json
 
-# The others are a part of the lock for development, so that what is deployed is what is tested.
-LOCK = $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+# All but the last are parts of the first, so that what is deployed is what is tested.
+UV = $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	--annotation-style line --custom-compile-command 'make lock' $(OPTIONS)
-lock: setup-dev ## Pin what each requirements.in allows, in the requirements.txt beside it (OPTIONS=--upgrade: the newest)
-	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
-	$(LOCK) devhost/requirements.in --output-file devhost/requirements.txt --constraint requirements-dev.txt
-	$(LOCK) requirements.in --output-file requirements.txt --constraint requirements-dev.txt
-	$(LOCK) infra/requirements.in --output-file infra/requirements.txt
+DEVHOST = devhost/pyproject.toml --group devhost/pyproject.toml:build
+PARTS = --constraint tests/requirements.txt
+lock: setup-tests ## Pin what is asked for, in each requirements.txt (OPTIONS=--upgrade: anew)
+	@$(UV) tests/requirements.in $(DEVHOST) --output-file tests/requirements.txt
+	@$(UV) $(DEVHOST) $(PARTS) --output-file devhost/requirements.txt
+	@$(UV) requirements.in $(PARTS) --output-file requirements.txt
+	@$(UV) infra/requirements.in --output-file infra/requirements.txt
 
 AUDIT = $(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off
-audit: setup-dev ## Ask PyPI which pins have known vulnerabilities
-	$(AUDIT) --requirement requirements-dev.txt
-	$(AUDIT) --requirement infra/requirements.txt
+audit: setup-tests ## Ask PyPI which pins have known vulnerabilities
+	@$(AUDIT) --requirement tests/requirements.txt
+	@$(AUDIT) --requirement infra/requirements.txt
 
-setup: setup-dev setup-infra setup-node setup-browser ## Set up all that tests need (-j: side by side)
+setup: setup-tests setup-infra setup-node setup-browser ## Set up all that the tests need
 
 clean: ## Delete what the other targets made, the data included
-	rm -rf $(VENV) .venv-* $(DATA) .azurite node_modules
-	rm -rf .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
+	rm -rf $(VENV) .venv* $(DATA) .azurite tests/page/node_modules .coverage*
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 local.settings.json:
 	cp local.settings.json.example $@
 
-setup-app:
-	@$(PYTHON) -m scripts.environment $(VENV) devhost/requirements.txt
+# Parts of the targets above.
 
-setup-dev:
-	@$(PYTHON) -m scripts.environment $(VENV) requirements-dev.txt
+did_not_run = echo "$(1) did not run: install $(2)" >&2; exit $${CI:+1}
+
+check-python:
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/mypy --config-file devhost/pyproject.toml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+check-page:
+	@test -x $(NODE)/tsc || { $(call did_not_run,biome tsc markdownlint,Node.js); }; \
+	$(NODE)/biome lint --error-on-warnings --config-path tests/page/lint.jsonc && \
+	$(NODE)/tsc --project tests/page && \
+	$(NODE)/markdownlint-cli2 --config tests/page/.markdownlint-cli2.jsonc
+
+# What another Python may change: neither the page nor what is deployed.
+test-python: setup-tests
+	@$(PYTEST) tests/unit tests/e2e tests/worker
+	@cd devhost && $(PYTEST)
+
+test-app:
+	@$(PYTEST) --cov --cov-fail-under=100
+
+test-devhost:
+	@cd devhost && $(PYTEST) --cov --cov-fail-under=95
+
+verify-app:
+	@$(PYTEST) -m verify
+
+verify-devhost:
+	@cd devhost && $(PYTEST) -m verify
+
+# Environments are made once for each state of their locks: .app and .tests say that all is there,
+# .half-made that it is not. Where there is flock(1), only one make at a time makes one.
+
+IN_TURN = $(if $(shell command -v flock),flock $(1))
+IS_SUPPORTED = import sys; v = sys.version_info[:2]; \
+	sys.exit(0 if v >= (3, 11) else "Python 3.11 to 3.13 is needed, not %d.%d: set PYTHON=..." % v)
+PIP = bin/python -m pip install --quiet --disable-pip-version-check --no-input
+LOCKS = requirements.txt devhost/requirements.txt
+
+# An environment in the folder $(1) of what the locks $(2) pin.
+define environment
+@$(PYTHON) -c '$(IS_SUPPORTED)'
+@echo "Setting up $(1) ($(2)), which takes a while the first time" >&2
+@touch $(1)/.half-made
+@$(PYTHON) -m venv $(if $(wildcard $(1)/.half-made),--clear) $(1)
+@touch $(1)/.half-made
+@$(1)/$(PIP) --no-compile --require-hashes $(addprefix --requirement ,$(2))
+endef
+
+setup-app:
+	@mkdir -p $(VENV) && $(call IN_TURN,$(VENV)) $(MAKE) $(VENV)/.app
+
+setup-tests:
+	@mkdir -p $(VENV) && $(call IN_TURN,$(VENV)) $(MAKE) $(VENV)/.tests
 
 setup-infra:
-	@$(PYTHON) -m scripts.environment $(VENV)-infra infra/requirements.txt
+	@mkdir -p $(VENV)-infra && $(call IN_TURN,$(VENV)-infra) $(MAKE) $(VENV)-infra/.made
 
 setup-node:
-	@$(PYTHON) -m scripts.node
+	@test -z "$$(command -v npm)" || $(call IN_TURN,tests/page) $(MAKE) $(dir $(NODE)).made || true
 
-setup-browser: setup-dev
-	@$(BIN)/python -m tests.browser.fetch
+setup-browser: setup-tests
+	@$(BIN)/python -m tests.browser.chromium || $(BIN)/playwright install chromium || true
+
+$(VENV)/.app: $(LOCKS) devhost/pyproject.toml
+	$(call environment,$(VENV),$(LOCKS))
+	@$(VENV)/$(PIP) --no-deps --no-build-isolation --editable ./devhost
+	@mv $(VENV)/.half-made $@
+
+$(VENV)/.tests: $(LOCKS) devhost/pyproject.toml tests/requirements.txt
+	$(call environment,$(VENV),tests/requirements.txt)
+	@$(VENV)/$(PIP) --no-deps --no-build-isolation --editable ./devhost
+	@touch $(VENV)/.app
+	@mv $(VENV)/.half-made $@
+
+$(VENV)-infra/.made: infra/requirements.txt
+	$(call environment,$(VENV)-infra,$<)
+	@mv $(VENV)-infra/.half-made $@
+
+$(dir $(NODE)).made: tests/page/package-lock.json
+	@echo "Setting up tests/page/node_modules (package-lock.json)" >&2
+	@npm ci --prefix tests/page --no-audit --no-fund --silent
+	@touch $@

@@ -1,8 +1,7 @@
-"""Wait until the app answers, and say how to open it, or what keeps it from it. `azd` runs this
-after it has deployed.
+"""Waits until the app answers, then says how to open it, or why it does not come up.
 
-It needs nothing but Python 3.11, and what `azd` knows of the deployment: FUNCTION_APP_URL,
-FUNCTION_APP_NAME and AZURE_RESOURCE_GROUP in the environment.
+`azd` runs this after it has deployed. It needs Python 3.11, and FUNCTION_APP_URL, FUNCTION_APP_NAME
+and AZURE_RESOURCE_GROUP in the environment: the outputs of the deployment.
 """
 
 import json
@@ -14,16 +13,38 @@ from http.client import HTTPException
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-PATIENCE = 600  # seconds: roles may take minutes until they hold, and a first start some more
+NEEDED = ("FUNCTION_APP_URL", "FUNCTION_APP_NAME", "AZURE_RESOURCE_GROUP")
+
+PATIENCE = 600
+"""Seconds: roles may take minutes to apply, and a first start takes some more."""
+
 PAUSE = 5
-SILENCE = 30  # seconds after which the same answer is shown again
+SILENCE = 30
+"""Seconds after which the same answer is shown again."""
+
 TIMEOUT = 30
 
 READY = "it is ready"
-NO_FUNCTIONS = "404: the app has no functions. Its package was not built, or function_app.py cannot be imported"
-NO_HOST = "503 from the host, which does not start. It may lack its storage settings, or the roles on its storage"
-STOPPED = "403: the app is stopped, or does not let this address in"
-MISTAKE = "there is no health in what answers; is this the app?"
+MISTAKE = "the answer is not that of /api/health; is this the app?"
+REASONS = {
+    403: "403: the app is stopped, or does not let this address in",
+    404: "404: the app has no functions. Its package was not built, "
+    "or function_app.py cannot be imported",
+    503: "503 from the host, which does not start. Its storage settings may be missing, "
+    "or the roles on its storage",
+}
+
+WELCOME = """The app is running: {url} is the page, {url}/api/docs the API. Callers need a key:
+  az functionapp keys list --name {name} --resource-group {group} \\
+    --query functionKeys.default --output tsv
+Open the page with it: {url}/?code=KEY"""
+
+ADVICE = """The app does not come up: {answer}.
+Look at its settings, its functions and its log. Then deploy again (`azd deploy`), and where a
+setting or a role is wrong, provision again too (`azd provision`):
+  az functionapp config appsettings list --name {name} --resource-group {group} --query "[].name"
+  az functionapp function list --name {name} --resource-group {group} --query "[].name"
+  {name} in https://portal.azure.com: Diagnose and solve problems; Logs, with the query `traces`"""
 
 
 def main(
@@ -31,43 +52,43 @@ def main(
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Wait, and return the exit code: 0 when the app answers, 1 when it does not within PATIENCE
-    seconds.
-    """
-    missing = {"FUNCTION_APP_URL", "FUNCTION_APP_NAME", "AZURE_RESOURCE_GROUP"} - environment.keys()
-    if missing:
-        return _tell(
-            f"{', '.join(sorted(missing))} missing: set them, or run this as `azd hooks run postdeploy`."
-        )
-    url, name, group = (
-        environment[key]
-        for key in ("FUNCTION_APP_URL", "FUNCTION_APP_NAME", "AZURE_RESOURCE_GROUP")
-    )
-    print(f"Waiting until {url}/api/health answers, {PATIENCE // 60} minutes at most", flush=True)
-    answer = _await(f"{url}/api/health", clock, pause)
-    return _welcome(url, name, group) if answer == READY else _explain(answer, name, group)
+    """Wait for at most PATIENCE seconds. Returns the exit code: 0 when the app answers, else 1."""
+    if missing := set(NEEDED) - environment.keys():
+        names = ", ".join(sorted(missing))
+        return _fail(f"{names} missing: set them, or run this as `azd hooks run postdeploy`.")
+
+    url, name, group = (environment[each] for each in NEEDED)
+    print(f"Waiting for {url}/api/health, {PATIENCE // 60} minutes at most", flush=True)
+    answer = _wait_for_answer(f"{url}/api/health", clock, pause)
+
+    if answer != READY:
+        return _fail(ADVICE.format(answer=answer, name=name, group=group))
+    print(WELCOME.format(url=url, name=name, group=group))
+    return 0
 
 
-def _await(url: str, clock: Callable[[], float], pause: Callable[[float], None]) -> str:
+def _wait_for_answer(url: str, clock: Callable[[], float], pause: Callable[[float], None]) -> str:
     """Ask until the answer is READY or PATIENCE is over, and return the last one."""
     began = shown_at = clock()
     shown = ""
+
     while (answer := ask(url)) != READY and clock() - began < PATIENCE:
         if answer != shown or clock() - shown_at >= SILENCE:
             print(f"  after {clock() - began:.0f} s: {answer}", flush=True)
             shown, shown_at = answer, clock()
         pause(PAUSE)
+
     return answer
 
 
 def ask(url: str) -> str:
-    """What the answer of /api/health means: READY, or why it is not."""
+    """Ask once. Returns READY, or why it is not."""
     try:
         with urlopen(url, timeout=TIMEOUT) as response:  # noqa: S310  # the URL of what was deployed
             return READY if _body(response.read()).get("status") == "Healthy" else MISTAKE
     except HTTPError as error:
         with error:
-            return _meaning(error.code, _body(error.read()).get("detail"))
+            return _reason(error.code, _body(error.read()).get("detail"))
     except (OSError, HTTPException) as error:  # no such name, refused, too slow, cut off
         return f"no answer: {getattr(error, 'reason', error)}"
 
@@ -80,29 +101,15 @@ def _body(content: bytes) -> dict[str, str]:
     return body if isinstance(body, dict) else {}
 
 
-def _meaning(status: int, detail: str | None) -> str:
-    if detail:  # a problem that the app itself tells: https://www.rfc-editor.org/rfc/rfc9457
+def _reason(status: int, detail: str | None) -> str:
+    """The app's own detail, where it answers with a problem (RFC 9457)."""
+    if detail:
         return f"{status}: {detail}"
-    return {403: STOPPED, 404: NO_FUNCTIONS, 503: NO_HOST}.get(status, f"{status} without a reason")
+    return REASONS.get(status, f"{status} without a reason")
 
 
-def _welcome(url: str, name: str, group: str) -> int:
-    print(f"""It runs: {url} is the page, {url}/api/docs the API. Whoever calls it needs a key:
-  az functionapp keys list --name {name} --resource-group {group} --query functionKeys.default --output tsv
-Open the page with it as {url}/?code=KEY""")
-    return 0
-
-
-def _explain(answer: str, name: str, group: str) -> int:
-    return _tell(f"""The app does not come up: {answer}.
-Look here, and then deploy it again (`azd deploy`); where a setting or a role is wrong, that too (`azd provision`):
-  az functionapp config appsettings list --name {name} --resource-group {group} --query "[].name"
-  az functionapp function list --name {name} --resource-group {group} --query "[].name"
-  {name} in https://portal.azure.com, under Diagnose and solve problems, and under Logs: traces | order by timestamp""")
-
-
-def _tell(what: str) -> int:
-    print(what, file=sys.stderr)
+def _fail(message: str) -> int:
+    print(message, file=sys.stderr)
     return 1
 
 
@@ -110,6 +117,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main(os.environ))
     except KeyboardInterrupt:
-        sys.exit(
-            "\nStopped waiting; what is deployed stays. `azd hooks run postdeploy` waits again."
-        )
+        sys.exit("\nStopped waiting; the deployment stays. `azd hooks run postdeploy` waits again.")

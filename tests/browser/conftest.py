@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.chromium import chromium
+from tests.browser.chromium import NONE, chromium, executable
 from tests.e2e.process import Devhost
 from tests.receiver import SECRET, Receiver
+from tests.support.program import absent
 
 WAIT = 10_000
 """Milliseconds: machines may be slow."""
@@ -15,6 +16,9 @@ WAIT = 10_000
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """One for all tests of a process; without one they are skipped, but fail in CI."""
+    if not executable():
+        absent(NONE)
     with chromium() as browser:
         yield browser
 

@@ -1,6 +1,4 @@
-"""What makes the page loved: sharing, one's own gifts, the lights, the close, and what is
-remembered.
-"""
+"""A visit of the page: sharing, own gifts, the lights, the close, and what is remembered."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -13,8 +11,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.apng import SIGNATURE
-from tests.browser.test_home import add, api, finish, items, lines, opened
+from tests.browser.steps import add, api, finish, items, lines, opened
 from tests.e2e.process import Devhost
+
+pytestmark = pytest.mark.verify
 
 HEIGHT = "document.querySelector('#items [data-action=remove]')?.getBoundingClientRect().height"
 """Asked in one step: the page draws the line of a gift again when the host shows it too."""
@@ -180,7 +180,8 @@ def test_ones_own_gifts_can_be_taken_back_and_that_undone(visit, home) -> None:
 def paste(page: Page, text: str) -> None:
     page.get_by_label("Add a gift").evaluate(
         "(field, text) => { const data = new DataTransfer(); data.setData('text/plain', text);"
-        "field.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true})); }",
+        "const options = {clipboardData: data, bubbles: true, cancelable: true};"
+        "field.dispatchEvent(new ClipboardEvent('paste', options)); }",
         text,
     )
 

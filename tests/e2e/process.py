@@ -18,43 +18,43 @@ class Devhost:
     def __init__(self, data: Path, port: int = 0, **settings: object) -> None:
         self._data = data
         self._port = port
-        defaults = json.loads((ROOT / "local.settings.json.example").read_text())["Values"]
-        # without that of coverage, which would make it slow
-        usual = {
-            name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")
-        }
-        self._environment = (
-            usual | defaults | {name: str(value) for name, value in settings.items()}
-        )
+        self._environment = _usual_environment() | _default_settings()
+        self._environment |= {name: str(value) for name, value in settings.items()}
+        self._log = data.parent / "devhost.log"
         self.url = ""
 
     def start(self) -> "Devhost":
-        """Start, the first time or after a kill, and wait until it is ready."""
-        command = [
-            sys.executable,
-            "-u",
-            "-m",
-            "devhost",
-            "--data",
-            str(self._data),
-            "--port",
-            str(self._port),
-        ]
-        self._log = (self._data.parent / "devhost.log").open("a+")
-        begin = self._log.tell()
-        self._process = subprocess.Popen(
-            command, cwd=ROOT, env=self._environment, stdout=self._log, stderr=subprocess.STDOUT
-        )
-        while not (ready := re.search(r"ready on http://127\.0\.0\.1:(\d+)", self._printed(begin))):
-            assert self._process.poll() is None, self._printed(begin)
-            time.sleep(0.01)
-        self._port = int(ready[1])
+        """Start, the first time or after a kill, and wait until it is ready.
+
+        Raises RuntimeError with what it printed where it ends instead.
+        """
+        options = ["--data", str(self._data), "--port", str(self._port)]
+
+        with self._log.open("ab") as log:
+            begin = log.tell()
+            self._process = subprocess.Popen(
+                [sys.executable, "-u", "-m", "devhost", *options],
+                cwd=ROOT,
+                env=self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+        self._port = self._wait_until_ready(begin)
         self.url = f"http://127.0.0.1:{self._port}"
         return self
 
-    def _printed(self, begin: int) -> str:
-        self._log.seek(begin)
-        return self._log.read()
+    def _wait_until_ready(self, begin: int) -> int:
+        """Return the port that it listens on."""
+        while True:
+            has_ended = self._process.poll() is not None
+            printed = self._log.read_bytes()[begin:].decode()
+
+            if ready := re.search(r"ready on http://127\.0\.0\.1:(\d+)", printed):
+                return int(ready[1])
+            if has_ended:
+                raise RuntimeError(f"devhost did not start:\n{printed}")
+            time.sleep(0.01)
 
     __enter__ = start
 
@@ -63,20 +63,28 @@ class Devhost:
         if failure:
             self.kill()
             return
+
         self._process.terminate()
         assert self._process.wait(20) == 0
-        self._log.close()
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     def limit_files(self, size: int) -> None:
-        """Let it write files of at most so many bytes: to it the disk is full then."""
+        """Let it write files of at most so many bytes: as if the disk were full."""
         resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     def kill(self) -> None:
         """End it without any warning."""
         self._process.kill()
         self._process.wait(20)
-        self._log.close()
+
+
+def _usual_environment() -> dict[str, str]:
+    """That of the tests, without coverage, which would make it slow."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+
+
+def _default_settings() -> dict[str, str]:
+    return json.loads((ROOT / "local.settings.json.example").read_text())["Values"]

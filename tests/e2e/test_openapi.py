@@ -19,6 +19,7 @@ CHECKS = (
 )
 
 
+@pytest.mark.verify
 @pytest.mark.timeout(300)  # on a machine that has other things to do
 def test_thousands_of_requests_are_answered_as_described(tmp_path) -> None:
     """Good ones and bad ones, alone and in sequences."""

@@ -20,6 +20,7 @@ SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
 PLAN = Plan(registries=8, seconds=SECONDS, linger=2, limits=Limits(webhook=True))
 
 
+@pytest.mark.verify
 @pytest.mark.timeout(400)
 def test_the_promises_hold_under_sigkill(tmp_path) -> None:
     """Whatever the host was doing when it was killed: clients were told the truth, and all comes to

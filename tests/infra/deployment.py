@@ -1,4 +1,4 @@
-"""What infra/main.bicep deploys, as the compiler evaluates it offline for given parameters."""
+"""What infra/main.bicep deploys with given parameters, as the compiler evaluates it offline."""
 
 import json
 import tempfile
@@ -11,10 +11,9 @@ from tests.support.bicep import run_bicep
 from tests.support.program import ROOT
 
 INFRA = ROOT / "infra"
-SUBSCRIPTION, TENANT = (
-    "11111111-1111-1111-1111-111111111111",
-    "22222222-2222-2222-2222-222222222222",
-)
+SUBSCRIPTION = "11111111-1111-1111-1111-111111111111"
+TENANT = "22222222-2222-2222-2222-222222222222"
+
 WEBHOOK = {
     "webhookUrl": "https://example.org/hook",
     "webhookSecret": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
@@ -30,11 +29,10 @@ Resource = dict[str, Any]
 
 
 class Deployment:
-    """The resources that are deployed. What only Azure knows stands in them as the expression that
-    asks for it.
+    """The resources that are deployed.
 
-    What hangs on a secure parameter is not evaluated: its resources are there, with the condition
-    for it.
+    What only Azure knows is in them as the expression that asks for it. Secure parameters are not
+    evaluated: resources that depend on one are there, with the condition for it.
     """
 
     def __init__(self, snapshot: dict[str, Any]) -> None:
@@ -58,26 +56,21 @@ class Deployment:
 
 
 def deployed(**parameters: str | int | bool) -> Deployment:
-    """What is deployed with these parameters, and else the defaults."""
+    """What is deployed with these parameters, and with the defaults of the others."""
     return _deployed(tuple(parameters.items()))
 
 
 @cache
 def _deployed(parameters: tuple[tuple[str, str | int | bool], ...]) -> Deployment:
     given = {"environmentName": "test", "location": "westeurope", **dict(parameters)}
+    place = ["--subscription-id", SUBSCRIPTION, "--tenant-id", TENANT, "--location", "westeurope"]
+
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "main.bicepparam"
         lines = [f"using '{relpath(INFRA / 'main.bicep', folder)}'"]
         lines += [f"param {name} = {_literal(value)}" for name, value in given.items()]
         file.write_text("\n".join(lines))
-        place = [
-            "--subscription-id",
-            SUBSCRIPTION,
-            "--tenant-id",
-            TENANT,
-            "--location",
-            "westeurope",
-        ]
+
         run_bicep("snapshot", file, "--mode", "overwrite", *place)
         return Deployment(json.loads(file.with_suffix(".snapshot.json").read_text()))
 

@@ -1,4 +1,4 @@
-"""What is packed of a folder by the rules of its .funcignore, as each tool reads them."""
+"""Which files of a folder are packed by its .funcignore, as each tool reads it."""
 
 import os
 import re
@@ -10,29 +10,21 @@ from pathlib import Path
 
 def by_git(folder: Path) -> set[str]:
     """What git would not ignore."""
-    files = "\0".join(_files(folder))
-    command = [
-        "git",
-        "-c",
-        f"core.excludesFile={folder / '.funcignore'}",
-        "check-ignore",
-        "--no-index",
-        "--stdin",
-        "-z",
-    ]
     subprocess.run(["git", "init", "--quiet", folder], check=True)
-    ignored = subprocess.run(
-        command, cwd=folder, input=files, capture_output=True, text=True
-    ).stdout
-    return set(files.split("\0")) - set(ignored.split("\0"))
+
+    files = "\0".join(_files(folder))
+    rules = ["-c", f"core.excludesFile={folder / '.funcignore'}"]
+    command = ["git", *rules, "check-ignore", "--no-index", "--stdin", "-z"]
+    done = subprocess.run(command, cwd=folder, input=files, capture_output=True, text=True)
+
+    return set(files.split("\0")) - set(done.stdout.split("\0"))
 
 
 def by_core_tools(folder: Path) -> set[str]:
     """What `func azure functionapp publish` takes, as of 4.14.
 
-    It looks at each file of each folder. A rule matches the beginning of a path, up to the end of a
-    word; no order
-    counts: what a rule with ! matches is taken, whatever others say.
+    A rule matches the beginning of a path, up to the end of a word. The order does not count: what
+    a rule with ! matches is taken, whatever others say.
 
     https://github.com/Azure/azure-functions-core-tools/blob/main/src/Cli/func/Common/GitIgnoreParser.cs
     https://github.com/Azure/azure-functions-core-tools/blob/main/src/Cli/func/Common/FileSystemHelpers.cs
@@ -61,7 +53,7 @@ def _beginning(path: str) -> re.Pattern[str]:
 def by_azd(folder: Path) -> set[str]:
     """What `azd deploy` takes, as of 1.31; before 1.23.13 it took a rule with ! for one without.
 
-    The last rule that matches decides, and what is in a folder that is left out is not looked at.
+    The last rule that matches wins, and what is in a folder that is left out is not looked at.
 
     https://github.com/Azure/azure-dev/blob/main/cli/azd/pkg/project/project_utils.go
     https://github.com/denormal/go-gitignore/blob/master/pattern.go
@@ -73,8 +65,8 @@ def by_azd(folder: Path) -> set[str]:
             (".azure",) if is_folder else (".funcignore", "local.settings.json")
         ):
             return False
-        verdicts = [keeps for rule, keeps in rules if _matches(rule, path, is_folder)]
-        return not verdicts or verdicts[-1]
+        matching = [keeps for rule, keeps in rules if _matches(rule, path, is_folder)]
+        return not matching or matching[-1]
 
     return {
         file
@@ -85,7 +77,7 @@ def by_azd(folder: Path) -> set[str]:
 
 
 def _matches(rule: str, path: str, is_folder: bool) -> bool:
-    """A rule without a slash within is for a name at any depth, unless it begins with one."""
+    """A rule without a slash inside is for a name at any depth, unless it begins with one."""
     if rule.endswith("/") and not is_folder:
         return False
     parts, whole = rule.strip("/").split("/"), path.split("/")
@@ -95,7 +87,7 @@ def _matches(rule: str, path: str, is_folder: bool) -> bool:
 
 
 def _leads_to(parts: list[str], path: list[str]) -> bool:
-    """Part by part; ** stands for any number of them, none included."""
+    """Compare part by part; ** stands for any number of parts, also for none."""
     if not parts:
         return not path
     if parts[0] == "**":
@@ -109,7 +101,7 @@ def _rules(folder: Path) -> list[str]:
 
 
 def _files(folder: Path, never_in: set[str] = frozenset({".git"})) -> Iterator[str]:
-    """The files below a folder, but for those in folders of these names."""
+    """The files below a folder, except for those in folders of these names."""
     for at, folders, names in os.walk(folder):
         folders[:] = [each for each in folders if each.lower() not in never_in]
         yield from ((Path(at) / name).relative_to(folder).as_posix() for name in names)

@@ -1,4 +1,4 @@
-"""The alerts, beside what the host and the app write."""
+"""Alerts look for what the host and the app really write."""
 
 import json
 import re
@@ -6,6 +6,7 @@ import re
 import pytest
 
 from registry.durable.entities import EVENTS
+from registry.durable.messages import AddItem, RecordDelivery
 from registry.telemetry import record
 from tests.infra.deployment import EVERYTHING, Resource, deployed
 from tests.support.program import ROOT
@@ -27,11 +28,10 @@ def query(what: str) -> str:
 
 
 @pytest.mark.parametrize("what", ["orchestrations", "deliveries"])
-def test_one_failure_is_enough(what) -> None:
-    """Each five minutes the traces of the last fifteen are looked through, and what is found is
-    told once.
+def test_one_failure_raises_one_alert(what) -> None:
+    """Every five minutes the traces of the last fifteen are searched.
 
-    A component that is new does not know `traces` yet, so the query cannot be tried then.
+    The query is not validated: a new component has no `traces` yet.
     """
     (criterion,) = rule(what)["criteria"]["allOf"]
     criterion = {name: value for name, value in criterion.items() if name != "query"}
@@ -44,39 +44,41 @@ def test_one_failure_is_enough(what) -> None:
     assert query(what).split()[0] == "traces"
 
 
-def test_a_failed_orchestration_leaves_the_trace_that_is_looked_for() -> None:
-    """The extension writes it as an error of this category, with its values beside the text
-    (FunctionFailed in
-    https://github.com/Azure/azure-functions-durable-extension/blob/a7c6d69/src/WebJobs.Extensions.DurableTask/EndToEndTraceHelper.cs).
+def test_the_trace_of_a_failed_orchestration_is_found() -> None:
+    """The extension writes an error of this category, in EndToEndTraceHelper.FunctionFailed.
+
+    https://github.com/Azure/azure-functions-durable-extension/blob/a7c6d69/src/WebJobs.Extensions.DurableTask/EndToEndTraceHelper.cs
     """
     category = "Host.Triggers.DurableTask"
     assert query("orchestrations") == (
         f"traces | where customDimensions.Category == '{category}' "
-        "| where customDimensions.prop__functionType == 'Orchestrator' and customDimensions.prop__state == 'Failed'"
+        "| where customDimensions.prop__functionType == 'Orchestrator' "
+        "and customDimensions.prop__state == 'Failed'"
     )
+
     logging = json.loads((ROOT / "host.json").read_text())["logging"]
     assert LEVELS.index(logging["logLevel"][category]) <= LEVELS.index("Error")
     assert "Trace" in logging["applicationInsights"]["samplingSettings"]["excludedTypes"].split(";")
 
 
-def test_a_delivery_that_was_given_up_leaves_the_line_that_is_looked_for(caplog) -> None:
-    """And one that succeeded does not, nor does another event."""
-    beginning, part = re.fullmatch(
-        r"traces \| where message startswith '(.+?)' and message contains '(.+?)'",
-        query("deliveries"),
-    ).groups()
+def test_the_line_of_a_failed_delivery_is_found(caplog) -> None:
+    """Neither that of a delivery that succeeded, nor that of another event."""
+    pattern = r"traces \| where message startswith '(.+?)' and message contains '(.+?)'"
+    beginning, part = re.fullmatch(pattern, query("deliveries")).groups()
+
     with caplog.at_level("INFO"):
-        record(EVENTS["delivered"], "8e3b2f1c", "", items=2, outcome="failed")
-        record(EVENTS["delivered"], "8e3b2f1c", "", items=2, outcome="delivered")
-        record(EVENTS["add"], "8e3b2f1c", "", items=2)
+        record(EVENTS[RecordDelivery], "8e3b2f1c", "", items=2, outcome="failed")
+        record(EVENTS[RecordDelivery], "8e3b2f1c", "", items=2, outcome="delivered")
+        record(EVENTS[AddItem], "8e3b2f1c", "", items=2)
+
     found = [line.startswith(beginning) and part in line for line in caplog.messages]
     assert found == [True, False, False]
     levels = json.loads((ROOT / "host.json").read_text())["logging"]["logLevel"]
-    assert not levels.keys() & {"default", "Function"}  # Information is written then
+    assert not levels.keys() & {"default", "Function"}, "Information would not be written"
 
 
-def test_health_is_asked_for_from_outside() -> None:
-    """Without a key, from places far from each other, and linked to the component that shows it."""
+def test_health_is_probed_from_outside() -> None:
+    """Without a key, from three continents, and linked to the component that shows the result."""
     test = deployed().one("Microsoft.Insights/webtests")
     insights = deployed().one("Microsoft.Insights/components")["id"]
     app = deployed().one("Microsoft.Web/sites")["id"]
@@ -111,8 +113,8 @@ def test_health_is_asked_for_from_outside() -> None:
     }
 
 
-def test_an_app_that_does_not_answer_is_told_of() -> None:
-    """Where two of the three places say so, within the time in which each has asked."""
+def test_an_app_that_does_not_answer_raises_an_alert() -> None:
+    """When two of the three places say so within a round of probes."""
     test = deployed().one("Microsoft.Insights/webtests")
     insights = deployed().one("Microsoft.Insights/components")["id"]
     alert = deployed().one("Microsoft.Insights/metricAlerts")["properties"]
@@ -127,15 +129,15 @@ def test_an_app_that_does_not_answer_is_told_of() -> None:
     }
 
 
-def test_alerts_go_to_an_address_that_is_given() -> None:
-    """Without one they are shown in the portal, and nothing is sent."""
+def test_alerts_go_to_the_given_address() -> None:
+    """Without one they are only shown in the portal."""
     assert deployed().all("Microsoft.Insights/actionGroups") == []
     assert [found["properties"]["actions"] for found in deployed().all(RULE)] == [
         {"actionGroups": []}
     ] * 2
     assert deployed().one("Microsoft.Insights/metricAlerts")["properties"]["actions"] == []
-    told = deployed(**EVERYTHING)
-    group = told.one("Microsoft.Insights/actionGroups")
+    with_address = deployed(**EVERYTHING)
+    group = with_address.one("Microsoft.Insights/actionGroups")
     assert group["properties"]["enabled"]
     receiver = {
         "name": "email",
@@ -143,9 +145,9 @@ def test_alerts_go_to_an_address_that_is_given() -> None:
         "useCommonAlertSchema": True,
     }
     assert group["properties"]["emailReceivers"] == [receiver]
-    assert [found["properties"]["actions"] for found in told.all(RULE)] == [
+    assert [found["properties"]["actions"] for found in with_address.all(RULE)] == [
         {"actionGroups": [group["id"]]}
     ] * 2
-    assert told.one("Microsoft.Insights/metricAlerts")["properties"]["actions"] == [
+    assert with_address.one("Microsoft.Insights/metricAlerts")["properties"]["actions"] == [
         {"actionGroupId": group["id"]}
     ]

@@ -1,48 +1,26 @@
-"""The app settings that are deployed, beside what registry/settings.py knows: a misspelt one would
-stop the app.
-"""
+"""The app settings that are deployed are those that the app reads, with the same limits."""
 
 import json
 import re
 
 import pytest
 
-from registry.settings import Settings, SettingsError, read
+from registry.settings import NAMES, Settings, read
 from tests.infra.deployment import EVERYTHING, WEBHOOK, deployed, template
 from tests.support.program import ROOT
 
 HUB_NAME = "AzureFunctionsJobHost__extensions__durableTask__hubName"
+STORAGE = "Microsoft.Storage/storageAccounts"
 OWN = ("REGISTRY_", "PROCESSING_")
 
 
-class Asked(dict[str, str]):
-    """An environment without anything, which notes what is looked for in it."""
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-
-    def get(self, name: str, default: str = "") -> str:
-        self.names.add(name)
-        return default
-
-
-def known() -> set[str]:
-    """The settings that the app reads."""
-    asked = Asked()
-    read(asked)
-    return asked.names
-
-
 def bounds(name: str) -> tuple[int, int] | None:
-    """What the app allows for a setting, by what it says of a value that is none; None where that
-    is not a range.
-    """
-    try:
-        read({name: "?"})
-    except SettingsError as error:
-        found = re.search(r"a whole number from (\d+) to (\d+)", str(error))
-        return (int(found[1]), int(found[2])) if found else None
-    return None
+    """The range that the app allows for a setting; None for one that is not a number."""
+    (field,) = [field for field in Settings.model_fields.values() if field.alias == name]
+    limits = {}
+    for each in field.metadata:
+        limits |= {kind: getattr(each, kind) for kind in ("ge", "le") if hasattr(each, kind)}
+    return (limits["ge"], limits["le"]) if limits else None
 
 
 def own(settings: dict[str, str]) -> dict[str, str]:
@@ -52,25 +30,24 @@ def own(settings: dict[str, str]) -> dict[str, str]:
 @pytest.mark.parametrize(
     "parameters", [{}, WEBHOOK, EVERYTHING], ids=["default", "webhook", "everything"]
 )
-def test_the_app_knows_each_setting_and_misses_none(parameters) -> None:
-    """Whatever is deployed with it."""
-    assert own(deployed(**parameters).settings).keys() == known()
-    assert len(known()) == 12
+def test_every_setting_is_deployed(parameters) -> None:
+    """None is missing or misspelt, whatever the parameters."""
+    assert own(deployed(**parameters).settings).keys() == set(NAMES)
+    assert len(NAMES) == 11
 
 
 def test_the_defaults_are_those_of_the_app() -> None:
-    """But for the key that each caller needs."""
+    """Except that callers need a key."""
     assert read(own(deployed().settings)) == Settings(auth_level="function")
 
 
 def test_each_setting_has_its_parameter() -> None:
-    """The app gets what `azd env set` was told."""
+    """The app gets what `azd env set` sets."""
     parameters = {
         "openSeconds": 60,
         "maxItems": 7,
         "maxItemLength": 99,
         "retentionDays": 0,
-        "forgetSchedule": "0 30 4 * * *",
         "processingTimeoutSeconds": 20,
         "processingFirstRetrySeconds": 1,
         "processingLongestRetrySeconds": 600,
@@ -78,15 +55,10 @@ def test_each_setting_has_its_parameter() -> None:
     }
     values = own(deployed(**parameters).settings)
     fixed = {"REGISTRY_AUTH_LEVEL", "PROCESSING_WEBHOOK_URL", "PROCESSING_WEBHOOK_SECRET"}
-    names = {
-        name: setting
-        for setting in values.keys() - fixed
-        for name in parameters
-        if described(name) == setting
-    }
-    assert {values[names[name]]: name for name in names} == {
-        str(value): name for name, value in parameters.items()
-    }
+
+    assert {described(name) for name in parameters} == values.keys() - fixed
+    for name, value in parameters.items():
+        assert values[described(name)] == str(value), name
     assert read(values)
 
 
@@ -96,56 +68,56 @@ def described(parameter: str) -> str:
 
 
 def test_ranges_are_those_of_the_app() -> None:
-    """What the app would not start with is not deployed."""
+    """So no value is deployed that the app would refuse."""
     ranges = {
         described(name): (parameter["minValue"], parameter["maxValue"])
         for name, parameter in template()["parameters"].items()
         if described(name).startswith(OWN) and parameter["type"] == "int"
     }
-    assert ranges == {name: bounds(name) for name in known() if bounds(name)}
+
+    assert ranges == {name: bounds(name) for name in NAMES if bounds(name)}
     assert len(ranges) == 8
 
 
-def test_everybody_needs_a_key_from_the_first_moment() -> None:
-    """The level is no parameter, and the settings are part of the site: so the app never runs
-    without it.
-    """
+def test_callers_need_a_key_from_the_first_moment() -> None:
+    """The level is not a parameter, and is part of the site: the app never runs without it."""
     assert deployed().settings["REGISTRY_AUTH_LEVEL"] == "function"
     assert not any("config" in resource["type"].split("/") for resource in deployed().resources)
 
 
 def test_the_webhook_is_a_reference_to_the_vault() -> None:
-    """Neither URL nor secret is in the app settings; without a webhook they are empty, which is as
-    good as missing.
-    """
+    """The app settings have neither URL nor secret; without a webhook they are empty."""
     vault = deployed(**WEBHOOK).one("Microsoft.KeyVault/vaults")["id"]
-    for setting, secret in (
-        ("PROCESSING_WEBHOOK_URL", "webhook-url"),
-        ("PROCESSING_WEBHOOK_SECRET", "webhook-secret"),
-    ):
+    secrets = {
+        "PROCESSING_WEBHOOK_URL": "webhook-url",
+        "PROCESSING_WEBHOOK_SECRET": "webhook-secret",
+    }
+    for setting, secret in secrets.items():
         version = f"reference('{vault}/secrets/{secret}', '2024-11-01').secretUriWithVersion"
         reference = f"format('@Microsoft.KeyVault(SecretUri={{0}})', {version})"
-        assert (
-            deployed(**WEBHOOK).settings[setting]
-            == f"[if(not(empty(parameters('webhookUrl'))), {reference}, '')]"
-        )
+        expression = f"[if(not(empty(parameters('webhookUrl'))), {reference}, '')]"
+
+        assert deployed(**WEBHOOK).settings[setting] == expression
         assert deployed().settings[setting] == ""
 
 
-def test_the_host_is_itself_by_its_identity() -> None:
-    """For its storage, and for its telemetry."""
-    identity = deployed().one("Microsoft.ManagedIdentity/userAssignedIdentities")["id"]
-    insights = deployed().one("Microsoft.Insights/components")["id"]
+def test_the_host_signs_in_by_its_identity() -> None:
+    """To its storage, and to its telemetry."""
+    deployment = deployed()
+    identity = deployment.one("Microsoft.ManagedIdentity/userAssignedIdentities")["id"]
+    insights = deployment.one("Microsoft.Insights/components")["id"]
     client = f"reference('{identity}', '2023-01-31').clientId"
-    settings = deployed().settings
-    assert {name: value for name, value in settings.items() if not name.startswith(OWN)} == {
-        "AzureWebJobsStorage__accountName": deployed().one("Microsoft.Storage/storageAccounts")[
-            "name"
-        ],
+    connection = f"reference('{insights}', '2020-02-02').ConnectionString"
+
+    others = deployment.settings.keys() - own(deployment.settings).keys()
+    assert {name: deployment.settings[name] for name in others} == {
+        "AzureWebJobsStorage__accountName": deployment.one(STORAGE)["name"],
         "AzureWebJobsStorage__credential": "managedidentity",
         "AzureWebJobsStorage__clientId": f"[{client}]",
-        "APPLICATIONINSIGHTS_CONNECTION_STRING": f"[reference('{insights}', '2020-02-02').ConnectionString]",
-        "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": f"[format('ClientId={{0}};Authorization=AAD', {client})]",
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": f"[{connection}]",
+        "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": (
+            f"[format('ClientId={{0}};Authorization=AAD', {client})]"
+        ),
         HUB_NAME: "HolidayRegistry",
     }
 
@@ -161,7 +133,7 @@ def test_what_flex_consumption_refuses_is_not_set() -> None:
 
 
 def test_the_task_hub() -> None:
-    """It has the name that it has locally, unless another one is given."""
+    """It has the same name as locally, unless another one is given."""
     host = json.loads((ROOT / "host.json").read_text())
     assert deployed().settings[HUB_NAME] == host["extensions"]["durableTask"]["hubName"]
     assert deployed(hubName="Hub2").settings[HUB_NAME] == "Hub2"
@@ -171,38 +143,6 @@ def test_the_task_hub() -> None:
 @pytest.mark.parametrize("name", ["2hub", "hu-b", "hüb", "hub "])
 def test_a_name_that_no_task_hub_can_have_is_refused(name) -> None:
     """The host would not start with it, and would not say why."""
-    with pytest.raises(
-        AssertionError, match="hubName must be letters and digits, of which the first is a letter"
-    ):
+    message = "hubName must be letters and digits, of which the first is a letter"
+    with pytest.raises(AssertionError, match=message):
         deployed(hubName=name)
-
-
-@pytest.mark.parametrize("schedule", ["0 0 3 * * *", "*/5 0-10,30 3 1 Jan,DEC Mon-Fri"])
-def test_a_schedule_that_the_app_takes_is_not_refused(schedule) -> None:
-    """With each character that registry/settings.py allows, or nearly."""
-    settings = deployed(forgetSchedule=schedule).settings
-    assert (
-        read({"REGISTRY_FORGET_SCHEDULE": settings["REGISTRY_FORGET_SCHEDULE"]}).forget_schedule
-        == schedule
-    )
-
-
-@pytest.mark.parametrize(
-    "schedule",
-    [
-        "daily",
-        "0 3 * * *",
-        "0 0 3 * * * *",
-        "0  0 3 * *",
-        "0  0 3 * * *",
-        " " * 5,
-        "0 0 3 * * ?",
-        "0 0 3 * * 1;2",
-    ],
-)
-def test_a_schedule_that_the_app_would_not_take_is_refused(schedule) -> None:
-    """It has six fields, of which the first is for seconds, and few characters."""
-    with pytest.raises(
-        AssertionError, match="forgetSchedule must be an NCRONTAB expression of six fields"
-    ):
-        deployed(forgetSchedule=schedule)

@@ -1,10 +1,11 @@
-"""azure.yaml, by which `azd` deploys."""
+"""azure.yaml, which `azd` deploys by."""
 
 import re
 import shlex
 
 import yaml
 
+from infra.await_health import NEEDED
 from tests.infra.deployment import deployed
 from tests.support.program import ROOT
 
@@ -12,19 +13,19 @@ AZURE = yaml.safe_load((ROOT / "azure.yaml").read_text())
 
 
 def test_the_service_is_this_app() -> None:
-    """A function app in Python, which is deployed to the site with its tag."""
+    """A function app in Python; azd finds its site by a tag."""
     assert AZURE["services"] == {
         "registry": {"project": ".", "language": "python", "host": "function"}
     }
     assert deployed().one("Microsoft.Web/sites")["tags"]["azd-service-name"] in AZURE["services"]
     assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", AZURE["name"])
-    assert AZURE["requiredVersions"] == {"azd": ">= 1.23.13"}  # which reads .funcignore as git does
+
+    reads_funcignore_as_git_does = ">= 1.23.13"
+    assert AZURE["requiredVersions"] == {"azd": reads_funcignore_as_git_does}
 
 
 def test_the_hook_is_there_on_each_system() -> None:
-    """A line for its shell, which azd does not take for a file, and so runs as it is in the folder
-    of azure.yaml.
-    """
+    """A line for its shell, which azd does not mistake for a file, and runs as it is."""
     assert AZURE["hooks"].keys() == {"postdeploy"}
     hook = AZURE["hooks"]["postdeploy"]
     assert {system: line["shell"] for system, line in hook.items()} == {
@@ -39,8 +40,6 @@ def test_the_hook_is_there_on_each_system() -> None:
         assert line["interactive"] is True  # shows what it says while it waits
 
 
-def test_the_hook_is_told_all_that_it_asks_for() -> None:
-    """By the outputs of the deployment."""
-    script = (ROOT / "infra" / "await_health.py").read_text()
-    asked = set(re.findall(r'"((?:FUNCTION|AZURE)_[A-Z_]+)"', script))
-    assert asked == deployed().outputs.keys()
+def test_the_hook_needs_the_outputs_of_the_deployment() -> None:
+    """All of them, and nothing else."""
+    assert set(NEEDED) == deployed().outputs.keys()

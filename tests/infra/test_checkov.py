@@ -1,7 +1,7 @@
 """checkov on what is deployed.
 
-It is shown the evaluated resources, since it finds none in a template of language version 2.0, as
-infra/main.json is, and cannot parse the sources: it would find nothing wrong in nothing.
+It gets the evaluated resources: it finds none in a template of language version 2.0, such as
+infra/main.json, and cannot parse the sources, so it would find nothing wrong in nothing.
 """
 
 import json
@@ -15,55 +15,43 @@ import pytest
 from tests.infra.deployment import EVERYTHING, Deployment, deployed
 from tests.support.program import absent
 
+pytestmark = pytest.mark.verify
+
 CHECKOV = Path(f"{sys.prefix}-infra") / "bin" / "checkov"
-STORAGE, PLAN, SITE = (
-    "Microsoft.Storage/storageAccounts",
-    "Microsoft.Web/serverfarms",
-    "Microsoft.Web/sites",
-)
+STORAGE = "Microsoft.Storage/storageAccounts"
+PLAN = "Microsoft.Web/serverfarms"
+SITE = "Microsoft.Web/sites"
 VAULT = "Microsoft.KeyVault/vaults"
-OPEN = "without networkEnabled there is no network to close it to; no key opens it, only a role of the identity does"
 DEPLOYED: dict[str, dict[str, Any]] = {"least": {}, "most": EVERYTHING}
+
+OPEN = (
+    "without networkEnabled there is no network to close it to; "
+    "no key opens it, only a role of the identity does"
+)
+PURGE = "purge protection would keep its name after `azd down --purge`"
+
 ACCEPTED = {
     ("CKV_AZURE_35", STORAGE): OPEN,
     ("CKV_AZURE_59", STORAGE): OPEN,
-    ("CKV_AZURE_36", STORAGE): "no service of Microsoft but the app has to do with it",
-    (
-        "CKV_AZURE_206",
-        STORAGE,
-    ): "registries live five minutes: three copies in one place are enough, and cost least",
-    (
-        "CKV_AZURE_42",
-        VAULT,
-    ): "purge protection would keep its name after `azd down --purge`; soft delete is on",
-    ("CKV_AZURE_110", VAULT): "purge protection would keep its name after `azd down --purge`",
-    (
-        "CKV_AZURE_41",
-        f"{VAULT}/secrets",
-    ): "the secret of a webhook lives as long as the receiver has it",
+    ("CKV_AZURE_36", STORAGE): "no service of Microsoft uses it, only the app",
+    ("CKV_AZURE_206", STORAGE): "three copies in one place are enough for registries, and cheapest",
+    ("CKV_AZURE_42", VAULT): f"{PURGE}; soft delete is on",
+    ("CKV_AZURE_110", VAULT): PURGE,
+    ("CKV_AZURE_41", f"{VAULT}/secrets"): "the receiver decides how long its secret is valid",
     ("CKV_AZURE_225", PLAN): "two instances would always be ready then, at their price",
     ("CKV_AZURE_17", SITE): "callers are people with browsers; they have a key",
-    (
-        "CKV_AZURE_78",
-        SITE,
-    ): "Flex Consumption has no FTP, and its property is deprecated there; its password is off too",
-    (
-        "CKV_AZURE_212",
-        SITE,
-    ): "Flex Consumption scales by itself, to zero too; alwaysReady* are parameters",
-    (
-        "CKV_AZURE_213",
-        SITE,
-    ): "Flex Consumption replaces instances by itself; an alert asks for the health",
+    ("CKV_AZURE_78", SITE): "Flex Consumption has no FTP, and its password is off too",
+    ("CKV_AZURE_212", SITE): "Flex Consumption scales by itself; alwaysReady* are parameters",
+    ("CKV_AZURE_213", SITE): "Flex Consumption replaces instances; an alert watches the health",
     ("CKV_AZURE_222", SITE): "it is a public page",
 }
 """Findings that stay, with the reason: https://www.checkov.io/5.Policy%20Index/arm.html"""
 
 
 def scan(file: Path) -> dict[str, Any]:
-    """What checkov reports of a template, without asking anybody."""
+    """What checkov reports about a template, offline."""
     if not CHECKOV.exists():
-        absent(f"checkov did not run: install it into {CHECKOV.parent.parent}")
+        absent("checkov did not run: make setup")
     command = [CHECKOV, "--file", file, "--framework", "arm", "--skip-download", "--output", "json"]
     done = subprocess.run(command, capture_output=True, text=True)
     report = json.loads(done.stdout)
@@ -96,16 +84,16 @@ def findings(report: dict[str, Any]) -> set[tuple[str, str]]:
     }
 
 
-def test_what_is_insecure_has_a_reason(reports) -> None:
-    """And no reason is listed for what is not found any more."""
+def test_each_finding_has_a_reason_to_stay(reports) -> None:
+    """And each reason still has its finding."""
     assert findings(reports["least"]) | findings(reports["most"]) == ACCEPTED.keys()
     open_to_all = {finding for finding, reason in ACCEPTED.items() if reason is OPEN}
     assert open_to_all <= findings(reports["least"])
     assert not open_to_all & findings(reports["most"])
 
 
-def test_checkov_has_seen_all(reports) -> None:
-    """It has read every resource, and not skipped a check."""
+def test_checkov_has_read_every_resource(reports) -> None:
+    """And skipped no check."""
     for name, parameters in DEPLOYED.items():
         summary = reports[name]["summary"]
         assert summary["resource_count"] == len(deployed(**parameters).resources)
@@ -114,15 +102,15 @@ def test_checkov_has_seen_all(reports) -> None:
         assert summary["passed"] > 10
 
 
-def test_an_error_in_parsing_is_seen(tmp_path) -> None:
-    """It is reported, and not taken for a template without findings."""
+def test_a_template_that_cannot_be_parsed_is_reported(tmp_path) -> None:
+    """It is not mistaken for one without findings."""
     file = tmp_path / "broken.json"
     file.write_text(json.dumps(flat(deployed()))[:-2])
     assert scan(file)["results"]["parsing_errors"] == [str(file)]
 
 
-def test_a_finding_is_seen(tmp_path) -> None:
-    """Old TLS, for one."""
+def test_a_finding_is_reported(tmp_path) -> None:
+    """Such as old TLS."""
     template = json.loads(json.dumps(flat(deployed())))
     (account,) = [resource for resource in template["resources"] if resource["type"] == STORAGE]
     account["properties"]["minimumTlsVersion"] = "TLS1_0"

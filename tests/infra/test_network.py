@@ -1,4 +1,4 @@
-"""The virtual network that a parameter asks for."""
+"""The virtual network that networkEnabled adds."""
 
 from ipaddress import ip_network
 
@@ -8,6 +8,8 @@ from tests.infra.deployment import EVERYTHING, Resource, deployed
 
 ENDPOINT = "Microsoft.Network/privateEndpoints"
 ZONE = "Microsoft.Network/privateDnsZones"
+STORAGE = "Microsoft.Storage/storageAccounts"
+VAULT = "Microsoft.KeyVault/vaults"
 
 
 def subnets() -> dict[str, Resource]:
@@ -30,19 +32,21 @@ def test_there_is_none_by_default() -> None:
     assert deployed().one("Microsoft.Web/sites")["properties"]["virtualNetworkSubnetId"] is None
 
 
-def test_the_app_sends_all_through_a_subnet_of_its_own() -> None:
-    """Delegated as Flex Consumption wants it, with room for the 40 addresses that an app takes."""
+def test_the_app_sends_everything_through_a_subnet_of_its_own() -> None:
+    """It is delegated to Flex Consumption, with room for the 40 addresses that an app takes."""
     network = deployed(networkEnabled=True).one("Microsoft.Network/virtualNetworks")
     site = deployed(networkEnabled=True).one("Microsoft.Web/sites")
     assert site["properties"]["virtualNetworkSubnetId"] == f"{network['id']}/subnets/app"
     (delegation,) = subnets()["app"]["delegations"]
     assert delegation["properties"] == {"serviceName": "Microsoft.App/environments"}
-    assert ip_network(subnets()["app"]["addressPrefix"]).num_addresses - 5 >= 40  # Azure keeps five
-    assert not any("_" in name for name in subnets())  # which Flex Consumption does not take
+
+    kept_by_azure = 5
+    assert ip_network(subnets()["app"]["addressPrefix"]).num_addresses - kept_by_azure >= 40
+    assert not any("_" in name for name in subnets()), "Flex Consumption refuses such names"
 
 
 def test_subnets_are_parts_of_the_network() -> None:
-    """Which do not overlap."""
+    """And do not overlap."""
     network = deployed(networkEnabled=True).one("Microsoft.Network/virtualNetworks")
     (space,) = network["properties"]["addressSpace"]["addressPrefixes"]
     app, endpoints = (ip_network(subnets()[name]["addressPrefix"]) for name in ("app", "endpoints"))
@@ -60,9 +64,7 @@ def test_subnets_are_parts_of_the_network() -> None:
     ids=["without a vault", "with a vault"],
 )
 def test_each_service_has_an_endpoint_and_its_name(parameters, services) -> None:
-    """A zone in the network answers for the usual name of the service with the address of the
-    endpoint.
-    """
+    """In the network, the usual name of the service leads to the address of its endpoint."""
     deployment = deployed(**parameters)
     network = deployment.one("Microsoft.Network/virtualNetworks")
     links = deployment.all(f"{ZONE}/virtualNetworkLinks")
@@ -76,11 +78,7 @@ def test_each_service_has_an_endpoint_and_its_name(parameters, services) -> None
         assert endpoint["properties"]["subnet"] == {"id": f"{network['id']}/subnets/endpoints"}
         (connection,) = endpoint["properties"]["privateLinkServiceConnections"]
         assert connection["properties"]["groupIds"] == [service]
-        target = deployment.one(
-            "Microsoft.KeyVault/vaults"
-            if service == "vault"
-            else "Microsoft.Storage/storageAccounts"
-        )
+        target = deployment.one(VAULT if service == "vault" else STORAGE)
         assert connection["properties"]["privateLinkServiceId"] == target["id"]
         (config,) = group["properties"]["privateDnsZoneConfigs"]
         assert config["properties"] == {"privateDnsZoneId": zone["id"]}
@@ -93,12 +91,12 @@ def test_each_service_has_an_endpoint_and_its_name(parameters, services) -> None
         assert zone["name"].strip("[]") in link["name"]
 
 
-def test_nobody_else_gets_in() -> None:
-    """Storage and vault are closed to the public then; the app itself is not."""
-    for type in ("Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults"):
+def test_storage_and_vault_are_closed_to_the_public() -> None:
+    """The app itself is not."""
+    for type in (STORAGE, VAULT):
         properties = deployed(**EVERYTHING).one(type)["properties"]
         assert properties["publicNetworkAccess"] == "Disabled"
         assert properties["networkAcls"] == {"defaultAction": "Deny", "bypass": "None"}
-    assert (
-        "publicNetworkAccess" not in deployed(**EVERYTHING).one("Microsoft.Web/sites")["properties"]
-    )
+
+    site = deployed(**EVERYTHING).one("Microsoft.Web/sites")
+    assert "publicNetworkAccess" not in site["properties"]

@@ -17,6 +17,7 @@ from tests.infra.deployment import (
 from tests.support.program import ROOT
 
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-test/providers"
+STORAGE = "Microsoft.Storage/storageAccounts"
 SETS = {"default": {}, "webhook": WEBHOOK, "everything": EVERYTHING}
 ROLES = {  # https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
     "Storage Blob Data Owner": "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
@@ -52,87 +53,73 @@ def test_what_is_deployed_by_default() -> None:
 
 
 @pytest.mark.parametrize("parameters", SETS.values(), ids=SETS)
-def test_all_is_in_one_group_that_azd_knows(parameters) -> None:
-    """So `azd down` removes all; azd finds the group by its tag, and the app by that of its
-    service.
-    """
+def test_everything_is_in_one_resource_group(parameters) -> None:
+    """So `azd down` removes everything."""
     (group,) = deployed(**parameters).all("Microsoft.Resources/resourceGroups")
     assert (group["name"], group["location"]) == ("rg-test", "westeurope")
+
     for resource in deployed(**parameters).resources:
-        assert (
-            resource is group
-            or "/resourceGroups/rg-test/" in resource["id"]
-            or "'rg-test'" in resource["id"]
-        )
-        tags = resource.get(
-            "tags", {"azd-env-name": "test"}
-        )  # what is part of another resource has none
-        assert (
-            "'azd-env-name', 'test'" in tags
-            if isinstance(tags, str)
-            else tags["azd-env-name"] == "test"
-        )
-    assert deployed(**parameters).outputs["AZURE_RESOURCE_GROUP"] == group["name"]
-    assert deployed(**parameters).outputs["FUNCTION_APP_NAME"] == site(**parameters)["name"]
-    assert site(**parameters)["tags"]["azd-service-name"] == "registry"
+        is_in_group = re.search(r"/resourceGroups/rg-test/|'rg-test'", resource["id"])
+        assert resource is group or is_in_group, resource["id"]
+
+
+@pytest.mark.parametrize("parameters", SETS.values(), ids=SETS)
+def test_azd_finds_the_group_and_the_app_by_their_tags(parameters) -> None:
+    """What is part of another resource has no tags."""
+    for resource in deployed(**parameters).resources:
+        tags = resource.get("tags", {"azd-env-name": "test"})
+        is_expression = isinstance(tags, str)
+        assert is_expression or tags["azd-env-name"] == "test", resource["id"]
+        assert not is_expression or "'azd-env-name', 'test'" in tags, resource["id"]
+
+    app = site(**parameters)
+    assert app["tags"]["azd-service-name"] == "registry"
+    outputs = deployed(**parameters).outputs
+    assert outputs["AZURE_RESOURCE_GROUP"] == "rg-test"
+    assert outputs["FUNCTION_APP_NAME"] == app["name"]
 
 
 def test_another_environment_has_other_names() -> None:
-    """Names are made of subscription, environment and location, so that the same deployment finds
-    its own again.
-    """
+    """They are made of subscription, environment and location, so they stay when deployed again."""
     here, there = deployed(), deployed(environmentName="test2")
-    for type in (
-        "Microsoft.Web/sites",
-        "Microsoft.Storage/storageAccounts",
-        "Microsoft.Authorization/roleAssignments",
-    ):
-        names = [
-            resource["name"] for deployment in (here, there) for resource in deployment.all(type)
-        ]
+
+    for type in ("Microsoft.Web/sites", STORAGE, "Microsoft.Authorization/roleAssignments"):
+        names = [each["name"] for each in [*here.all(type), *there.all(type)]]
         assert len(set(names)) == len(names), type
-    assert re.fullmatch(
-        r"st[a-z0-9]{13}", deployed().one("Microsoft.Storage/storageAccounts")["name"]
-    )
+
+    assert re.fullmatch(r"st[a-z0-9]{13}", here.one(STORAGE)["name"])
 
 
 @pytest.mark.parametrize("parameters", SETS.values(), ids=SETS)
 def test_the_identity_has_its_roles(parameters) -> None:
-    """On just what it uses."""
+    """On what it uses, and nowhere else."""
     deployment = deployed(**parameters)
-    storage = deployment.one("Microsoft.Storage/storageAccounts")["id"]
+    storage = deployment.one(STORAGE)["id"]
     insights = deployment.one("Microsoft.Insights/components")["id"]
-    identity = deployment.one("Microsoft.ManagedIdentity/userAssignedIdentities")["id"]
-    expected = {(role, storage) for role in ROLES if role.startswith("Storage")}
-    expected |= {("Monitoring Metrics Publisher", insights)}
-    expected |= {
-        ("Key Vault Secrets User", vault["id"])
-        for vault in deployment.all("Microsoft.KeyVault/vaults")
-    }
-    names = {
-        f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{id}": name
-        for name, id in ROLES.items()
-    }
-    assignments = deployment.all("Microsoft.Authorization/roleAssignments")
-    found = [
-        (
-            names[assignment["properties"]["roleDefinitionId"]],
-            assignment["id"].split("/providers/Microsoft.Auth")[0],
-        )
-        for assignment in assignments
-    ]
+    vaults = deployment.all("Microsoft.KeyVault/vaults")
+    expected = [(role, storage) for role in ROLES if role.startswith("Storage")]
+    expected += [("Monitoring Metrics Publisher", insights)]
+    expected += [("Key Vault Secrets User", vault["id"]) for vault in vaults]
+
+    definitions = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions"
+    names = {f"{definitions}/{id}": name for name, id in ROLES.items()}
+    found = []
+    for assignment in deployment.all("Microsoft.Authorization/roleAssignments"):
+        role = names[assignment["properties"]["roleDefinitionId"]]
+        found.append((role, assignment["id"].split("/providers/Microsoft.Auth")[0]))
+
     assert sorted(found) == sorted(expected)
-    for assignment in assignments:
-        assert (
-            assignment["properties"]["principalType"] == "ServicePrincipal"
-        )  # needs no look into the directory
-        assert (
-            assignment["properties"]["principalId"]
-            == f"[reference('{identity}', '2023-01-31').principalId]"
-        )
-        assert re.fullmatch(
-            r"[0-9a-f-]{36}", assignment["name"]
-        )  # known before: a second deployment changes nothing
+
+
+def test_a_role_assignment_can_be_deployed_again() -> None:
+    """Its name is known before, so nothing changes; its type needs no look into the directory."""
+    identity = deployed().one("Microsoft.ManagedIdentity/userAssignedIdentities")["id"]
+
+    for assignment in deployed().all("Microsoft.Authorization/roleAssignments"):
+        properties = assignment["properties"]
+        assert re.fullmatch(r"[0-9a-f-]{36}", assignment["name"])
+        assert properties["principalType"] == "ServicePrincipal"
+        assert properties["principalId"] == f"[reference('{identity}', '2023-01-31').principalId]"
 
 
 def test_the_storage_takes_no_keys() -> None:
@@ -154,8 +141,8 @@ def test_the_storage_takes_no_keys() -> None:
     assert container["properties"] == {"publicAccess": "None"}
 
 
-def test_telemetry_is_taken_from_the_identity_only() -> None:
-    """Whoever has the connection string cannot send any."""
+def test_only_the_identity_can_send_telemetry() -> None:
+    """The connection string alone is not enough."""
     workspace = deployed().one("Microsoft.OperationalInsights/workspaces")
     assert workspace["properties"]["features"] == {"disableLocalAuth": True}
     assert workspace["properties"]["retentionInDays"] == 30
@@ -174,36 +161,45 @@ def test_the_plan_is_flex_consumption() -> None:
     assert site()["properties"]["serverFarmId"] == plan["id"]
 
 
-def test_the_app() -> None:
-    """It is itself by its identity everywhere, and speaks HTTPS only. What Flex Consumption refuses
-    is not set.
-    """
-    identity = deployed().one("Microsoft.ManagedIdentity/userAssignedIdentities")["id"]
-    storage = deployed().one("Microsoft.Storage/storageAccounts")["id"]
-    assert site()["kind"] == "functionapp,linux"
-    assert site()["identity"] == {"type": "UserAssigned", "userAssignedIdentities": {identity: {}}}
+def test_the_app_speaks_https_only() -> None:
+    """In versions that are not outdated."""
     properties = site()["properties"]
-    assert properties.keys() == {
+    assert site()["kind"] == "functionapp,linux"
+    assert properties["httpsOnly"] is True
+
+    others = properties["siteConfig"].keys() - {"appSettings"}
+    assert {name: properties["siteConfig"][name] for name in others} == {
+        "minTlsVersion": "1.2",
+        "http20Enabled": True,
+    }
+
+
+def test_the_app_signs_in_by_its_identity_everywhere() -> None:
+    """To the vault, and to the storage that has its package."""
+    identity = deployed().one("Microsoft.ManagedIdentity/userAssignedIdentities")["id"]
+    blobs = f"reference('{deployed().one(STORAGE)['id']}', '2024-01-01').primaryEndpoints.blob"
+
+    assert site()["identity"] == {"type": "UserAssigned", "userAssignedIdentities": {identity: {}}}
+    assert site()["properties"]["keyVaultReferenceIdentity"] == identity
+    assert site()["properties"]["functionAppConfig"]["deployment"]["storage"] == {
+        "type": "blobContainer",
+        "value": f"[format('{{0}}app-package', {blobs})]",
+        "authentication": {
+            "type": "UserAssignedIdentity",
+            "userAssignedIdentityResourceId": identity,
+        },
+    }
+
+
+def test_the_app_has_no_property_that_flex_consumption_refuses() -> None:
+    """Only these are set."""
+    assert site()["properties"].keys() == {
         "serverFarmId",
         "httpsOnly",
         "keyVaultReferenceIdentity",
         "virtualNetworkSubnetId",
         "siteConfig",
         "functionAppConfig",
-    }
-    front = {
-        name: value for name, value in properties["siteConfig"].items() if name != "appSettings"
-    }
-    assert front == {"minTlsVersion": "1.2", "http20Enabled": True}
-    assert properties["httpsOnly"] is True
-    assert properties["keyVaultReferenceIdentity"] == identity
-    assert properties["functionAppConfig"]["deployment"]["storage"] == {
-        "type": "blobContainer",
-        "value": f"[format('{{0}}app-package', reference('{storage}', '2024-01-01').primaryEndpoints.blob)]",
-        "authentication": {
-            "type": "UserAssignedIdentity",
-            "userAssignedIdentityResourceId": identity,
-        },
     }
 
 
@@ -216,24 +212,19 @@ def test_nobody_signs_in_with_a_password() -> None:
     }
 
 
-def test_python_is_that_of_the_tests() -> None:
-    """3.13, on which tests/worker runs the app in Azure's own worker library; and the versions that
-    CI tests.
-    """
-    (major, minor) = re.findall(
-        r"sys\.version_info < \((\d+), (\d+)\)", (ROOT / "tests/worker/library.py").read_text()
-    )[0]
-    runtime = site()["properties"]["functionAppConfig"]["runtime"]
-    assert (
-        runtime
-        == {"name": "python", "version": f"{major}.{minor}"}
-        == {"name": "python", "version": "3.13"}
-    )
+def python(**parameters: str | int | bool) -> dict[str, str]:
+    """The runtime of the app."""
+    return site(**parameters)["properties"]["functionAppConfig"]["runtime"]
+
+
+def test_python_is_the_version_that_azures_worker_is_tested_on() -> None:
+    """By default; it can be any that CI tests."""
+    requirements = (ROOT / "tests" / "requirements.in").read_text()
+    (tested,) = re.findall(r'azure-functions-runtime.*python_version >= "(.*?)"', requirements)
+
+    assert python() == {"name": "python", "version": tested}
+    assert python(pythonVersion="3.12")["version"] == "3.12"
     assert template()["parameters"]["pythonVersion"]["allowedValues"] == ["3.11", "3.12", "3.13"]
-    assert (
-        site(pythonVersion="3.12")["properties"]["functionAppConfig"]["runtime"]["version"]
-        == "3.12"
-    )
 
 
 def test_scale_by_default() -> None:
@@ -246,8 +237,8 @@ def test_scale_by_default() -> None:
     }
 
 
-def test_scale_as_wished() -> None:
-    """Each figure has its parameter."""
+def test_scale_by_parameters() -> None:
+    """Each figure has one."""
     scale = {
         "instanceMemoryMB": 512,
         "maximumInstanceCount": 40,
@@ -266,8 +257,8 @@ def test_scale_as_wished() -> None:
     assert both == [{"name": "durable", "instanceCount": 1}, {"name": "http", "instanceCount": 2}]
 
 
-def test_scale_within_what_flex_consumption_takes() -> None:
-    """The deployment is refused at once, not after minutes."""
+def test_the_limits_of_scale_are_those_of_flex_consumption() -> None:
+    """So a wrong figure is refused at once, not after minutes."""
     parameters = template()["parameters"]
     assert parameters["instanceMemoryMB"]["allowedValues"] == [512, 2048, 4096]
     ranges = {
@@ -285,7 +276,7 @@ def test_scale_within_what_flex_consumption_takes() -> None:
 
 
 def test_the_vault_keeps_the_webhook() -> None:
-    """It is there where a webhook is, lets only roles in, and can be purged."""
+    """It is there if there is a webhook, lets only roles in, and can be purged."""
     assert deployed().all("Microsoft.KeyVault/vaults") == []
     vault = deployed(**WEBHOOK).one("Microsoft.KeyVault/vaults")
     assert vault["condition"] == "[not(empty(parameters('webhookUrl')))]"

@@ -1,4 +1,4 @@
-"""infra/main.json as a whole: that it is what Bicep makes, and that it gives nothing secret away."""
+"""infra/main.json as a whole: it is what Bicep compiles, and discloses no secret."""
 
 import json
 import re
@@ -35,14 +35,14 @@ def texts(value: object) -> Iterator[str]:
 
 
 def without_generator(value: object) -> object:
-    """The JSON value without what tells the compiler's version."""
+    """The JSON value without the version of the compiler."""
     if isinstance(value, dict):
         return {key: without_generator(item) for key, item in value.items() if key != "_generator"}
     return [without_generator(item) for item in value] if isinstance(value, list) else value
 
 
-def test_the_template_is_what_is_compiled(tmp_path) -> None:
-    """Without a warning; who deploys by hand needs no Bicep then."""
+def test_the_template_is_up_to_date(tmp_path) -> None:
+    """It compiles without a warning. So nobody needs Bicep to deploy by hand."""
     compiled = tmp_path / "main.json"
     assert run_bicep("build", INFRA / "main.bicep", "--outfile", compiled) == ""
     same = without_generator(json.loads(compiled.read_text())) == without_generator(template())
@@ -50,37 +50,36 @@ def test_the_template_is_what_is_compiled(tmp_path) -> None:
 
 
 def test_no_source_has_a_warning() -> None:
-    """With the rules of infra/bicepconfig.json."""
+    """By the rules of infra/bicepconfig.json."""
     assert run_bicep("lint", "--pattern", "infra/**/*.bicep") == ""
 
 
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+def test_each_source_is_formatted(source) -> None:
+    """As `bicep format` does it."""
+    assert run_bicep("format", source, "--stdout") == source.read_text()
+
+
 def test_there_are_no_modules_of_others() -> None:
-    """Every module is in this repository, and every resource in a module: a registry cannot change
-    what is deployed.
-    """
-    used = [
-        re.findall(r"^module \w+ '(.+?)'", source.read_text(), re.MULTILINE) for source in SOURCES
-    ]
-    assert all(re.fullmatch(r"(modules/)?\w+\.bicep", path) for paths in used for path in paths)
+    """Every module is in this repository: no module registry can change what is deployed."""
+    for source in SOURCES:
+        for path in re.findall(r"^module \w+ '(.+?)'", source.read_text(), re.MULTILINE):
+            assert re.fullmatch(r"(modules/)?\w+\.bicep", path)
 
 
-def test_no_key_is_asked_for() -> None:
-    """Nothing lists keys or signs access, and no connection string is there but that of Application
-    Insights.
-    """
+def test_no_key_is_used() -> None:
+    """The only connection string is that of Application Insights, which needs a role too."""
+    insights = r"APPLICATIONINSIGHTS_CONNECTION_STRING|reference\('insights'\)\.ConnectionString"
+
     for text in texts(template()):
         assert not re.search(r"\blist[A-Z]\w*\(", text), text
         assert not re.search(r"AccountKey|SharedAccess|InstrumentationKey|\bsig=", text), text
-        rest = re.sub(
-            r"APPLICATIONINSIGHTS_CONNECTION_STRING|reference\('insights'\)\.ConnectionString",
-            "",
-            text,
-        )
+        rest = re.sub(insights, "", text)
         assert not re.search(r"connection_?string", rest, re.IGNORECASE), text
 
 
 def test_secrets_are_secure_parameters() -> None:
-    """So they are in no log and no history of deployments; they go to the vault, and nowhere else."""
+    """So no log or history of deployments has them; they go to the vault, and nowhere else."""
     for name in SECRETS:
         assert template()["parameters"][name]["type"] == "securestring"
         assert template()["parameters"][name]["defaultValue"] == ""
@@ -108,10 +107,8 @@ def secrets_of(vault: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_webhook_that_the_app_would_not_take_is_refused() -> None:
-    """By what it begins with and how long it is, as in registry/settings.py; what is said shows
-    neither.
-    """
+def test_a_webhook_that_the_app_would_refuse_is_not_deployed() -> None:
+    """By its beginning and length, as in registry/settings.py; the message discloses neither."""
     shortest, *_, longest = (
         len("whsec_" + b64encode(bytes(size)).decode()) for size in SECRET_BYTES
     )
@@ -119,50 +116,47 @@ def test_a_webhook_that_the_app_would_not_take_is_refused() -> None:
     assert {each["properties"]["value"] for each in secrets_of(nested("vault"))} == {
         f"[if(or(startsWith({url}, 'https://'), startsWith({url}, 'http://')), {url}, "
         "fail('webhookUrl must begin with https:// or http://'))]",
-        f"[if(and(and(startsWith({secret}, 'whsec_'), greaterOrEquals(length({secret}), {shortest})), "
+        f"[if(and(and(startsWith({secret}, 'whsec_'), "
+        f"greaterOrEquals(length({secret}), {shortest})), "
         f"lessOrEquals(length({secret}), {longest})), {secret}, "
-        "fail('webhookSecret must be whsec_ and 24 to 64 random bytes in base64: what is sent is signed with it'))]",
+        "fail('webhookSecret must be whsec_ and 24 to 64 random bytes in base64: "
+        "what is sent is signed with it'))]",
     }
 
 
 def test_no_output_is_secret() -> None:
-    """What `azd` is told, and keeps in a file, is where the app is."""
+    """`azd` keeps them in a file: they only say where the app is."""
     assert {name: output["type"] for name, output in template()["outputs"].items()} == {
         "AZURE_RESOURCE_GROUP": "string",
         "FUNCTION_APP_NAME": "string",
         "FUNCTION_APP_URL": "string",
     }
-    assert {
-        module: list(nested(module).get("outputs", {})) for module in MODULES if module != "group"
-    } == {module: ["url"] if module == "app" else [] for module in MODULES if module != "group"}
-    assert (
-        template()["outputs"]["FUNCTION_APP_URL"]["value"] == "[reference('app').outputs.url.value]"
-    )
-    assert (
-        nested("app")["outputs"]["url"]["value"]
-        == "[format('https://{0}', reference('site').defaultHostName)]"
-    )
+    for module in MODULES.keys() - {"group"}:
+        names = list(nested(module).get("outputs", {}))
+        assert names == (["url"] if module == "app" else []), module
+
+    url = template()["outputs"]["FUNCTION_APP_URL"]["value"]
+    assert url == "[reference('app').outputs.url.value]"
+    url_of_site = nested("app")["outputs"]["url"]["value"]
+    assert url_of_site == "[format('https://{0}', reference('site').defaultHostName)]"
 
 
 def test_the_app_comes_after_its_roles() -> None:
-    """A site that starts without them does not come up: it waits for each module, and each role is
-    in one of these.
-    """
+    """A site that starts without them does not come up, so it waits for the modules with roles."""
     before = {"identity", "storage", "monitoring", "vault", "network"}
     assert before <= set(MODULES["app"]["dependsOn"])
-    with_roles = {
-        module
+
+    types = {
+        module: {resource["type"] for resource in nested(module)["resources"].values()}
         for module in MODULES.keys() - {"group"}
-        if any(
-            "roleAssignments" in resource["type"]
-            for resource in nested(module)["resources"].values()
-        )
     }
+    role = "Microsoft.Authorization/roleAssignments"
+    with_roles = {module for module, found in types.items() if role in found}
     assert with_roles == {"storage", "monitoring", "vault"}
 
 
-def test_what_is_asked_for_is_there_before() -> None:
-    """A module comes after what it asks Azure about: the identity, and what alerts are on."""
+def test_modules_come_after_what_they_refer_to() -> None:
+    """The identity, and what private endpoints and alerts are for."""
     for module in ("storage", "monitoring", "vault", "app"):
         assert "identity" in MODULES[module]["dependsOn"]
     assert {"storage", "vault"} <= set(MODULES["network"]["dependsOn"])
@@ -177,34 +171,29 @@ def test_what_is_asked_for_is_there_before() -> None:
         ("vault", "Microsoft.KeyVault/vaults"),
     ],
 )
-def test_a_role_assignment_is_named_by_what_it_is_for(module, type) -> None:
-    """One for another resource, identity or role has another name: Azure would refuse to change one
-    in place.
-    """
-    (assignment,) = (
-        each
-        for each in nested(module)["resources"].values()
-        if each["type"] == "Microsoft.Authorization/roleAssignments"
-    )
-    identity = (
-        "resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', parameters('identityName'))"
-    )
-    role = re.search(r"roleDefinitions', (.+)\)\]", assignment["properties"]["roleDefinitionId"])[1]
-    assert (
-        assignment["name"]
-        == f"[guid(resourceId('{type}', parameters('name')), {identity}, {role})]"
-    )
+def test_a_role_assignment_is_named_by_resource_identity_and_role(module, type) -> None:
+    """Another one has another name: Azure would refuse to change one in place."""
+    resources = nested(module)["resources"].values()
+    kind = "Microsoft.Authorization/roleAssignments"
+    (assignment,) = [each for each in resources if each["type"] == kind]
+
+    identities = "Microsoft.ManagedIdentity/userAssignedIdentities"
+    identity = f"resourceId('{identities}', parameters('identityName'))"
+    definition = assignment["properties"]["roleDefinitionId"]
+    role = re.search(r"roleDefinitions', (.+)\)\]", definition)[1]
+    resource = f"resourceId('{type}', parameters('name'))"
+    assert assignment["name"] == f"[guid({resource}, {identity}, {role})]"
 
 
-def test_a_site_is_changed_by_one_at_a_time() -> None:
+def test_a_site_is_changed_step_by_step() -> None:
     """Two changes at once may fail."""
     policies = nested("app")["resources"]
     assert policies["ftpPassword"]["dependsOn"] == ["site"]
     assert set(policies["scmPassword"]["dependsOn"]) == {"ftpPassword", "site"}
 
 
-def test_only_place_and_name_are_asked_for() -> None:
-    """All else has a default: `azd up` asks for these, and picks the location from those of Azure."""
+def test_only_location_and_name_are_required() -> None:
+    """`azd up` asks for them, and offers the locations of Azure. All others have a default."""
     parameters = template()["parameters"]
     required = {name for name, parameter in parameters.items() if "defaultValue" not in parameter}
     assert required == {"environmentName", "location"}
@@ -213,10 +202,10 @@ def test_only_place_and_name_are_asked_for() -> None:
 
 
 def test_each_parameter_has_its_variable() -> None:
-    """`azd env set DEPLOY_MAX_ITEMS 100` sets maxItems. No other names: azd would take them also
-    from the shell.
+    """`azd env set DEPLOY_MAX_ITEMS 100` sets maxItems.
 
-    A file main.bicepparam would be used instead of this one.
+    The prefix matters, because azd reads the variables of the shell too. There is no
+    main.bicepparam, which azd would use instead.
     """
     given = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
     expected = {

@@ -1,6 +1,4 @@
-"""GitHub's workflows: what is tested there, and how main is deployed. Their form is what `make
-check` looks at.
-"""
+"""GitHub's workflows: what is tested, and how main is deployed. `make check` checks their form."""
 
 import json
 import re
@@ -13,39 +11,38 @@ from tests.support.program import ROOT
 
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 WORKFLOWS = {path.name: yaml.load(path.read_text(), yaml.BaseLoader) for path in FILES}
-TEST, DEPLOY = (
-    WORKFLOWS["test.yml"],
-    WORKFLOWS["azure-dev.yml"],
-)  # the name that `azd pipeline config` looks for
+TEST = WORKFLOWS["test.yml"]
+DEPLOY = WORKFLOWS["azure-dev.yml"]  # the name that `azd pipeline config` looks for
 SIGNS_IN = DEPLOY["jobs"]["deploy"]
 
 
 def commands(job: dict) -> str:
-    """All that a job runs."""
+    """All commands of a job."""
     return "\n".join(step.get("run", "") for step in job["steps"])
 
 
 def test_each_python_is_tested() -> None:
-    """All that README and the locks support, by the target that a person uses; and Azure's default
-    is among them.
-    """
+    """By the targets that a person uses, on all versions that can be deployed."""
     job = TEST["jobs"]["test"]
     assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
     assert (
         template()["parameters"]["pythonVersion"]["allowedValues"]
         == job["strategy"]["matrix"]["python"]
     )
+
     assert "make test" in commands(job)
+    assert "make verify" in commands(job)
     assert "BICEP=" in commands(job)
     assert "make audit" in commands(TEST["jobs"]["audit"])
 
 
-def test_bicep_is_built_and_linted_by_the_version_that_has_built_it() -> None:
+def test_the_template_is_compiled_by_the_version_that_made_it() -> None:
     """Another one would compile another template."""
-    told = commands(TEST["jobs"]["bicep"])
-    assert "az bicep build --file infra/main.bicep" in told
-    assert "az bicep lint --file infra/main.bicep" in told
-    assert "git diff --exit-code infra/main.json" in told
+    run = commands(TEST["jobs"]["bicep"])
+    assert "az bicep build --file infra/main.bicep" in run
+    assert "az bicep lint --file infra/main.bicep" in run
+    assert "git diff --exit-code infra/main.json" in run
+
     version = template()["metadata"]["_generator"]["version"]
     container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
     (of_container,) = [
@@ -56,18 +53,18 @@ def test_bicep_is_built_and_linted_by_the_version_that_has_built_it() -> None:
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_what_others_wrote_is_pinned(name) -> None:
+def test_actions_of_others_are_pinned(name) -> None:
     """By the commit, with its version beside it."""
-    used = re.findall(
-        r"uses: (.*)$", (ROOT / ".github" / "workflows" / name).read_text(), re.MULTILINE
-    )
+    text = (ROOT / ".github" / "workflows" / name).read_text()
+    used = re.findall(r"uses: (.*)$", text, re.MULTILINE)
+
     assert used
     for each in used:
         assert each.startswith("./") or re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", each)
 
 
-def test_only_what_signs_in_may_do_more_than_read() -> None:
-    """By a token of GitHub that is exchanged for one of Azure, from main alone, after the tests."""
+def test_only_the_deployment_may_do_more_than_read() -> None:
+    """It exchanges a token of GitHub for one of Azure, on main only, after the tests."""
     jobs = [(job, workflow) for workflow in WORKFLOWS.values() for job in workflow["jobs"].values()]
     for job, workflow in jobs:
         assert workflow["permissions"] == {"contents": "read"}
@@ -80,8 +77,8 @@ def test_only_what_signs_in_may_do_more_than_read() -> None:
     assert re.search(r"azd provision --no-prompt\nazd deploy --no-prompt", commands(SIGNS_IN))
 
 
-def test_a_deployment_has_every_parameter() -> None:
-    """Else one that is set elsewhere would have its default again; what is secure is a secret."""
+def test_a_deployment_gets_every_parameter() -> None:
+    """A missing one would fall back to its default. Secure parameters are secrets."""
     given = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
     variables = {
         name: re.fullmatch(r"\$\{(\w+)\}", each["value"])[1] for name, each in given.items()

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Refusal } from "../../registry/web/home/api.js";
+import { Refusal } from "../../registry/web/page/api.js";
 
 /** @param {number} status @param {string} [kind] */
 const refusal = (status, kind) => new Refusal(status, kind ? { type: `/api/docs#${kind}` } : {});

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Registry, count, idIn, lit, parts, several, written } from "../../registry/web/home/gifts.js";
+import { Registry, count, idIn, lit, parts, several, written } from "../../registry/web/page/gifts.js";
 
 const ID = "0123456789abcdef0123456789abcdef";
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 
-import { qr } from "../../registry/web/home/qr.js";
+import { qr } from "../../registry/web/page/qr.js";
 
 const TEXT = "https://registry.example/#0123456789abcdef".repeat(6);
 /** The first digits of the SHA-256 of the rows, by the length of the text. @type {Record<number, string>} */

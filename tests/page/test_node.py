@@ -1,4 +1,4 @@
-"""The page's modules, tested by Node. Where that is missing these are skipped, but not in CI."""
+"""The page's modules, tested by Node.js."""
 
 from pathlib import Path
 

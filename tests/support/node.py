@@ -1,4 +1,4 @@
-"""Node.js, and its tools as package-lock.json has them."""
+"""Node.js, and its tools as tests/page/package-lock.json pins them."""
 
 import shutil
 from pathlib import Path
@@ -12,6 +12,6 @@ def run_node(*options: str | Path) -> str:
 
 
 def run_tool(name: str, *options: str | Path) -> str:
-    """Run a tool of node_modules, and return what it prints; its output explains a failure."""
-    found = shutil.which("node") and shutil.which(ROOT / "node_modules" / ".bin" / name)
-    return run(found, f"{name} did not run: install Node.js, then make setup-node", *options)
+    """Run a tool of tests/page/node_modules, and return what it prints; its output explains a failure."""
+    found = shutil.which("node") and shutil.which(ROOT / "tests/page/node_modules/.bin" / name)
+    return run(found, f"{name} did not run: install Node.js, then make setup", *options)

@@ -1,6 +1,4 @@
-"""Programs that a machine may lack: a test without one is skipped, and a line says why; in CI it
-fails.
-"""
+"""Programs that a machine may lack: then their tests are skipped with a line, and fail in CI."""
 
 import os
 import subprocess

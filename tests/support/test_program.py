@@ -13,7 +13,7 @@ OUTCOMES = pytest.skip.Exception, pytest.fail.Exception
     ("ask", "said"),
     [
         (lambda: run_node("--version"), "node did not run: install Node.js"),
-        (lambda: run_tool("redocly"), "redocly did not run: install Node.js, then make setup-node"),
+        (lambda: run_tool("redocly"), "redocly did not run: install Node.js, then make setup"),
         (lambda: run_bicep("--version"), "bicep did not run: name it in BICEP, or install it"),
     ],
     ids=["node", "redocly", "bicep"],

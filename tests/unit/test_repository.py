@@ -1,8 +1,9 @@
-"""The repository is in order: what it says of itself is true, and nothing lies about."""
+"""The repository is in order: its links and versions are right, and it keeps its own limits."""
 
 import json
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,16 @@ import registry
 
 ROOT = Path(__file__).parent.parent.parent
 
+MOST_ENTRIES = 28
+MOST_MODULES = 14
+MOST_COLUMNS = 100
+
+CODE = {".py", ".js", ".css", ".html", ".sql", ".sh", ".bicep", ".yml", ".yaml", ".toml", ".in"}
+"""Suffixes of what people write by hand, other than documents."""
+
+VERBATIM = ("devhost/tests/conformance/", "tests/replay/histories/")
+"""What was recorded, word for word."""
+
 
 def git(*arguments: str) -> list[str]:
     """The lines that git prints."""
@@ -18,8 +29,12 @@ def git(*arguments: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-TRACKED = [ROOT / name for name in git("ls-files")]
+TRACKED = [ROOT / name for name in git("ls-files") if (ROOT / name).is_file()]
 DOCUMENTS = [path for path in TRACKED if path.suffix == ".md"]
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
 
 
 def anchors(document: Path) -> set[str]:
@@ -33,7 +48,34 @@ def test_nothing_that_a_tool_left_behind_is_tracked() -> None:
     assert git("ls-files", "--cached", "--ignored", "--exclude-standard") == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_root_can_be_taken_in_at_a_glance() -> None:
+    """Dot files are counted too."""
+    entries = {path.relative_to(ROOT).parts[0] for path in TRACKED}
+    assert len(entries) <= MOST_ENTRIES, sorted(entries)
+
+
+def test_no_folder_of_code_has_too_many_modules() -> None:
+    """A larger one has parts that deserve a folder and a name."""
+    modules = [path for path in TRACKED if path.suffix in (".py", ".js")]
+    folders = Counter(relative(path.parent) for path in modules if path.name != "__init__.py")
+    large = {folder: count for folder, count in folders.items() if count > MOST_MODULES}
+    assert large == {}
+
+
+def test_no_line_of_code_is_too_long() -> None:
+    """For people who read two files side by side."""
+    long = [
+        f"{relative(path)}:{number}"
+        for path in TRACKED
+        if path.suffix in CODE or path.name == "Makefile"
+        if not relative(path).startswith(VERBATIM)
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > MOST_COLUMNS and "http" not in line
+    ]
+    assert long == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
 def test_links_lead_somewhere(document) -> None:
     """To a file of the repository, and to a heading that is there."""
     for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
@@ -45,43 +87,45 @@ def test_links_lead_somewhere(document) -> None:
 
 
 def test_the_changelog_knows_the_version() -> None:
-    """The newest version in it is the one of the app, and package.json has no other."""
-    versions = re.findall(
-        r"^## (\d\S+) - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
-    )
+    """The newest version in it is the one of the app."""
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    versions = re.findall(r"^## (\d\S+) - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)
     assert versions[0] == registry.__version__
-    assert "version" not in json.loads((ROOT / "package.json").read_text())
 
 
 def test_text_is_as_editorconfig_says() -> None:
-    """In UTF-8, with LF, with a newline at the end (but where Bicep writes none), and none ends
-    with white space.
-    """
+    """In UTF-8, with LF, with a newline at the end, and without white space at the end of lines."""
     for path in TRACKED:
-        if path.suffix != ".png":
-            text = path.read_bytes().decode()
-            assert "\r" not in text, path
-            assert text == "" or text.endswith("\n") or path == ROOT / "infra" / "main.json", path
-            assert not re.search(r"[ \t]$", text, re.MULTILINE), path
+        if path.suffix == ".png":
+            continue
+        text = path.read_bytes().decode()
+        is_of_bicep = path == ROOT / "infra" / "main.json"
+
+        assert "\r" not in text, path
+        assert text == "" or text.endswith("\n") or is_of_bicep, path
+        assert not re.search(r"[ \t]$", text, re.MULTILINE), path
 
 
 def test_what_editors_start_is_there() -> None:
-    """Each task that a launch configuration begins with, each make target of a task, each module."""
+    """Each task that a launch configuration begins with, and each make target of a task."""
     tasks = json.loads((ROOT / ".vscode" / "tasks.json").read_text())["tasks"]
     launched = json.loads((ROOT / ".vscode" / "launch.json").read_text())["configurations"]
     container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
-    assert {each["preLaunchTask"] for each in launched} <= {
-        task.get("label", f"func: {task['command']}") for task in tasks
-    }
-    recommended = json.loads((ROOT / ".vscode" / "extensions.json").read_text())["recommendations"]
-    assert container["customizations"]["vscode"]["extensions"] == recommended
+
+    labels = {task.get("label", f"func: {task['command']}") for task in tasks}
+    assert {each["preLaunchTask"] for each in launched} <= labels
+
+    commands = [task["command"] for task in tasks] + [container["postCreateCommand"]]
     makefile = (ROOT / "Makefile").read_text()
-    commands = [task["command"] for task in tasks if task["command"].startswith("make ")]
-    targets = [
-        target
-        for command in [*commands, container["postCreateCommand"]]
-        for target in command.split()[1:]
-    ]
-    assert len(targets) > 5
-    for target in targets:
-        assert re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE), target
+    for command in commands:
+        program, *targets = command.split()
+        if program == "make":
+            for target in targets:
+                assert re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE), target
+
+
+def test_the_dev_container_has_the_extensions_that_are_recommended() -> None:
+    """All of them, in the same order."""
+    recommended = json.loads((ROOT / ".vscode" / "extensions.json").read_text())["recommendations"]
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    assert container["customizations"]["vscode"]["extensions"] == recommended
