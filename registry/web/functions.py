@@ -22,7 +22,7 @@ from registry.durable.service import RegistryService
 from registry.durable.task_hub import TaskHubClient
 from registry.telemetry import trace_of
 from registry.web import docs, openapi, page
-from registry.web.caching import compressed, unless_known
+from registry.web.caching import with_etag, with_gzip
 from registry.web.requests import registry_id, requested_item, requested_key, wants_plain_text
 from registry.web.responses import answer, lines, plain, problem
 
@@ -57,7 +57,7 @@ def endpoint(
                 )
             except (ProblemError, OutcomeUnknown) as error:
                 response = _failure(error)
-            return compressed(req, response)
+            return with_gzip(req, response)
 
         function = blueprint.durable_client_input(client_name="client")(answered)
         function = blueprint.route(f"api/{route}", methods=methods, auth_level=auth_level)(function)
@@ -136,7 +136,7 @@ async def peek_registry(req: HttpRequest, service: RegistryService) -> HttpRespo
     """Show a registry, or just its items."""
     now = clock.utc_now()
     registry = _shown(await service.peek(registry_id(req)), now)
-    return unless_known(
+    return with_etag(
         req,
         lines(registry["registry"]["items"]) if wants_plain_text(req) else answer(200, registry),
     )
@@ -153,7 +153,7 @@ async def global_stats(req: HttpRequest, service: RegistryService) -> HttpRespon
         "closedCount": stats.counts.total() - stats.counts["open"],
         "processing": {outcome: stats.counts[outcome] for outcome in get_args(DeliveryStatus)},
     }
-    return unless_known(req, answer(200, counts))
+    return with_etag(req, answer(200, counts))
 
 
 @endpoint("health", *READ, auth_level=AuthLevel.ANONYMOUS)
@@ -200,7 +200,7 @@ async def home_module(req: HttpRequest) -> HttpResponse:
 
 
 def _document(req: HttpRequest, response: HttpResponse) -> HttpResponse:
-    return compressed(req, unless_known(req, response))
+    return with_gzip(req, with_etag(req, response))
 
 
 for name, route in (("home", "api/home"), ("home_at_api", "api"), ("home_at_root", "/")):
