@@ -89,33 +89,40 @@ class ApiBlueprint(df.Blueprint):
         request: type[R],
         *answers: Answer,
         problems: tuple[ProblemType, ...] = (),
-        **more: Any,
+        tag: Tag = "registries",
+        is_public: bool = False,
+        has_etag: bool = False,
     ) -> Callable[[Trigger[R]], Trigger[R]]:
-        """Publish a call of the API at this route below /api/.
+        """Publish a call of the API.
 
         The function gets the request, read and validated, and the service. It returns a body of a
-        type that `answers` has, or raises OutcomeUnknown or ProblemError with one of `problems`; that
-        the request is not valid, or the task hub unavailable, goes without saying. Its docstring is
-        the description. `more` are further members of Operation.
+        type that `answers` has, or raises OutcomeUnknown or a ProblemError. `problems` are those
+        beside an invalid request and a task hub that is unavailable. The function's docstring is
+        the description of the call.
         """
 
         def publish(trigger: Trigger[R]) -> Trigger[R]:
-            operation = _describe(
-                trigger,
+            operation = Operation(
+                id=to_camel(trigger.__name__),
+                description=inspect.getdoc(trigger) or "",
                 route=route,
                 methods=methods,
                 request=request,
                 answers=answers,
                 problems={*problems, *problems_of(request), HUB_UNAVAILABLE},
-                **more,
+                tag=tag,
+                is_public=is_public,
+                has_etag=has_etag,
             )
+            handler = _handler(operation, request, trigger)
             self.operations.append(operation)
-
-            handler = self.durable_client_input(client_name="client")(
-                _handler(operation, request, trigger)
+            self._publish(
+                route.partition("/")[0],
+                f"api/{route}",
+                methods,
+                AuthLevel.ANONYMOUS if is_public else None,
+                self.durable_client_input(client_name="client")(handler),
             )
-            name = route.partition("/")[0]
-            self._publish(name, f"api/{route}", methods, operation.is_public, handler)
             return trigger
 
         return publish
@@ -123,40 +130,40 @@ class ApiBlueprint(df.Blueprint):
     def page(
         self, name: str, route: str, answer: Answer | None = None
     ) -> Callable[[PageTrigger], PageTrigger]:
-        """Publish a page or a file, for everybody; in the description of the API by its answer."""
+        """Publish a page or a file for everybody.
+
+        With an answer, it is in the description of the API.
+        """
 
         def publish(trigger: PageTrigger) -> PageTrigger:
             if answer is not None:
-                below_api = route.removeprefix("api/")
-                self.operations.append(
-                    _describe(
-                        trigger,
-                        route=below_api,
-                        methods=READ,
-                        answers=(answer,),
-                        tag="host",
-                        is_public=True,
-                        has_etag=True,
-                    )
+                operation = Operation(
+                    id=to_camel(trigger.__name__),
+                    description=inspect.getdoc(trigger) or "",
+                    route=route.removeprefix("api/"),
+                    methods=READ,
+                    answers=(answer,),
+                    tag="host",
+                    is_public=True,
+                    has_etag=True,
                 )
+                self.operations.append(operation)
 
-            self._publish(name, route, READ, True, _page_handler(trigger))
+            self._publish(name, route, READ, AuthLevel.ANONYMOUS, _page_handler(trigger))
             return trigger
 
         return publish
 
     def _publish(
-        self, name: str, route: str, methods: tuple[HttpMethod, ...], is_public: bool, handler: Any
+        self,
+        name: str,
+        route: str,
+        methods: tuple[HttpMethod, ...],
+        auth_level: AuthLevel | None,
+        handler: Any,
     ) -> None:
-        auth_level = AuthLevel.ANONYMOUS if is_public else None
         function = self.route(route, methods=methods, auth_level=auth_level)(handler)
         self.function_name(name)(function)
-
-
-def _describe(trigger: Callable[..., Any], **members: Any) -> Operation:
-    """The operation that a function implements. Its id is the function's name in camel case."""
-    description = inspect.getdoc(trigger) or ""
-    return Operation(id=to_camel(trigger.__name__), description=description, **members)
 
 
 def _handler(

@@ -39,6 +39,10 @@ HEADERS: dict[str, Node] = {
     "Revalidate": {"description": "Ask again each time.", "schema": {"const": REVALIDATE}},
     "Vary": {"schema": {"const": VARY}},
 }
+SECURITY_SCHEMES: Node = {
+    "keyInHeader": {"type": "apiKey", "in": "header", "name": "x-functions-key"},
+    "keyInQuery": {"type": "apiKey", "in": "query", "name": "code"},
+}
 IF_NONE_MATCH: Node = {
     "name": "If-None-Match",
     "in": "header",
@@ -50,26 +54,21 @@ IF_NONE_MATCH: Node = {
 def describe(operations: Sequence[Operation], settings: Settings) -> Node:
     """The OpenAPI document of an app with these settings."""
     schemas = _schemas(operations, settings)
-    document: Node = {
+    keys = SECURITY_SCHEMES if settings.auth_level == "function" else {}
+    return {
         "openapi": VERSION,
         "info": _info(settings),
         "servers": [{"url": "/api"}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
-        "security": [],
+        "security": [{name: []} for name in keys],
         "paths": {f"/{each.route}": _path(each, schemas, settings) for each in operations},
         "components": {
             "schemas": schemas.definitions,
             "headers": {name: {"required": True, **header} for name, header in HEADERS.items()},
             "examples": {each.name: _problem_example(each, settings) for each in PROBLEM_TYPES},
+            **({"securitySchemes": keys} if keys else {}),
         },
     }
-    if settings.auth_level == "function":
-        document["security"] = [{"keyInHeader": []}, {"keyInQuery": []}]
-        document["components"]["securitySchemes"] = {
-            "keyInHeader": {"type": "apiKey", "in": "header", "name": "x-functions-key"},
-            "keyInQuery": {"type": "apiKey", "in": "query", "name": "code"},
-        }
-    return document
 
 
 def _schemas(operations: Sequence[Operation], settings: Settings) -> Schemas:

@@ -53,7 +53,7 @@ class Schemas:
         for name, place in places(model).items():
             member = dict(schema["properties"][name])
             parameter = {"name": name, "in": place.place, "description": member.pop("description")}
-            if name in schema["required"] and not (with_body and place.place == "query"):
+            if name in schema.get("required", []) and not (with_body and place.place == "query"):
                 parameter["required"] = True
             parameters.append(parameter | {"schema": member})
         return parameters
@@ -79,11 +79,12 @@ class Schemas:
         if not members:
             return
 
+        schema = self._requests[model]
         body = {
             "type": "object",
-            "description": self._requests[model]["description"],
+            "description": schema["description"],
             "properties": members,
-            "required": [name for name in self._requests[model]["required"] if name in members],
+            "required": [name for name in schema.get("required", []) if name in members],
             "additionalProperties": False,
         }
         self.definitions[model.__name__] = body
