@@ -84,10 +84,10 @@ def _info(settings: Settings) -> Node:
         "version": __version__,
         "contact": {"name": "The operator of this host"},
         "license": {"name": "MIT", "identifier": "MIT"},
-        "description": f"A gift registry that lives {settings.open_seconds} seconds: open one, add "
-        "gifts, peek, finish it. If nobody finishes it, it closes by itself. Then it is sent for "
-        f"processing. It takes {settings.max_items} items at most. What takes GET only takes HEAD "
-        "too. Answers of a kilobyte and more are in gzip for those who accept that.",
+        "description": f"A gift registry that is open for {settings.open_seconds} seconds: open "
+        "one, add gifts, peek, finish it. If nobody finishes it, it closes by itself. Then it is "
+        f"sent for processing. It takes {settings.max_items} items at most. What takes GET only "
+        "takes HEAD too. Answers of a kilobyte and more are in gzip for those who accept that.",
     }
 
 
