@@ -28,11 +28,11 @@ def compose() -> FunctionApp:
 
     # These read the settings when they are imported.
     from registry.durable import activities, entities, maintenance, orchestrators
-    from registry.web import functions
+    from registry.web import functions, pages
 
     telemetry.log_at_start("warning", "\n".join(settings.unknown_names(os.environ)))
     app = df.DFApp(http_auth_level=auth_level)
-    for module in (functions, orchestrators, activities, entities, maintenance):
+    for module in (functions, pages, orchestrators, activities, entities, maintenance):
         app.register_functions(module.blueprint)
     return app
 

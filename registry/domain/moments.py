@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, PlainSerializer
+from pydantic import AwareDatetime, PlainSerializer, WithJsonSchema
 
 
 def to_text(moment: datetime) -> str:
@@ -16,5 +16,9 @@ def from_text(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-Moment = Annotated[AwareDatetime, PlainSerializer(to_text, when_used="json")]
+Moment = Annotated[
+    AwareDatetime,
+    PlainSerializer(to_text, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "description": "RFC 3339, in UTC."}),
+]
 """An aware datetime in a model: JSON has it as text."""

@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+from typing_extensions import TypeAliasType
 
 from registry.domain.delivery import DeliveryStatus
 from registry.domain.moments import Moment
 from registry.domain.registry import ClosedBy, Registry, RegistryStatus
+
+RegistryId = TypeAliasType(
+    "RegistryId",
+    Annotated[
+        str,
+        Field(
+            pattern="^[0-9a-f]{32}$",
+            description="Who knows it may use the registry.",
+            examples=["8e3b2f1c5d7a4b069f21c3d4e5f60718"],
+        ),
+    ],
+)
 
 
 class View(BaseModel):
     """A body of JSON. Its member names are in camel case."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True
+        alias_generator=to_camel, extra="forbid", validate_by_name=True, serialize_by_alias=True
     )
 
 
 class RegistryView(View):
     """What is in a registry, and when it closes or was closed."""
 
-    id: str
+    id: RegistryId
     items: list[str]
     opened_at: Moment
     closes_at: Moment

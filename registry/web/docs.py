@@ -1,18 +1,15 @@
-"""The API for people: a document in HTML, made from the description that programs read."""
+"""The API for people: its OpenAPI document as a page of HTML."""
 
 import json
 from collections.abc import Iterable
-from functools import cache
 from html import escape
 from importlib.resources import files
 from typing import Any
 from urllib.parse import urlencode
 
-from registry.domain.problems import PROBLEM_TYPES
-from registry.settings import Settings
-from registry.web.openapi import Node, describe
+from registry.web.bodies import FORM
 from registry.web.page import hash_of
-from registry.web.requests import FORM
+from registry.web.schemas import Node
 
 _STYLE = (files("registry.web") / "docs.css").read_text("utf-8")
 HEADERS = {
@@ -21,22 +18,19 @@ HEADERS = {
     "form-action 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
 }
-"""It has a style of its own, and nothing else: no script, no picture, no other host."""
+"""The page has a style of its own and loads nothing else."""
 
 
-@cache
-def document(settings: Settings) -> str:
-    """The documentation of an app with these settings. Calls have their operationId as anchor,
-    problems their name.
-    """
-    description = describe(settings)
-    title, paths = escape(description["info"]["title"]), description["paths"]
-    calls = [_call(description, path, operations) for path, operations in paths.items()]
-    names = [next(iter(operations.values()))["operationId"] for operations in paths.values()]
-    problems = [
-        _problem(kind.name, description["components"]["examples"][kind.name]["value"])
-        for kind in PROBLEM_TYPES
-    ]
+def render(description: Node) -> str:
+    """The page. Calls have their operationId as anchor, problems their name."""
+    title = escape(description["info"]["title"])
+    paths = description["paths"]
+    problems = description["components"]["examples"]
+    base = description["servers"][0]["url"]
+
+    calls = [_call(base + path, operations) for path, operations in paths.items()]
+    call_names = [_recommended(operations)["operationId"] for operations in paths.values()]
+    problem_sections = [_problem(name, each["value"]) for name, each in problems.items()]
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -50,69 +44,74 @@ def document(settings: Settings) -> str:
 <header>
 <h1>The API of {title}</h1>
 <p>{escape(description["info"]["description"])}</p>
-<p><a href="/">The page for people</a> · <a href="openapi.json">The description for programs (OpenAPI)</a></p>
+<p><a href="/">The page for people</a> ·
+<a href="openapi.json">The description for programs (OpenAPI)</a></p>
 <nav aria-label="Calls and problems">
-{_links(names)}
-{_links(kind.name for kind in PROBLEM_TYPES)}
+{_links(call_names)}
+{_links(problems)}
 </nav>
 </header>
 <main>
 <section aria-labelledby="calls"><h2 id="calls">Calls</h2>
 {"".join(calls)}</section>
 <section aria-labelledby="problems"><h2 id="problems">Problems</h2>
-<p>Errors are application/problem+json (RFC 9457). Their <code>type</code> leads to one of these.</p>
-{"".join(problems)}</section>
+<p>Errors are application/problem+json (RFC 9457). Their <code>type</code> leads to one of these.
+</p>
+{"".join(problem_sections)}</section>
 </main>
 </body>
 </html>
 """
 
 
-def _call(description: Node, path: str, operations: Node) -> str:
-    """A path with the methods it takes, of which the first is the recommended one."""
-    operation = next(iter(operations.values()))
-    methods = " or ".join(
-        "GET or HEAD" if operations.keys() == {"get"} else method.upper() for method in operations
-    )
-    route = escape(description["servers"][0]["url"] + path)
-    parameters = [
-        _parameter(description, _resolved(description, each)) for each in operation["parameters"]
-    ]
-    body = operation.get("requestBody", {"description": "", "content": {}})
+def _recommended(operations: Node) -> Node:
+    """Of the methods that a path takes, the first."""
+    operation: Node = next(iter(operations.values()))
+    return operation
+
+
+def _call(route: str, operations: Node) -> str:
+    """The section of a path."""
+    operation = _recommended(operations)
+    is_read = operations.keys() == {"get"}
+    methods = "GET or HEAD" if is_read else " or ".join(each.upper() for each in operations)
+
+    body = []
+    if "requestBody" in operation:
+        given = operation["requestBody"]
+        body = [f"<p>{escape(given['description'])}</p>\n", *_media(given)]
     answers = [_answer(status, answer) for status, answer in operation["responses"].items()]
     return (
         f'<section id="{operation["operationId"]}">'
-        f'<h3><code><span class="method">{methods}</span> {route}</code></h3>\n'
+        f'<h3><code><span class="method">{methods}</span> {escape(route)}</code></h3>\n'
         f"<p>{escape(operation['description'])}</p>\n"
-        + _titled("Parameters", "dl", parameters)
-        + _titled(
-            "Body",
-            "div",
-            [f"<p>{escape(body['description'])}</p>\n"] * bool(body["content"]) + _media(body),
-        )
+        + _titled("Parameters", "dl", [_parameter(each) for each in operation["parameters"]])
+        + _titled("Body", "div", body)
         + _titled("Answers", "dl", answers)
         + "</section>\n"
     )
 
 
-def _parameter(description: Node, parameter: Node) -> str:
+def _parameter(parameter: Node) -> str:
     where = parameter["in"] + (", required" if parameter.get("required") else "")
-    said = (
-        parameter.get("description") or _resolved(description, parameter["schema"])["description"]
+    return (
+        f'<dt><code>{parameter["name"]}</code> <span class="hint">{where}</span></dt>'
+        f"<dd>{escape(parameter['description'])}</dd>\n"
     )
-    return f'<dt><code>{parameter["name"]}</code> <span class="hint">{where}</span></dt><dd>{escape(said)}</dd>\n'
 
 
 def _answer(status: str, answer: Node) -> str:
     problems = answer.get("content", {}).get("application/problem+json", {}).get("examples", {})
-    shown = f'<ul class="problems">{_items(problems)}</ul>' if problems else "".join(_media(answer))
+    links = f'<ul class="problems">{_items(problems)}</ul>'
+    shown = links if problems else "".join(_media(answer))
     return f"<dt><b>{status}</b> {escape(answer['description'])}</dt><dd>{shown}</dd>\n"
 
 
 def _media(of: Node) -> list[str]:
     """An example of each type that a body may have."""
     return [
-        f'<span class="hint">{escape(name)}</span><pre>{escape(_text(name, media["example"]))}</pre>\n'
+        f'<span class="hint">{escape(name)}</span>'
+        f"<pre>{escape(_text(name, media['example']))}</pre>\n"
         for name, media in of.get("content", {}).items()
     ]
 
@@ -120,9 +119,9 @@ def _media(of: Node) -> list[str]:
 def _text(media_type: str, example: Any) -> str:
     if media_type == FORM:
         return urlencode(example)
-    return (
-        example if isinstance(example, str) else json.dumps(example, ensure_ascii=False, indent=2)
-    )
+    if isinstance(example, str):
+        return example
+    return json.dumps(example, ensure_ascii=False, indent=2)
 
 
 def _problem(name: str, body: Node) -> str:
@@ -142,10 +141,3 @@ def _links(names: Iterable[str]) -> str:
 
 def _items(names: Iterable[str]) -> str:
     return "".join(f'<li><a href="#{name}">{name}</a></li>' for name in names)
-
-
-def _resolved(description: Node, reference: Node) -> Node:
-    """What a reference leads to."""
-    group, name = reference["$ref"].split("/")[-2:]
-    found: Node = description["components"][group][name]
-    return found

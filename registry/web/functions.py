@@ -1,87 +1,56 @@
-"""The HTTP triggers: what a request asks for goes to the Registries, what comes of it goes back as
-an answer.
+"""The calls of the API: a function for each, with what OpenAPI says of it.
+
+To add a call, write its request (requests.py), its answer (responses.py), an example
+(examples.py), and a function here.
 """
 
 import uuid
-from collections.abc import Awaitable, Callable
-from datetime import datetime
-from typing import Any, get_args
-from urllib.parse import urljoin
-
-import azure.durable_functions as df
-from azure.functions import AuthLevel, Context, HttpMethod, HttpRequest, HttpResponse
 
 from registry import __version__, clock, settings
 from registry.domain import problems
-from registry.domain.delivery import DeliveryStatus
-from registry.domain.moments import to_text
 from registry.domain.problems import HubUnavailable, OutcomeUnknown, ProblemError
-from registry.domain.registry import Registry, RegistryTerms
-from registry.domain.views import RegistryStatusView
+from registry.domain.registry import Item, RegistryTerms
 from registry.durable.service import RegistryService
-from registry.durable.task_hub import TaskHubClient
-from registry.telemetry import trace_of
-from registry.web import docs, openapi, page
-from registry.web.caching import compressed, unless_known
-from registry.web.requests import registry_id, requested_item, requested_key, wants_plain_text
-from registry.web.responses import answer, lines, plain, problem
-
-blueprint = df.Blueprint()
-
-POST, CHANGE, READ = (
-    HttpMethod.POST,
-    (HttpMethod.GET, HttpMethod.POST),
-    (HttpMethod.GET, HttpMethod.HEAD),
+from registry.web import examples
+from registry.web.endpoints import CHANGE, POST, READ, Answer, ApiBlueprint
+from registry.web.requests import (
+    AddRequest,
+    OpenRequest,
+    RegistryRequest,
+    RemoveRequest,
+    Request,
 )
-"""What changes state takes GET too, which the original offers; the host drops the body of an answer
-to HEAD.
-"""
+from registry.web.responses import (
+    Added,
+    Body,
+    Counts,
+    Health,
+    Links,
+    Opened,
+    Problem,
+    Removed,
+    Shown,
+    Unconfirmed,
+)
 
-Trigger = Callable[[HttpRequest, RegistryService], Awaitable[HttpResponse]]
+blueprint = ApiBlueprint()
 
 
-def endpoint(
-    route: str, *methods: HttpMethod, auth_level: AuthLevel | None = None
-) -> Callable[[Trigger], Any]:
-    """Publish a trigger, with the parameters that the host binds, at api/ and a route whose first
-    part is its name.
+@blueprint.endpoint(
+    "open",
+    CHANGE,
+    OpenRequest,
+    Answer(201, "The registry is open.", examples.OPENED, to_text=lambda opened: opened.id),
+)
+async def open_registry(request: OpenRequest, service: RegistryService) -> Opened:
+    """Open a registry.
+
+    It closes by itself when its time is up, unless somebody finishes it before.
     """
-
-    def publish(trigger: Trigger) -> Any:
-        async def answered(
-            req: HttpRequest, client: df.DurableOrchestrationClient, context: Context
-        ) -> HttpResponse:
-            try:
-                response = await trigger(
-                    req, RegistryService(TaskHubClient(client, trace_of(context)))
-                )
-            except (ProblemError, OutcomeUnknown) as error:
-                response = _failure(error)
-            return compressed(req, response)
-
-        function = blueprint.durable_client_input(client_name="client")(answered)
-        function = blueprint.route(f"api/{route}", methods=methods, auth_level=auth_level)(function)
-        return blueprint.function_name(route.partition("/")[0])(function)
-
-    return publish
-
-
-def _shown(registry: Registry, now: datetime) -> dict[str, Any]:
-    return RegistryStatusView.of(registry, now).model_dump(mode="json")
-
-
-def _failure(error: ProblemError | OutcomeUnknown, **members: str) -> HttpResponse:
-    if isinstance(error, ProblemError):
-        return problem(error, members)
-    return answer(202, members | {"detail": str(error)}, {"Retry-After": "1"})
-
-
-@endpoint("open", *CHANGE)
-async def open_registry(req: HttpRequest, service: RegistryService) -> HttpResponse:
-    """Open a new registry."""
-    id, now, chosen = uuid.uuid4().hex, clock.utc_now(), settings.current()
+    chosen = settings.current()
+    now = clock.utc_now()
     terms = RegistryTerms(
-        id=id,
+        id=uuid.uuid4().hex,
         opened_at=now,
         closes_at=now + chosen.open_for,
         max_items=chosen.max_items,
@@ -89,121 +58,151 @@ async def open_registry(req: HttpRequest, service: RegistryService) -> HttpRespo
         backoff=chosen.backoff,
     )
     await service.open(terms)
-    here = req.url.partition("?")[0].rstrip("/")
-    links = {name: urljoin(here, f"{name}/{id}") for name in ("add", "finish", "peek")}
-    headers = {"Location": links["peek"]}
-    if wants_plain_text(req):
-        return plain(201, id, headers)
-    times = {"openedAt": to_text(terms.opened_at), "closesAt": to_text(terms.closes_at)}
-    return answer(201, {"id": id, "status": "Open", **times, "links": links}, headers)
 
-
-@endpoint("add/{id}", *CHANGE)
-async def add_item(req: HttpRequest, service: RegistryService) -> HttpResponse:
-    """Add an item: 200 means that it is in the registry and will be there when it closes."""
-    id, item = registry_id(req), requested_item(req, settings.current().max_item_length)
-    added = {"id": id, "item": item.text, "itemKey": item.key}
-    try:
-        return answer(200, added | {"itemsCount": await service.add(id, item)})
-    except (OutcomeUnknown, HubUnavailable) as error:
-        return _failure(error, **added)  # the caller needs the key to retry
-
-
-@endpoint("remove/{id}", POST)
-async def remove_item(req: HttpRequest, service: RegistryService) -> HttpResponse:
-    """Take an item back: 200 means that no item with this key is in the registry or will be."""
-    id, key = registry_id(req), requested_key(req)
-    return answer(200, {"id": id, "itemKey": key, "itemsCount": await service.remove(id, key)})
-
-
-@endpoint("finish/{id}", *CHANGE)
-async def finish_registry(req: HttpRequest, service: RegistryService) -> HttpResponse:
-    """Close a registry and show it."""
-    return answer(200, _shown(await service.finish(registry_id(req)), clock.utc_now()))
-
-
-@endpoint("process/{id}", POST)
-async def process_registry(req: HttpRequest, service: RegistryService) -> HttpResponse:
-    """Send a closed registry to the processing webhook again."""
-    id = registry_id(req)
-    if settings.current().webhook is None:
-        raise ProblemError(problems.PROCESSING_OFF)
-    return answer(202, _shown(await service.redeliver(id), clock.utc_now()))
-
-
-@endpoint("peek/{id}", *READ)
-async def peek_registry(req: HttpRequest, service: RegistryService) -> HttpResponse:
-    """Show a registry, or just its items."""
-    now = clock.utc_now()
-    registry = _shown(await service.peek(registry_id(req)), now)
-    return unless_known(
-        req,
-        lines(registry["registry"]["items"]) if wants_plain_text(req) else answer(200, registry),
+    return Opened(
+        id=terms.id,
+        opened_at=terms.opened_at,
+        closes_at=terms.closes_at,
+        links=Links.of(request.url, terms.id),
     )
 
 
-@endpoint("stats", *READ)
-async def global_stats(req: HttpRequest, service: RegistryService) -> HttpResponse:
-    """Count registries and items."""
-    stats = await service.stats()
-    counts = {
-        "registryCount": stats.counts.total(),
-        "itemsCount": stats.items,
-        "openCount": stats.counts["open"],
-        "closedCount": stats.counts.total() - stats.counts["open"],
-        "processing": {outcome: stats.counts[outcome] for outcome in get_args(DeliveryStatus)},
-    }
-    return unless_known(req, answer(200, counts))
+@blueprint.endpoint(
+    "add/{id}",
+    CHANGE,
+    AddRequest,
+    Answer(200, "The item is in the registry, and will be there when it closes.", examples.ADDED),
+    Answer(
+        202,
+        "The outcome is not known yet. Repeat with the itemKey as Idempotency-Key.",
+        examples.UNCONFIRMED,
+    ),
+    problems=(
+        problems.REGISTRY_CLOSED,
+        problems.REGISTRY_FULL,
+        problems.ITEM_REMOVED,
+        problems.KEY_REUSED,
+    ),
+)
+async def add_to_registry(request: AddRequest, service: RegistryService) -> Body:
+    """Add an item to a registry.
+
+    It is in the registry once the answer is 200, and will be there when it closes. Repeat what was
+    not answered with 200 or 4xx, with the same Idempotency-Key: it is one item then.
+    """
+    item = Item(request.idempotency_key, request.item)
+    sent = {"id": request.id, "item": item.text, "item_key": item.key}
+    try:
+        items_count = await service.add(request.id, item)
+    except OutcomeUnknown as outcome:
+        return Unconfirmed.of(outcome, **sent)
+    except HubUnavailable as error:
+        return Problem.of(error, **sent)  # the caller needs the key to retry
+
+    return Added(**sent, items_count=items_count)
 
 
-@endpoint("health", *READ, auth_level=AuthLevel.ANONYMOUS)
-async def health(req: HttpRequest, service: RegistryService) -> HttpResponse:
-    """Say whether the app can work; a probe needs no key."""
+@blueprint.endpoint(
+    "remove/{id}",
+    POST,
+    RemoveRequest,
+    Answer(200, "No item with this key is in the registry or will be.", examples.REMOVED),
+    Answer(202, "The outcome is not known yet. Repeat.", examples.UNKNOWN),
+    problems=(problems.REGISTRY_CLOSED, problems.REGISTRY_FULL),
+)
+async def remove_from_registry(request: RemoveRequest, service: RegistryService) -> Removed:
+    """Take an item back, by the key of its add.
+
+    After 200 no item with this key is in the registry or will be, also where its add is still on
+    its way.
+    """
+    items_count = await service.remove(request.id, request.item_key)
+    return Removed(id=request.id, item_key=request.item_key, items_count=items_count)
+
+
+@blueprint.endpoint(
+    "finish/{id}",
+    CHANGE,
+    RegistryRequest,
+    Answer(200, "The registry is closed.", examples.CLOSED),
+    Answer(202, "The outcome is not known yet. Repeat.", examples.UNKNOWN),
+)
+async def finish_registry(request: RegistryRequest, service: RegistryService) -> Shown:
+    """Close a registry and show it.
+
+    It never changes again. Twice is as good as once.
+    """
+    closed = await service.finish(request.id)
+    return Shown.of(closed, clock.utc_now())
+
+
+@blueprint.endpoint(
+    "process/{id}",
+    POST,
+    RegistryRequest,
+    Answer(202, "It is being sent again: peek shows what comes of it.", examples.CLOSED),
+    Answer(202, "It is about to be sent again.", examples.UNKNOWN),
+    problems=(
+        problems.REGISTRY_OPEN,
+        problems.PROCESSING_OFF,
+        problems.SENT_JUST_NOW,
+    ),
+)
+async def process_registry(request: RegistryRequest, service: RegistryService) -> Shown:
+    """Send a closed registry to the processing webhook again, once a minute at most."""
+    if settings.current().webhook is None:
+        raise ProblemError(problems.PROCESSING_OFF)
+
+    registry = await service.redeliver(request.id)
+    return Shown.of(registry, clock.utc_now())
+
+
+@blueprint.endpoint(
+    "peek/{id}",
+    READ,
+    RegistryRequest,
+    Answer(200, "The registry.", examples.OPEN, to_text=Shown.to_lines),
+    has_etag=True,
+)
+async def peek_at_registry(request: RegistryRequest, service: RegistryService) -> Shown:
+    """Show a registry with its items in order.
+
+    In plain text just the items, one a line, where a line break within one is a space.
+    """
+    now = clock.utc_now()
+    registry = await service.peek(request.id)
+    return Shown.of(registry, now)
+
+
+@blueprint.endpoint(
+    "stats",
+    READ,
+    Request,
+    Answer(200, "The counts.", examples.COUNTS),
+    tag="host",
+    has_etag=True,
+)
+async def get_stats(request: Request, service: RegistryService) -> Counts:
+    """Count registries and items.
+
+    The counts are up to a second old while registries are open.
+    """
+    return Counts.of(await service.stats())
+
+
+@blueprint.endpoint(
+    "health",
+    READ,
+    Request,
+    Answer(200, "The app can work.", examples.HEALTH),
+    tag="host",
+    is_public=True,
+)
+async def get_health(request: Request, service: RegistryService) -> Body:
+    """Say whether the app can work: the task hub answers. It needs no key."""
     try:
         await service.ping()
     except HubUnavailable as error:
-        return _failure(error, version=__version__)
-    return answer(200, {"status": "Healthy", "version": __version__})
+        return Problem.of(error, version=__version__)
 
-
-@blueprint.function_name("describe")
-@blueprint.route("api/openapi.json", methods=READ, auth_level=AuthLevel.ANONYMOUS)
-async def describe(req: HttpRequest) -> HttpResponse:
-    """The API's description of itself."""
-    return _document(req, answer(200, openapi.describe(settings.current())))
-
-
-@blueprint.function_name("docs")
-@blueprint.route("api/docs", methods=READ, auth_level=AuthLevel.ANONYMOUS)
-async def documentation(req: HttpRequest) -> HttpResponse:
-    """The API for people, made from the same description."""
-    return _document(req, HttpResponse(docs.document(settings.current()), headers=docs.HEADERS))
-
-
-async def home(req: HttpRequest) -> HttpResponse:
-    """The page for people; where calls need a key, it is opened with ?code=, and passes that on."""
-    return _document(
-        req, HttpResponse(page.document(settings.current().open_for), headers=page.HEADERS)
-    )
-
-
-@blueprint.function_name("home_module")
-@blueprint.route("api/home/{file}", methods=READ, auth_level=AuthLevel.ANONYMOUS)
-async def home_module(req: HttpRequest) -> HttpResponse:
-    """A module of the page."""
-    module = page.MODULES.get(req.route_params["file"])
-    return (
-        _document(req, HttpResponse(module, headers=page.SCRIPT))
-        if module
-        else HttpResponse(status_code=404)
-    )
-
-
-def _document(req: HttpRequest, response: HttpResponse) -> HttpResponse:
-    return compressed(req, unless_known(req, response))
-
-
-for name, route in (("home", "api/home"), ("home_at_api", "api"), ("home_at_root", "/")):
-    blueprint.function_name(name)(
-        blueprint.route(route, methods=READ, auth_level=AuthLevel.ANONYMOUS)(home)
-    )
+    return Health(version=__version__)

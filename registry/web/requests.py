@@ -1,16 +1,18 @@
-"""What a request asks for. Raises a ProblemError that names what is wrong, before anything is sent to
-the task hub.
+"""What each call is asked with: a model for each, and how it is read from a request.
+
+A model says where its members are, what is valid, and which problem anything else is. OpenAPI has
+its parameters and bodies from the same models.
 """
 
-import json
-import re
 import uuid
-from typing import Any
-from urllib.parse import parse_qs
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from azure.functions import HttpRequest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
 from werkzeug.datastructures import MIMEAccept
-from werkzeug.http import parse_accept_header, parse_options_header
+from werkzeug.http import parse_accept_header
 
 from registry.domain.problems import (
     INVALID_ITEM,
@@ -20,138 +22,182 @@ from registry.domain.problems import (
     ProblemError,
     ProblemType,
 )
-from registry.domain.registry import Item
+from registry.domain.views import RegistryId
+from registry.settings import Settings
+from registry.web import bodies
+from registry.web.bodies import JSON, TEXT, Members
+from registry.web.fields import ItemKey, ItemText
 
-IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
-REGISTRY_ID = re.compile(r"[0-9a-f]{32}")
-NOT_BLANK = re.compile(r"[^\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
-"""Anything but white space, spelled out: what `\\s` means differs between those who read the API's
-description.
-"""
-CHARSETS = re.compile("utf-?8|utf-16|us-ascii|iso-8859-1|windows-125[0-8]", re.IGNORECASE)
-"""What a Content-Type may name: Python remembers every unknown name that it is asked for, for ever.
-"""
 LONGEST_CHARACTER = 12
-"""Bytes that one character of an item can take in a body: in JSON as \\ud83c\\udf81, in a form as
-%F0%9F%8E%81.
-"""
-FORM = "application/x-www-form-urlencoded"
+"""Bytes that a character takes at most: \\ud83c\\udf81 in JSON, %F0%9F%8E%81 in a form."""
+
+Place = Literal["path", "header", "query"]
+"""What is looked for in the query may be in the body instead."""
+R = TypeVar("R", bound="Request")
 
 
-def registry_id(request: HttpRequest) -> str:
-    """The id in the path. Anything but 32 lower-case hex digits is a 404, before it gets into any
-    URL.
+class In:
+    """Where a member of a request is, and which problem it is if it is not valid.
+
+    `instead` has other problems, or other details, by the type of the validation error:
+    https://docs.pydantic.dev/latest/errors/validation_errors/
     """
-    id: str = request.route_params.get("id", "")
-    if not REGISTRY_ID.fullmatch(id):
-        raise ProblemError(
+
+    def __init__(self, place: Place, problem: ProblemType, **instead: ProblemType | str) -> None:
+        self.place = place
+        self.problem = problem
+        self.instead = instead
+
+    @property
+    def problems(self) -> set[ProblemType]:
+        """All types of problems that it may be."""
+        others = {each for each in self.instead.values() if isinstance(each, ProblemType)}
+        return {self.problem, *others}
+
+    def explain(self, error: str, **values: Any) -> ProblemError:
+        """The problem that a validation error of this type is."""
+        problem = self.instead.get(error, self.problem)
+        if isinstance(problem, str):
+            return ProblemError(self.problem, problem)
+        return ProblemError(problem, **values)
+
+
+class Request(BaseModel):
+    """What a call is asked with. This one has no parameters."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
+
+    text_member: ClassVar[str | None] = None
+    """The member whose value a body in plain text is."""
+
+    url: str = ""
+    """The address that was called."""
+
+    @classmethod
+    def check_size(cls, body: bytes, settings: Settings) -> None:
+        """Refuse a body that is too long to be decoded."""
+
+
+class RegistryRequest(Request):
+    """A call for one registry."""
+
+    id: Annotated[
+        RegistryId,
+        In(
+            "path",
             UNKNOWN_REGISTRY,
-            "There is no registry with this id: an id is 32 lower-case hex digits.",
-        )
-    return id
+            string_pattern_mismatch="There is no registry with this id: "
+            "an id is 32 lower-case hex digits.",
+        ),
+    ] = Field(description="The id of the registry. Who knows it may use it.")
 
 
-def requested_item(request: HttpRequest, max_length: int) -> Item:
-    """The item to add and its key, which is made at random where the request has none."""
-    text = request.params.get("item")
-    if text is None:
-        text = _item_in_body(request, max_length)
-    if not NOT_BLANK.search(text):
-        raise ProblemError(INVALID_ITEM, "The item is blank.")
-    if len(text) > max_length:
-        raise _too_long(max_length)
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ProblemError(INVALID_ITEM, "The item is not text: it has half of a surrogate pair.")
-    key: str | None = request.headers.get("Idempotency-Key")
-    return Item(uuid.uuid4().hex if key is None else _key("Idempotency-Key", key), text)
+class OpenRequest(Request):
+    """What a registry is opened with."""
 
 
-def requested_key(request: HttpRequest) -> str:
-    """The key of the item to remove: `?itemKey=`, or the member of a body in JSON or from a form."""
-    key = request.params.get("itemKey")
-    if key is None and request.get_body():
-        key = _named("itemKey", request, INVALID_KEY)
-    return _key("itemKey", key or "")
+class AddRequest(RegistryRequest):
+    """The item to add."""
+
+    text_member = "item"
+
+    item: Annotated[
+        ItemText,
+        In(
+            "query",
+            INVALID_ITEM,
+            missing="The item is missing: there is neither ?item= nor a body with a "
+            "Content-Length; one in chunks is lost.",
+            string_unicode="The item is not text: it has half of a surrogate pair.",
+            string_too_long=ITEM_TOO_LONG,
+        ),
+    ] = Field(description="The item; it wins over the body.")
+    idempotency_key: Annotated[ItemKey, In("header", INVALID_KEY)] = Field(
+        alias="Idempotency-Key",
+        default_factory=lambda: uuid.uuid4().hex,
+        description="Adds with the same key and item are one item. "
+        "Made at random where it is missing.",
+    )
+
+    @classmethod
+    def check_size(cls, body: bytes, settings: Settings) -> None:
+        """Refuse a body that cannot hold an item that is short enough."""
+        max_length = settings.max_item_length
+        if len(body) > LONGEST_CHARACTER * max_length + 1024:
+            raise ProblemError(ITEM_TOO_LONG, max_length=max_length)
+
+
+class RemoveRequest(RegistryRequest):
+    """The key of the item to remove."""
+
+    item_key: Annotated[ItemKey, In("query", INVALID_KEY)] = Field(
+        description="The itemKey of the add; it wins over the body."
+    )
+
+
+@cache
+def places(model: type[Request]) -> dict[str, In]:
+    """Where the members of a request are, by their names in it."""
+    return {
+        field.alias or name: place
+        for name, field in model.model_fields.items()
+        for place in field.metadata
+        if isinstance(place, In)
+    }
+
+
+def problems_of(model: type[Request]) -> set[ProblemType]:
+    """The problems of requests that are not valid."""
+    return {problem for place in places(model).values() for problem in place.problems}
+
+
+def read(request: HttpRequest, model: type[R], settings: Settings) -> R:
+    """Read a request and validate it. Raises ProblemError."""
+    given = {"path": request.route_params, "header": request.headers, "query": request.params}
+    values = {
+        name: given[each.place][name]
+        for name, each in places(model).items()
+        if name in given[each.place]
+    }
+    body = _read_body(request, model, values, settings)
+    if body is not None:
+        values |= body.values
+
+    try:
+        return model.model_validate({"url": request.url, **values}, context=settings)
+    except ValidationError as error:
+        raise _explain(error, model, body) from error
+
+
+def _read_body(
+    request: HttpRequest, model: type[Request], given: dict[str, Any], settings: Settings
+) -> Members | None:
+    """What the query leaves open and the body may say; None where there is no body, or no need."""
+    wanted = {
+        name: each.problem
+        for name, each in places(model).items()
+        if each.place == "query" and name not in given
+    }
+    if not wanted or not request.get_body():
+        return None
+
+    model.check_size(request.get_body(), settings)
+    values, missing = bodies.read(request, next(iter(wanted.values())), model.text_member)
+    return Members({name: values[name] for name in wanted if name in values}, missing)
+
+
+def _explain(error: ValidationError, model: type[Request], body: Members | None) -> ProblemError:
+    """The problem that the first error is."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = str(first["loc"][0])
+    place = places(model)[name]
+    if body and place.place == "query" and first["type"] in ("missing", "string_type"):
+        return ProblemError(place.problem, body.missing.format(name=name))
+
+    return place.explain(first["type"], name=name, **first.get("ctx", {}))
 
 
 def wants_plain_text(request: HttpRequest) -> bool:
     """Whether the request prefers text/plain to JSON."""
     accepted = parse_accept_header(request.headers.get("Accept"), MIMEAccept)
-    return accepted.best_match(["application/json", "text/plain"]) == "text/plain"
-
-
-def _item_in_body(request: HttpRequest, max_length: int) -> str:
-    body = request.get_body()
-    if not body:
-        raise ProblemError(
-            INVALID_ITEM,
-            "The item is missing: there is neither ?item= nor a body with a Content-Length; one in chunks is lost.",
-        )
-    if len(body) > LONGEST_CHARACTER * max_length + 1024:
-        raise _too_long(max_length)
-    media_type = _media_type(request)
-    if media_type in ("application/json", FORM):
-        return _named("item", request, INVALID_ITEM)
-    if media_type == "text/plain":
-        return _decoded(request, INVALID_ITEM)
-    raise ProblemError(
-        INVALID_ITEM,
-        f"The Content-Type of the body must be application/json, text/plain or {FORM}.",
-    )
-
-
-def _media_type(request: HttpRequest) -> str:
-    return parse_options_header(request.headers.get("Content-Type"))[0].lower()
-
-
-def _decoded(request: HttpRequest, kind: ProblemType) -> str:
-    charset = parse_options_header(request.headers.get("Content-Type"))[1].get("charset", "utf-8")
-    if not CHARSETS.fullmatch(charset):
-        raise ProblemError(
-            kind,
-            "The charset of the body must be utf-8, utf-16, us-ascii, iso-8859-1 or windows-125x.",
-        )
-    try:
-        return str(request.get_body(), charset)
-    except UnicodeDecodeError as error:
-        raise ProblemError(
-            kind, "The body is not in the charset of its Content-Type (UTF-8 if it names none)."
-        ) from error
-
-
-def _named(name: str, request: HttpRequest, kind: ProblemType) -> str:
-    """What the body has by this name; `curl -d` calls JSON a form too."""
-    text = _decoded(request, kind)
-    if _media_type(request) != FORM or text.lstrip().startswith("{"):
-        return _member(text, name, kind)
-    try:
-        values = parse_qs(text, keep_blank_values=True, errors="strict").get(name, [])
-    except UnicodeDecodeError as error:
-        raise ProblemError(kind, "The form is not in UTF-8.") from error
-    if len(values) != 1:
-        raise ProblemError(kind, f"The form must have {name}= once.")
-    return values[0]
-
-
-def _member(text: str, name: str, kind: ProblemType) -> str:
-    """A member of a JSON object that is a string."""
-    try:
-        document: Any = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ProblemError(kind, "The body is not valid JSON.") from error
-    member = document.get(name) if isinstance(document, dict) else None
-    if not isinstance(member, str):
-        raise ProblemError(kind, f'The body must be a JSON object whose "{name}" is a string.')
-    return member
-
-
-def _key(name: str, key: str) -> str:
-    if not IDEMPOTENCY_KEY.fullmatch(key):
-        raise ProblemError(INVALID_KEY, f"The {name} must be 1 to 128 visible ASCII characters.")
-    return key
-
-
-def _too_long(max_length: int) -> ProblemError:
-    return ProblemError(
-        ITEM_TOO_LONG, f"The item is too long: an item has at most {max_length} characters."
-    )
+    return accepted.best_match([JSON, TEXT]) == TEXT

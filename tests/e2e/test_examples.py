@@ -7,7 +7,7 @@ import subprocess
 import requests
 
 from registry.settings import Settings
-from registry.web.openapi import describe
+from registry.web.pages import describe
 from tests.e2e.process import ROOT
 
 EXAMPLES = ROOT / "examples"

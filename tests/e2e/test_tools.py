@@ -1,6 +1,4 @@
-"""The description of the API as tools read it: linters find nothing, generators make readable
-clients of it.
-"""
+"""Tools read the description of the API: linters find nothing, generators make readable clients."""
 
 import json
 import re
@@ -12,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from registry.settings import Settings
-from registry.web.openapi import describe
+from registry.web.pages import describe
 from tests.support.node import run_tool
 
 
@@ -27,15 +25,15 @@ def descriptions(tmp_path) -> list[Path]:
 
 def test_redocly_finds_nothing(descriptions) -> None:
     """By its recommended rules, neither errors nor warnings."""
-    told = run_tool("redocly", "lint", "--extends", "recommended", *descriptions)
-    assert "valid" in told
-    assert not re.search(r"\d+ (warning|error|problem)", told), told
+    report = run_tool("redocly", "lint", "--extends", "recommended", *descriptions)
+    assert "valid" in report
+    assert not re.search(r"\d+ (warning|error|problem)", report), report
 
 
 def test_spectral_finds_nothing(descriptions, tmp_path) -> None:
     """By spectral:oas, down to hints."""
     (tmp_path / "rules.yaml").write_text('extends: ["spectral:oas"]\n')
-    told = run_tool(
+    report = run_tool(
         "spectral",
         "lint",
         "--fail-severity",
@@ -44,7 +42,7 @@ def test_spectral_finds_nothing(descriptions, tmp_path) -> None:
         tmp_path / "rules.yaml",
         *descriptions,
     )
-    assert "No results" in told
+    assert "No results" in report
 
 
 def test_a_client_in_python(descriptions, tmp_path, monkeypatch, base_url) -> None:
@@ -70,11 +68,13 @@ def test_a_client_in_python(descriptions, tmp_path, monkeypatch, base_url) -> No
         opened = call("open_registry")
         assert isinstance(opened, models.Opened)
         added = call(
-            "add_to_registry", opened.id, body=models.NewItem("Bike"), idempotency_key="one"
+            "add_to_registry", opened.id, body=models.AddRequest("Bike"), idempotency_key="one"
         )
         assert (added.item, added.item_key, added.items_count) == ("Bike", "one", 1)
-        call("add_to_registry", opened.id, body=models.NewItemForm("Book"), idempotency_key="two")
-        call("remove_from_registry", opened.id, body=models.ItemToRemove("one"))
+        call(
+            "add_to_registry", opened.id, body=models.AddRequestForm("Book"), idempotency_key="two"
+        )
+        call("remove_from_registry", opened.id, body=models.RemoveRequest("one"))
         peeked = call("peek_at_registry", opened.id)
         assert (peeked.status, peeked.registry.items) == (models.ShownStatus.OPEN, ["Book"])
         assert call("finish_registry", opened.id).registry.closed_at > opened.opened_at
@@ -93,6 +93,6 @@ def test_types_for_typescript(descriptions, tmp_path) -> None:
     text = types.read_text()
     for call in ("openRegistry", "addToRegistry", "peekAtRegistry", "finishRegistry", "getStats"):
         assert f'operations["{call}"]' in text
-    for schema in ("Registry", "Opened", "Added", "Shown", "Stats", "Problem"):
+    for schema in ("RegistryView", "Opened", "Added", "Shown", "Counts", "Problem"):
         assert re.search(rf"^        {schema}: {{$", text, re.MULTILINE)
     run_tool("tsc", "--noEmit", "--strict", types)

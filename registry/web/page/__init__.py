@@ -1,16 +1,15 @@
-"""The page for people: one document with its style, and the ES modules that it loads from beside
-it.
-"""
+"""The page for people: one document with its style, and the ES modules that it loads."""
 
 import base64
 import hashlib
 from datetime import timedelta
 from importlib.resources import files
 
-_HOME = files("registry.web") / "page"
-_FRAME, _STYLE = ((_HOME / name).read_text("utf-8") for name in ("index.html", "style.css"))
+_FOLDER = files("registry.web") / "page"
+_FRAME = (_FOLDER / "index.html").read_text("utf-8")
+_STYLE = (_FOLDER / "style.css").read_text("utf-8")
 MODULES = {
-    each.name: each.read_text("utf-8") for each in _HOME.iterdir() if each.name.endswith(".js")
+    each.name: each.read_text("utf-8") for each in _FOLDER.iterdir() if each.name.endswith(".js")
 }
 """The texts of the ES modules, by the names of their files."""
 
@@ -20,28 +19,37 @@ def hash_of(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
+_POLICY = (
+    "default-src 'none'",
+    "script-src 'self'",
+    f"style-src {hash_of(_STYLE)}",
+    "connect-src 'self'",
+    "img-src data:",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
+)
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
     "Cache-Control": "no-cache",
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; "
-    f"style-src {hash_of(_STYLE)}; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+    "Content-Security-Policy": "; ".join(_POLICY),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-"""The page calls its own host only, runs no script but its own, makes no markup of text, and is
+"""The page calls its own host only, runs its own scripts only, makes no markup of text, and is
 shown in no frame.
 
-Its modules are the only scripts of the host, as `nosniff` keeps answers of the API from being any.
+`nosniff` keeps answers of the API from being scripts.
 """
 SCRIPT = {"Content-Type": "text/javascript; charset=utf-8", "X-Content-Type-Options": "nosniff"}
 
 
-def document(lifetime: timedelta) -> str:
-    """The page of an app whose registries live for so long."""
-    return _FRAME.replace("{lifetime}", _in_words(lifetime)).replace(
-        "<style></style>", f"<style>{_STYLE}</style>"
-    )
+def document(open_for: timedelta) -> str:
+    """The page of an app whose registries are open for so long."""
+    frame = _FRAME.replace("{lifetime}", _in_words(open_for))
+    return frame.replace("<style></style>", f"<style>{_STYLE}</style>")
 
 
 def _in_words(span: timedelta) -> str:

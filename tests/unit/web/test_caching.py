@@ -3,13 +3,13 @@ import gzip
 import pytest
 from azure.functions import HttpRequest, HttpResponse
 
-from registry.web.caching import SHORTEST, compressed, unless_known
+from registry.web.caching import MIN_GZIP_BYTES, with_etag, with_gzip
 
-LONG = b"gift " * SHORTEST
+LONG = b"gift " * MIN_GZIP_BYTES
 
 
 def request(**headers: str) -> HttpRequest:
-    """A request; header names are given with _ for -."""
+    """A request. Header names are given with _ for -."""
     return HttpRequest(
         "GET",
         "http://x/",
@@ -24,46 +24,43 @@ def response(body: bytes = LONG) -> HttpResponse:
     )
 
 
-def tag_of(body: bytes) -> str:
-    return unless_known(request(), response(body)).headers["ETag"]
+def etag_of(body: bytes) -> str:
+    return with_etag(request(), response(body)).headers["ETag"]
 
 
-def test_an_answer_has_a_weak_tag_of_its_body() -> None:
-    """By which the client may ask whether it still holds; so it may keep it."""
-    tagged = unless_known(request(), response())
-    assert (tagged.status_code, tagged.get_body()) == (201, LONG)
-    assert tagged.headers["ETag"].startswith('W/"')
-    assert tagged.headers["Cache-Control"] == "private, no-cache"
-    assert tagged.headers["Vary"] == "Accept, Accept-Encoding"
-    assert tag_of(LONG) == tag_of(LONG) != tag_of(b"")
+def test_a_response_gets_a_weak_etag_of_its_body() -> None:
+    """With it the client may keep the answer, and ask whether it still holds."""
+    answer = with_etag(request(), response())
+    assert (answer.status_code, answer.get_body()) == (201, LONG)
+    assert answer.headers["ETag"].startswith('W/"')
+    assert answer.headers["Cache-Control"] == "private, no-cache"
+    assert answer.headers["Vary"] == "Accept, Accept-Encoding"
+    assert etag_of(LONG) == etag_of(LONG) != etag_of(b"")
 
 
 @pytest.mark.parametrize("form", ["{}", '"x", {}', '{}, W/"x"', "*"])
 @pytest.mark.parametrize("is_weak", [True, False])
 def test_what_the_client_has_is_not_sent_again(form, is_weak) -> None:
     """One of a list, weak or not, or whatever there is."""
-    tag = tag_of(LONG)
-    told = unless_known(
-        request(If_None_Match=form.format(tag if is_weak else tag.removeprefix("W/"))), response()
-    )
-    assert (told.status_code, told.get_body()) == (304, b"")
-    assert (told.headers["ETag"], told.headers["Cache-Control"]) == (tag, "private, no-cache")
-    assert "Content-Encoding" not in compressed(request(Accept_Encoding="gzip"), told).headers
+    etag = etag_of(LONG)
+    named = form.format(etag if is_weak else etag.removeprefix("W/"))
+    answer = with_etag(request(If_None_Match=named), response())
+    assert (answer.status_code, answer.get_body()) == (304, b"")
+    assert (answer.headers["ETag"], answer.headers["Cache-Control"]) == (etag, "private, no-cache")
+    assert "Content-Encoding" not in with_gzip(request(Accept_Encoding="gzip"), answer).headers
 
 
 @pytest.mark.parametrize("header", ["", 'W/"x"', "x", '"x", "y"'])
 def test_what_the_client_has_not_is_sent(header) -> None:
-    """Also where it names something else."""
-    assert unless_known(request(If_None_Match=header), response()).get_body() == LONG
+    assert with_etag(request(If_None_Match=header), response()).get_body() == LONG
 
 
 @pytest.mark.parametrize("accepted", ["gzip", "GZIP", "br, gzip;q=0.1", "*", "gzip, *;q=0"])
-def test_gzip_for_those_who_take_it(accepted) -> None:
-    """Whatever else they take; nothing else changes."""
-    told = compressed(request(Accept_Encoding=accepted), response())
-    assert gzip.decompress(told.get_body()) == LONG
-    assert told.status_code == 201
-    assert dict(told.headers) == {
+def test_gzip_for_those_who_accept_it(accepted) -> None:
+    answer = with_gzip(request(Accept_Encoding=accepted), response())
+    assert gzip.decompress(answer.get_body()) == LONG
+    assert answer.status_code == 201
+    assert dict(answer.headers) == {
         "Content-Type": "text/css",
         "Cache-Control": "no-store",
         "Vary": "Accept-Encoding",
@@ -75,21 +72,20 @@ def test_gzip_for_those_who_take_it(accepted) -> None:
     "accepted", ["", "identity", "br", "gzip;q=0", "*;q=0", "*, gzip;q=0", "gzip;q=0, *"]
 )
 def test_no_gzip_for_others(accepted) -> None:
-    """But caches are told that there may be."""
-    told = compressed(request(Accept_Encoding=accepted), response())
-    assert told.get_body() == LONG
-    assert "Content-Encoding" not in told.headers
-    assert told.headers["Vary"] == "Accept-Encoding"
+    """But caches hear that there may be."""
+    answer = with_gzip(request(Accept_Encoding=accepted), response())
+    assert answer.get_body() == LONG
+    assert "Content-Encoding" not in answer.headers
+    assert answer.headers["Vary"] == "Accept-Encoding"
 
 
-def test_what_is_short_is_sent_as_it_is() -> None:
-    """It would not become shorter."""
-    short = response(b"x" * (SHORTEST - 1))
-    assert compressed(request(Accept_Encoding="gzip"), short) is short
+def test_short_bodies_are_sent_as_they_are() -> None:
+    short = response(b"x" * (MIN_GZIP_BYTES - 1))
+    assert with_gzip(request(Accept_Encoding="gzip"), short) is short
     assert "Vary" not in short.headers
 
 
-def test_a_tag_is_the_same_with_gzip_and_without() -> None:
+def test_an_etag_is_the_same_with_gzip_and_without() -> None:
     """So a client that has one of them need not fetch the other."""
     asked = request(Accept_Encoding="gzip")
-    assert compressed(asked, unless_known(asked, response())).headers["ETag"] == tag_of(LONG)
+    assert with_gzip(asked, with_etag(asked, response())).headers["ETag"] == etag_of(LONG)

@@ -4,38 +4,36 @@ import json
 import pytest
 from azure.functions import AuthLevel, HttpRequest
 
-from devhost.functions.loading import index
 from registry import __version__
 from registry.settings import SettingsError, read
-from registry.web.misconfigured import app_that_says
+from registry.web.misconfigured import app_that_explains
 
 WRONG = {"REGISTRY_MAX_ITEMS": "1001", "PROCESSING_WEBHOOK_SECRET": "hunter2"}
 
 
-def error() -> SettingsError:
+@pytest.fixture
+def function():
+    """The only function of the app."""
     with pytest.raises(SettingsError) as raised:
         read(WRONG)
-    return raised.value
+    (function,) = app_that_explains(raised.value).get_functions()
+    return function
 
 
-def test_it_has_one_function_for_all_requests() -> None:
-    """No durable one, with which the host would take the task hub's messages; and nobody needs a
-    key.
-    """
-    (function,) = index(app_that_says(error())).functions
-    assert function.trigger["type"] == "httpTrigger"
-    assert (function.trigger["route"], function.trigger["authLevel"]) == (
-        "{*path}",
-        AuthLevel.ANONYMOUS,
-    )
-    assert "methods" not in function.trigger  # none is left out
-    assert function.clients == ()
+def test_it_takes_every_request_without_a_key(function) -> None:
+    (binding,) = [each for each in function.get_bindings() if each.type == "httpTrigger"]
+    assert (binding.route, binding.auth_level) == ("{*path}", AuthLevel.ANONYMOUS)
+    assert not binding.methods  # none is left out
 
 
-def test_it_says_what_is_wrong_and_shows_no_value() -> None:
-    """As a problem like the others, with the version of the app."""
-    (function,) = index(app_that_says(error())).functions
-    response = asyncio.run(function.code(HttpRequest("GET", "http://x/api/health", body=b"")))
+def test_it_has_no_durable_binding(function) -> None:
+    """With one, the host would take the messages of the task hub."""
+    assert {each.type for each in function.get_bindings()} == {"httpTrigger", "http"}
+
+
+def test_it_says_what_is_wrong_and_shows_no_value(function) -> None:
+    request = HttpRequest("GET", "http://x/api/health", body=b"")
+    response = asyncio.run(function.get_user_function()(request))
     assert response.status_code == 503
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.headers["Retry-After"] == "60"
@@ -43,8 +41,8 @@ def test_it_says_what_is_wrong_and_shows_no_value() -> None:
         "type": "/api/docs#misconfigured",
         "title": "Misconfigured",
         "status": 503,
-        "detail": "Settings are not allowed: REGISTRY_MAX_ITEMS must be a whole number from 1 to 1000; "
-        "PROCESSING_WEBHOOK_SECRET must be whsec_ and 24 to 64 random bytes in base64. "
+        "detail": "Settings are not allowed: REGISTRY_MAX_ITEMS must be a whole number from 1 to "
+        "1000; PROCESSING_WEBHOOK_SECRET must be whsec_ and 24 to 64 random bytes in base64. "
         "Ask the operator to correct the settings.",
         "version": __version__,
     }

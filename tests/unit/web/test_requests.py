@@ -7,26 +7,38 @@ import pytest
 from azure.functions import HttpRequest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
-from registry.domain.problems import INVALID_ITEM, INVALID_KEY, TOO_LONG, UNKNOWN, Kind, Refusal
-from registry.domain.registry import Item
+from registry.domain.problems import (
+    INVALID_ITEM,
+    INVALID_KEY,
+    ITEM_TOO_LONG,
+    UNKNOWN_REGISTRY,
+    ProblemError,
+    ProblemType,
+)
+from registry.settings import Settings
+from registry.web.bodies import FORM
+from registry.web.fields import ItemText
 from registry.web.requests import (
-    FORM,
-    NOT_BLANK,
-    registry_id,
-    requested_item,
-    requested_key,
+    AddRequest,
+    RegistryRequest,
+    RemoveRequest,
+    Request,
+    read,
     wants_plain_text,
 )
 
 ID = "0123456789abcdef0123456789abcdef"
-MOST = 20
+MAX_LENGTH = 20
+SETTINGS = Settings(max_item_length=MAX_LENGTH)
+JSON = "application/json"
 
 
 def request(
     *, id: str = ID, body: bytes = b"", params: dict[str, str] | None = None, **headers: str
 ) -> HttpRequest:
-    """A request; header names are given with _ for -."""
+    """A request. Header names are given with _ for -."""
     return HttpRequest(
         "POST",
         f"https://gifts.example/api/add/{id}",
@@ -37,17 +49,24 @@ def request(
     )
 
 
-def refused(kind: Kind, read, *arguments) -> str:
-    """The detail of the refusal that reading a request comes to."""
-    with pytest.raises(Refusal) as error:
-        read(*arguments)
-    assert error.value.kind is kind
+def refused(type: ProblemType, model: type[Request], asked: HttpRequest) -> str:
+    """The detail of the problem that a request is."""
+    with pytest.raises(ProblemError) as error:
+        read(asked, model, SETTINGS)
+    assert error.value.type is type
     return error.value.detail
 
 
+def added(asked: HttpRequest) -> AddRequest:
+    return read(asked, AddRequest, SETTINGS)
+
+
+def removed(asked: HttpRequest) -> str:
+    return read(asked, RemoveRequest, SETTINGS).item_key
+
+
 def test_an_id_is_32_lower_case_hex_digits() -> None:
-    """As it is in the path."""
-    assert registry_id(request()) == ID
+    assert read(request(), RegistryRequest, SETTINGS).id == ID
 
 
 @pytest.mark.parametrize(
@@ -66,16 +85,18 @@ def test_an_id_is_32_lower_case_hex_digits() -> None:
         f"{ID}?op=close",
     ],
 )
-def test_what_is_no_id_is_unknown(id) -> None:
-    """The SDK puts ids into URLs of the management API as they are, so nothing else gets there."""
-    assert "32 lower-case hex digits" in refused(UNKNOWN, registry_id, request(id=id))
+def test_any_other_id_is_unknown(id) -> None:
+    """The SDK puts ids into URLs of the management API as they are."""
+    asked = request(id=id, params={"item": "x", "itemKey": "k"})
+    for model in (RegistryRequest, AddRequest, RemoveRequest):
+        assert "32 lower-case hex digits" in refused(UNKNOWN_REGISTRY, model, asked)
 
 
 @pytest.mark.parametrize(
     "asked",
     [
         {"params": {"item": "Zork 🎁"}},
-        {"body": '{"item": "Zork 🎁"}'.encode(), "Content_Type": "application/json"},
+        {"body": '{"item": "Zork 🎁"}'.encode(), "Content_Type": JSON},
         {
             "body": b'{"item": "Zork \\ud83c\\udf81"}',
             "Content_Type": "Application/JSON; charset=UTF-8",
@@ -89,23 +110,19 @@ def test_what_is_no_id_is_unknown(id) -> None:
         {"body": b"x=1&item=Zork+%F0%9F%8E%81", "Content_Type": FORM},
         {"body": "item=Zork 🎁".encode(), "Content_Type": f"{FORM}; charset=UTF-8"},
         {"body": '{"item": "Zork 🎁"}'.encode(), "Content_Type": FORM},  # as curl -d sends it
-        {
-            "params": {"item": "Zork 🎁"},
-            "body": b'{"item": "other"}',
-            "Content_Type": "application/json",
-        },
+        {"params": {"item": "Zork 🎁"}, "body": b'{"item": "other"}', "Content_Type": JSON},
+        {"body": '{"item": "Zork 🎁", "id": "x", "new": 1}'.encode(), "Content_Type": JSON},
     ],
 )
 def test_the_item_comes_from_query_json_form_or_text(asked) -> None:
-    """The query wins over the body; the charset of the body counts."""
-    assert requested_item(request(**asked, Idempotency_Key="key-1"), MOST) == Item(
-        "key-1", "Zork 🎁"
-    )
+    """The query wins over the body, and a body says nothing but its own members."""
+    read = added(request(**asked, Idempotency_Key="key-1"))
+    assert (read.id, read.item, read.idempotency_key) == (ID, "Zork 🎁", "key-1")
 
 
-def test_a_key_is_made_where_there_is_none() -> None:
-    """Each at random."""
-    keys = {requested_item(request(params={"item": "x"}), MOST).key for _ in range(10)}
+def test_a_key_is_made_at_random_where_there_is_none() -> None:
+    body = b'{"item": "x", "Idempotency-Key": "k", "idempotency_key": "k"}'
+    keys = {added(request(body=body, Content_Type=JSON)).idempotency_key for _ in range(10)}
     assert len(keys) == 10
     assert {len(key) for key in keys} == {32}
 
@@ -115,21 +132,22 @@ def test_a_key_is_made_where_there_is_none() -> None:
     [
         (
             {},
-            "The item is missing: there is neither ?item= nor a body with a Content-Length; one in chunks is lost.",
+            "The item is missing: there is neither ?item= nor a body with a Content-Length; "
+            "one in chunks is lost.",
         ),
         ({"params": {"item": " \t\n"}}, "The item is blank."),
         ({"params": {"item": ""}}, "The item is blank."),
         ({"params": {"item": "\ud800"}}, "surrogate"),
-        ({"body": b'{"item": "\\ud800"}', "Content_Type": "application/json"}, "surrogate"),
-        ({"body": b'{"item": 1}', "Content_Type": "application/json"}, '"item" is a string'),
-        ({"body": b'{"item": null}', "Content_Type": "application/json"}, '"item" is a string'),
-        ({"body": b"[]", "Content_Type": "application/json"}, '"item" is a string'),
-        ({"body": b"{}", "Content_Type": "application/json"}, '"item" is a string'),
-        ({"body": b'{"item": "x"', "Content_Type": "application/json"}, "not valid JSON"),
-        ({"body": b"[" * 1200, "Content_Type": "application/json"}, "not valid JSON"),
-        ({"body": b"1" * 1200, "Content_Type": "application/json"}, '"item" is a string'),
+        ({"body": b'{"item": "\\ud800"}', "Content_Type": JSON}, "surrogate"),
+        ({"body": b'{"item": 1}', "Content_Type": JSON}, '"item" is a string'),
+        ({"body": b'{"item": null}', "Content_Type": JSON}, '"item" is a string'),
+        ({"body": b"[]", "Content_Type": JSON}, '"item" is a string'),
+        ({"body": b"{}", "Content_Type": JSON}, '"item" is a string'),
+        ({"body": b'{"item": "x"', "Content_Type": JSON}, "not valid JSON"),
+        ({"body": b"[" * 1200, "Content_Type": JSON}, "not valid JSON"),
+        ({"body": b"1" * 1200, "Content_Type": JSON}, '"item" is a string'),
         ({"body": b"\xff", "Content_Type": "text/plain"}, "UTF-8"),
-        ({"body": b"\xff", "Content_Type": "application/json"}, "UTF-8"),
+        ({"body": b"\xff", "Content_Type": JSON}, "UTF-8"),
         ({"body": b"\xe4", "Content_Type": "text/plain; charset=us-ascii"}, "not in the charset"),
         (
             {"body": b"x", "Content_Type": "text/plain; charset=klingon"},
@@ -145,71 +163,63 @@ def test_a_key_is_made_where_there_is_none() -> None:
         ({"body": b"x", "Content_Type": "json"}, "must be application/json"),
     ],
 )
-def test_what_is_no_item_is_refused(asked, detail) -> None:
-    """The detail says what is wrong, also that a body without a length reaches no function."""
-    assert detail in refused(INVALID_ITEM, requested_item, request(**asked), MOST)
+def test_what_is_no_item_is_refused_with_what_is_wrong(asked, detail) -> None:
+    assert detail in refused(INVALID_ITEM, AddRequest, request(**asked))
 
 
 @pytest.mark.parametrize(
     "asked",
     [
-        {"params": {"item": "x" * (MOST + 1)}},
-        {"body": b"x" * (MOST + 1), "Content_Type": "text/plain"},
-        {"body": b"{" * (12 * MOST + 1025), "Content_Type": "application/json"},
+        {"params": {"item": "x" * (MAX_LENGTH + 1)}},
+        {"body": b"x" * (MAX_LENGTH + 1), "Content_Type": "text/plain"},
+        {"body": b"{" * (12 * MAX_LENGTH + 1025), "Content_Type": JSON},
     ],
 )
-def test_what_is_too_long_is_refused(asked) -> None:
-    """The limit is named; a huge body is not even parsed."""
-    detail = refused(TOO_LONG, requested_item, request(**asked), MOST)
+def test_an_item_that_is_too_long_is_refused_with_the_limit(asked) -> None:
+    """A huge body is not even decoded."""
+    detail = refused(ITEM_TOO_LONG, AddRequest, request(**asked))
     assert detail == "The item is too long: an item has at most 20 characters."
 
 
-@given(st.text(min_size=MOST, max_size=MOST), st.booleans())
+@given(st.text(min_size=MAX_LENGTH, max_size=MAX_LENGTH), st.booleans())
 def test_the_limit_counts_characters(text, escaped) -> None:
     """Whatever they are, and however many bytes they take in the body."""
     body = json.dumps({"item": text + "🎁"[: not text.strip()]}, ensure_ascii=escaped)
-    asked = request(body=body.encode(errors="surrogatepass"), Content_Type="application/json")
+    asked = request(body=body.encode(errors="surrogatepass"), Content_Type=JSON)
     if text.strip() and not any("\ud800" <= each <= "\udfff" for each in text):
-        assert requested_item(asked, MOST).text == text
+        assert added(asked).item == text
     else:
-        with pytest.raises(Refusal):
-            requested_item(asked, MOST)
+        with pytest.raises(ProblemError):
+            added(asked)
 
 
 @pytest.mark.parametrize("key", ["!", "~" * 128, "c04d1a93-e5b2"])
-def test_a_key_is_visible_ascii(key) -> None:
-    """Of 1 to 128 characters."""
-    assert requested_item(request(params={"item": "x"}, Idempotency_Key=key), MOST).key == key
-    assert requested_key(request(params={"itemKey": key})) == key
+def test_a_key_is_1_to_128_visible_ascii_characters(key) -> None:
+    asked = request(params={"item": "x"}, Idempotency_Key=key)
+    assert added(asked).idempotency_key == key
+    assert removed(request(params={"itemKey": key})) == key
 
 
 @pytest.mark.parametrize("key", ["", "a b", " a", "ä", "a\n", "a\x7f", "k" * 129])
-def test_any_other_key_is_refused(key) -> None:
-    """The detail names where it was."""
-    for name, read, asked in (
-        (
-            "Idempotency-Key",
-            lambda asked: requested_item(asked, MOST),
-            {"params": {"item": "x"}, "Idempotency_Key": key},
-        ),
-        ("itemKey", requested_key, {"params": {"itemKey": key}}),
-        (
-            "itemKey",
-            requested_key,
-            {"body": json.dumps({"itemKey": key}).encode(), "Content_Type": "application/json"},
-        ),
+def test_any_other_key_is_refused_with_the_name_of_its_member(key) -> None:
+    in_json = json.dumps({"itemKey": key}).encode()
+    for name, model, asked in (
+        ("Idempotency-Key", AddRequest, {"params": {"item": "x"}, "Idempotency_Key": key}),
+        ("itemKey", RemoveRequest, {"params": {"itemKey": key}}),
+        ("itemKey", RemoveRequest, {"body": in_json, "Content_Type": JSON}),
     ):
-        detail = refused(INVALID_KEY, read, request(**asked))
+        detail = refused(INVALID_KEY, model, request(**asked))
         assert detail == f"The {name} must be 1 to 128 visible ASCII characters."
 
 
 def test_the_key_to_remove_comes_from_query_json_or_form() -> None:
     """The query wins over the body."""
     body = b'{"itemKey": "b"}'
-    assert requested_key(request(body=body, Content_Type="application/json")) == "b"
-    assert requested_key(request(params={"itemKey": "a"}, body=body)) == "a"
-    assert requested_key(request(body=body, Content_Type=FORM)) == "b"
-    assert requested_key(request(body=b"itemKey=%62", Content_Type=FORM)) == "b"
+    assert removed(request(body=body, Content_Type=JSON)) == "b"
+    assert removed(request(params={"itemKey": "a"}, body=body)) == "a"
+    assert removed(request(body=body, Content_Type=FORM)) == "b"
+    assert removed(request(body=body)) == "b"
+    assert removed(request(body=b"itemKey=%62", Content_Type=FORM)) == "b"
 
 
 @pytest.mark.parametrize(
@@ -224,9 +234,8 @@ def test_the_key_to_remove_comes_from_query_json_or_form() -> None:
         ({"body": b"{}", "Content_Type": "application/json; charset=hex"}, "charset"),
     ],
 )
-def test_what_is_no_key_to_remove(asked, detail) -> None:
-    """It is told as a key that is none."""
-    assert detail in refused(INVALID_KEY, requested_key, request(**asked))
+def test_what_is_no_key_is_refused_with_what_is_wrong(asked, detail) -> None:
+    assert detail in refused(INVALID_KEY, RemoveRequest, request(**asked))
 
 
 @pytest.mark.parametrize(
@@ -240,16 +249,14 @@ def test_what_is_no_key_to_remove(asked, detail) -> None:
         *(f"windows-{page}" for page in range(1250, 1259)),
     ],
 )
-def test_charsets_that_are_read(charset) -> None:
-    """In any letter case, as Python reads them."""
-    asked = request(
-        body="Bike".encode(charset), Content_Type=f"text/plain; charset={charset.upper()}"
-    )
-    assert requested_item(asked, MOST).text == "Bike"
+def test_charsets_are_read_in_any_letter_case(charset) -> None:
+    content_type = f"text/plain; charset={charset.upper()}"
+    asked = request(body="Bike".encode(charset), Content_Type=content_type)
+    assert added(asked).item == "Bike"
 
 
-def test_charsets_of_other_names_never_reach_the_codecs(monkeypatch) -> None:
-    """Python keeps every name that it was asked for, so callers could fill the memory with names."""
+def test_other_charsets_never_reach_the_codecs(monkeypatch) -> None:
+    """Python keeps every name that it was asked for: callers could fill the memory."""
     lookup = Mock(side_effect=codecs.lookup)
     names: list[str] = []
     codecs.register(search := names.append)
@@ -257,10 +264,9 @@ def test_charsets_of_other_names_never_reach_the_codecs(monkeypatch) -> None:
     try:
         for number in range(1000):
             content_type = f"text/plain; charset=made-up-{number}"
-            refused(
-                INVALID_ITEM, requested_item, request(body=b"x", Content_Type=content_type), MOST
-            )
-            refused(INVALID_KEY, requested_key, request(body=b"{}", Content_Type=content_type))
+            asked = request(body=b"{}", Content_Type=content_type)
+            refused(INVALID_ITEM, AddRequest, asked)
+            refused(INVALID_KEY, RemoveRequest, asked)
     finally:
         codecs.unregister(search)
     assert names == []
@@ -273,27 +279,37 @@ def test_charsets_of_other_names_never_reach_the_codecs(monkeypatch) -> None:
 def test_other_codecs_of_python_are_not_charsets(charset) -> None:
     """Those that unpack or evaluate a body among them."""
     asked = request(body=b"\\x41", Content_Type=f"text/plain; charset={charset}")
-    assert "charset" in refused(INVALID_ITEM, requested_item, asked, MOST)
+    assert "charset" in refused(INVALID_ITEM, AddRequest, asked)
 
 
 @pytest.mark.parametrize(
     "accept", ["text/plain", "text/plain, application/json;q=0.5", "text/plain;q=0.9, */*;q=0.1"]
 )
-def test_a_preference_for_plain_text(accept) -> None:
-    """For scripts."""
+def test_plain_text_for_those_who_prefer_it(accept) -> None:
     assert wants_plain_text(request(Accept=accept))
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, *({"Accept": each} for each in ("*/*", "application/json", "nonsense", ""))]
+    "headers",
+    [
+        {},
+        *(
+            {"Accept": each}
+            for each in ("*/*", "application/json", "nonsense", "", "text/html,*/*;q=0.8")
+        ),
+    ],
 )
-def test_json_is_the_default(headers) -> None:
-    """Only a preference for plain text gets it."""
+def test_json_for_everybody_else(headers) -> None:
     assert not wants_plain_text(request(**headers))
-    assert not wants_plain_text(request(Accept="text/html,*/*;q=0.8"))
 
 
 def test_blank_is_what_python_takes_for_white_space() -> None:
     """Character by character."""
-    for character in map(chr, range(sys.maxunicode + 1)):
-        assert bool(NOT_BLANK.search(character)) is bool(character.strip())
+    characters = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]
+    items = TypeAdapter(list[ItemText])
+    items.validate_python([each for each in characters if each.strip()], context=SETTINGS)
+
+    blank = [each for each in characters if not each.strip()]
+    with pytest.raises(ValidationError) as error:
+        items.validate_python(blank, context=SETTINGS)
+    assert error.value.error_count() == len(blank)
