@@ -13,7 +13,9 @@ from devhost.engine.client import MOST_TAKEN, Engine, Outcome
 from devhost.engine.failure_details import Cause
 from devhost.functions.app import App
 from devhost.functions.loading import index
-from devhost.management.api import PREFIX, Call, Reply, handle
+from devhost.management.api import handle
+from devhost.management.messages import ManagementRequest, ManagementResponse
+from devhost.management.urls import PREFIX
 from devhost.replay.protocol import from_timestamp, timestamp
 from devhost.settings.files import DEFAULTS, HostJson
 from devhost.storage.store import Store
@@ -77,7 +79,7 @@ class EngineHost:
             while turns(self.engine, self.clock.now):
                 pass
 
-    def manage(self, call: Call) -> Reply:
+    def manage(self, call: ManagementRequest) -> ManagementResponse:
         """Serve a request to the management API, and run the turns that follow."""
         with self.store.transaction():
             reply = handle(self.engine, call, self.clock.now)
@@ -97,7 +99,7 @@ class EngineHost:
 
     def _answer(self, empty: Any, method: str, url: str, body: str = "") -> list[Any]:
         parts = urlsplit(url)
-        call = Call(
+        call = ManagementRequest(
             method, parts.path.removeprefix(PREFIX), ORIGIN, dict(parse_qsl(parts.query)), body
         )
         reply = self.manage(call)
@@ -106,7 +108,9 @@ class EngineHost:
     def start(self, name: str, input=None, id: str | None = None) -> str:
         body = json.dumps(json.dumps(input))
         reply = self.manage(
-            Call("POST", f"orchestrators/{name}" + (f"/{id}" if id else ""), ORIGIN, body=body)
+            ManagementRequest(
+                "POST", f"orchestrators/{name}" + (f"/{id}" if id else ""), ORIGIN, body=body
+            )
         )
         assert reply.status == 202, reply
         return json.loads(reply.body)["id"]
@@ -114,7 +118,7 @@ class EngineHost:
     def raise_event(self, id: str, name: str, data: object = None) -> int:
         body = json.dumps(json.dumps(data))
         return self.manage(
-            Call("POST", f"instances/{id}/raiseEvent/{name}", ORIGIN, body=body)
+            ManagementRequest("POST", f"instances/{id}/raiseEvent/{name}", ORIGIN, body=body)
         ).status
 
     def complete(self, result: str | None = None, error: str | None = None) -> None:

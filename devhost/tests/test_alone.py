@@ -10,7 +10,7 @@ import pytest
 
 from devhost.functions.errors import WorkerExit, shown
 from devhost.functions.loading import index
-from devhost.management.calls import Call
+from devhost.management.messages import ManagementRequest
 from tests.sample_host import ORIGIN, EngineHost
 
 ENDS = [
@@ -228,7 +228,9 @@ def test_what_clients_send_forges_no_line_of_the_log(sample, caplog) -> None:
     sample.raised = ValueError("no paper")
     sample.signal("1\n[2026] event=closed", "raise\nagain", "")
     sample.run()
-    sample.manage(Call("POST", "orchestrators/none%0A[2026]%20event=closed/12345678", ORIGIN))
+    sample.manage(
+        ManagementRequest("POST", "orchestrators/none%0A[2026]%20event=closed/12345678", ORIGIN)
+    )
     lines = [
         record.getMessage().splitlines()[0] for record in caplog.records if record.name == "devhost"
     ]

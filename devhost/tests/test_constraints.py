@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from devhost.http.constraints import make_check
+from devhost.http.routing.constraints import make_check
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from devhost.engine.failure_details import of_activity
 from devhost.engine.work_items import WorkItem
 from devhost.functions.app import App
 from devhost.functions.loading import index
-from devhost.management.api import Call
+from devhost.management.messages import ManagementRequest
 from devhost.settings.files import DEFAULTS
 from devhost.storage.store import Message, Store
 from tests.sample_app import make_app
@@ -193,7 +193,9 @@ def test_an_entity_function_that_breaks_keeps_its_state(host, caplog) -> None:
 def test_a_terminated_instance_ends(host) -> None:
     """Its timers with it."""
     id = host.start("raced_twice")
-    reply = host.manage(Call("POST", f"instances/{id}/terminate", ORIGIN, query={"reason": "over"}))
+    reply = host.manage(
+        ManagementRequest("POST", f"instances/{id}/terminate", ORIGIN, query={"reason": "over"})
+    )
     assert reply.status == 202
     assert host.status(id) == ("Terminated", "over")
     assert host.store.next_due() is None
@@ -307,15 +309,17 @@ def test_characters_that_xml_cannot_have(text, encoding) -> None:
     with SampleHost(config=replace(DEFAULTS, message_encoding=encoding)) as host:
         id = host.start("two_events")
         calls = [
-            Call("POST", f"instances/{id}/raiseEvent/no", ORIGIN, body=json.dumps(text)),
-            Call(
+            ManagementRequest(
+                "POST", f"instances/{id}/raiseEvent/no", ORIGIN, body=json.dumps(text)
+            ),
+            ManagementRequest(
                 "POST", "entities/Counter/a", ORIGIN, query={"op": "add"}, body=json.dumps([text])
             ),
             *(
-                Call("POST", f"instances/{id}/{each}", ORIGIN, query={"reason": text})
+                ManagementRequest("POST", f"instances/{id}/{each}", ORIGIN, query={"reason": text})
                 for each in ("suspend", "resume")
             ),
-            Call("POST", f"instances/{id}/terminate", ORIGIN, query={"reason": text}),
+            ManagementRequest("POST", f"instances/{id}/terminate", ORIGIN, query={"reason": text}),
         ]
         expected = 500 if encoding == "UTF8" else 202
         assert {host.manage(call).status for call in calls} == {expected}
@@ -334,9 +338,9 @@ def test_payloads_of_clients_are_read_as_the_real_host_reads_them(host) -> None:
     """Half of a surrogate pair becomes U+FFFD, and NaN a text."""
     id = host.start("two_events")
     for body in (r'"a\ud800b"', "NaN"):
-        host.manage(Call("POST", f"instances/{id}/raiseEvent/go", ORIGIN, body=body))
+        host.manage(ManagementRequest("POST", f"instances/{id}/raiseEvent/go", ORIGIN, body=body))
     assert host.status(id) == ("Completed", ["a\ufffdb", "NaN"])
-    host.manage(Call("POST", "orchestrators/two_events/n", ORIGIN, body="[NaN]"))
+    host.manage(ManagementRequest("POST", "orchestrators/two_events/n", ORIGIN, body="[NaN]"))
     assert json.loads(host.store.instance("n").input) == ["NaN"]
 
 

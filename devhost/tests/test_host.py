@@ -12,7 +12,8 @@ from devhost.engine.client import Outcome
 from devhost.functions.app import App
 from devhost.functions.loading import index
 from devhost.host import Host
-from devhost.management.api import Call, Management, Reply
+from devhost.management.api import ManagementApi
+from devhost.management.messages import ManagementRequest, ManagementResponse
 from devhost.settings.files import DEFAULTS
 from devhost.storage.store import Activity, Store, StoreError
 from tests.sample_app import make_app
@@ -33,8 +34,10 @@ def test_activities_that_had_not_completed_run_again_at_the_start(tmp_path) -> N
         host._run_activities = lambda activities: None  # the host dies before it runs one
         host._dispatcher._on_scheduled = host._run_activities
         host.start("")
-        await Management(host).answer(
-            Call("POST", "orchestrators/fan_out/a", "http://test", body=json.dumps("[3, 4]"))
+        await ManagementApi(host).answer(
+            ManagementRequest(
+                "POST", "orchestrators/fan_out/a", "http://test", body=json.dumps("[3, 4]")
+            )
         )
         await host.stop()
 
@@ -160,11 +163,11 @@ def test_a_read_waits_for_no_batch(monkeypatch) -> None:
         monkeypatch.setattr(host._dispatcher, "submit", Mock(side_effect=AssertionError("a batch")))
         with store.transaction():
             store.save_entity("@counter@a", "3", "")
-        call = Call("GET", "entities/Counter/a", "http://test")
-        assert await Management(host).answer(call) == Reply(200, "3")
+        call = ManagementRequest("GET", "entities/Counter/a", "http://test")
+        assert await ManagementApi(host).answer(call) == ManagementResponse(200, "3")
         await host.stop()
         with pytest.raises(StoreError, match="cannot be read"):
-            await Management(host).answer(call)
+            await ManagementApi(host).answer(call)
 
     asyncio.run(scenario())
 
@@ -256,24 +259,28 @@ def test_a_start_that_waits_for_the_end() -> None:
         host = make_host(Store(None), [])
         host.start("")
         waits = {"timeout": "5", "pollingInterval": "0.1"}
-        management = Management(host)
+        management = ManagementApi(host)
         done = await management.answer(
-            Call("POST", "orchestrators/fan_out", "http://test", waits, json.dumps("[3, 4]"))
+            ManagementRequest(
+                "POST", "orchestrators/fan_out", "http://test", waits, json.dumps("[3, 4]")
+            )
         )
         assert (done.status, done.body) == (200, "25")
-        failed = await management.answer(Call("POST", "orchestrators/broken", "http://test", waits))
+        failed = await management.answer(
+            ManagementRequest("POST", "orchestrators/broken", "http://test", waits)
+        )
         assert json.loads(failed.body)["runtimeStatus"] == "Failed"
         began = time.monotonic()
         impatient = {"timeout": "0.1", "pollingInterval": "0.01"}
         pending = await management.answer(
-            Call("POST", "orchestrators/two_events", "http://test", impatient)
+            ManagementRequest("POST", "orchestrators/two_events", "http://test", impatient)
         )
         assert pending.status == 202
         assert time.monotonic() - began >= 0.1
         endless = {"timeout": "inf", "pollingInterval": "nan"}
         assert (
             await management.answer(
-                Call("POST", "orchestrators/two_events", "http://test", endless)
+                ManagementRequest("POST", "orchestrators/two_events", "http://test", endless)
             )
         ).status == 202
         await host.stop()

@@ -1,7 +1,7 @@
 import pytest
 
 from devhost.http.heads import Head
-from devhost.http.host_filter import Guard
+from devhost.http.host_filter import HostFilter
 
 LINK = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 
@@ -13,7 +13,7 @@ def refusal(
     gifts.example.
     """
     given = {"host": host} | {name.replace("_", "-"): value for name, value in headers.items()}
-    return Guard({"gifts.example"}).refusal(Head(method, path, path, "", given), "192.0.2.1")
+    return HostFilter({"gifts.example"}).refusal(Head(method, path, path, "", given), "192.0.2.1")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from devhost.functions.loading import index
-from devhost.management.api import Management
+from devhost.management.api import ManagementApi
 from devhost.runner import running
 from devhost.settings.files import HostJson
 from devhost.storage.store import Store, StoreError
@@ -220,7 +220,9 @@ def test_custom_headers_are_on_every_answer() -> None:
 
 def test_a_task_hub_that_fails_is_500(origin, monkeypatch) -> None:
     """With its reason."""
-    monkeypatch.setattr(Management, "answer", AsyncMock(side_effect=StoreError("the disk is full")))
+    monkeypatch.setattr(
+        ManagementApi, "answer", AsyncMock(side_effect=StoreError("the disk is full"))
+    )
     response = requests.get(f"{origin}/runtime/webhooks/durabletask/instances")
     assert (response.status_code, response.json()) == (500, {"Message": "the disk is full"})
 

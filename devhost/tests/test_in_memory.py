@@ -12,7 +12,9 @@ from azure.durable_functions import DurableOrchestrationClient, EntityId, Orches
 
 from devhost.functions.loading import index
 from devhost.functions.sdk import close_client_session
-from devhost.management.api import Call, Management, Reply, client_binding
+from devhost.management.api import ManagementApi
+from devhost.management.messages import ManagementRequest, ManagementResponse
+from devhost.management.urls import client_binding
 from devhost.runner import running
 from devhost.storage.store import Store
 from tests.sample_app import make_app
@@ -37,30 +39,30 @@ async def outcome(call) -> object:
 
 
 REPLIES = [
-    Reply(202, '{"id": "one"}', {"Location": "http://test/one"}),
-    Reply(
+    ManagementResponse(202, '{"id": "one"}', {"Location": "http://test/one"}),
+    ManagementResponse(
         200,
         '{"instancesDeleted": 1, "name": "\\ud83c\\udf81 \N{WRAPPED PRESENT}", "instanceId": "NaN"}',
     ),
-    Reply(200, "NaN"),
-    Reply(202),
-    Reply(202, " \n"),
-    Reply(400, '{"Message": "no", "ExceptionMessage": "It is not."}'),
-    Reply(404),
-    Reply(410, "null"),
-    Reply(500, '{"Message": "out of order"}'),
-    Reply(200, "not JSON"),
+    ManagementResponse(200, "NaN"),
+    ManagementResponse(202),
+    ManagementResponse(202, " \n"),
+    ManagementResponse(400, '{"Message": "no", "ExceptionMessage": "It is not."}'),
+    ManagementResponse(404),
+    ManagementResponse(410, "null"),
+    ManagementResponse(500, '{"Message": "out of order"}'),
+    ManagementResponse(200, "not JSON"),
 ]
 
 
-async def walk(in_memory: bool) -> tuple[list[Call], list[object]]:
+async def walk(in_memory: bool) -> tuple[list[ManagementRequest], list[object]]:
     """What the management API is asked, and what the client makes of each of its replies, for all
     it can ask.
     """
-    asked: list[Call] = []
+    asked: list[ManagementRequest] = []
     replies = itertools.cycle(REPLIES)
 
-    async def answer(_: Management, call: Call) -> Reply:
+    async def answer(_: ManagementApi, call: ManagementRequest) -> ManagementResponse:
         asked.append(replace(call, origin=""))
         return next(replies)
 
@@ -93,7 +95,7 @@ async def walk(in_memory: bool) -> tuple[list[Call], list[object]]:
             lambda: client.signal_entity(entity, "add"),
             lambda: client.read_entity_state(entity),
         ]
-        with patch.object(Management, "answer", answer):
+        with patch.object(ManagementApi, "answer", answer):
             return asked, [await outcome(call()) for call in calls for _ in REPLIES]
 
 

@@ -14,7 +14,7 @@ from devhost.engine.client import Outcome
 from devhost.engine.failure_details import Cause
 from devhost.functions.app import App
 from devhost.functions.loading import index
-from devhost.management.api import Call
+from devhost.management.messages import ManagementRequest
 from tests.sample_host import ORIGIN, EngineHost
 
 FAILURES = 2
@@ -86,7 +86,7 @@ def test_answers_in_any_order(app, seed) -> None:
         return Outcome(result=input)
 
     with EngineHost(app) as host:
-        host.manage(Call("POST", "orchestrators/everything/a", ORIGIN))
+        host.manage(ManagementRequest("POST", "orchestrators/everything/a", ORIGIN))
         for _ in range(200):
             if host.store.instance("a").status != "Running":
                 break
@@ -98,7 +98,9 @@ def test_answers_in_any_order(app, seed) -> None:
                         host.engine.complete_activity(activity, outcome(activity.input))
                 host.run()
             elif step < 0.8:
-                host.manage(Call("POST", "instances/a/raiseEvent/go", ORIGIN, body='"null"'))
+                host.manage(
+                    ManagementRequest("POST", "instances/a/raiseEvent/go", ORIGIN, body='"null"')
+                )
             else:
                 host.advance(seconds=chance.choice([0.5, 1, 2]))
         ended = host.store.instance("a")

@@ -8,13 +8,17 @@ import azure.durable_functions as df
 import pytest
 from azure.durable_functions import OrchestrationRuntimeStatus
 
-from devhost.management.api import CONTINUATION, Call, handle
+from devhost.management.api import handle
+from devhost.management.lists import CONTINUATION
+from devhost.management.messages import ManagementRequest
 from tests.clock import START
 from tests.sample_host import ORIGIN, SampleHost
 
 
 def call(host, method: str, path: str, continuation: str = "", **query: str):
-    return host.manage(Call(method, path, ORIGIN, query=query, continuation=continuation))
+    return host.manage(
+        ManagementRequest(method, path, ORIGIN, query=query, continuation=continuation)
+    )
 
 
 def ids(reply) -> list[str]:
@@ -146,7 +150,7 @@ def test_a_purge_by_filters_takes_entities_with_what_they_have_not_taken(host) -
         host.engine.signal("@counter@a", "add", None)
         assert handle(
             host.engine,
-            Call("DELETE", "instances", ORIGIN, {"createdTimeFrom": "2026-01-01"}),
+            ManagementRequest("DELETE", "instances", ORIGIN, {"createdTimeFrom": "2026-01-01"}),
             START,
         )
     assert host.store.next_due() is None

@@ -5,12 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from devhost.management.api import Call
+from devhost.management.messages import ManagementRequest
 from tests.sample_host import ORIGIN, turns
 
 
 def control(host, id: str, operation: str, **query: str) -> int:
-    return host.manage(Call("POST", f"instances/{id}/{operation}", ORIGIN, query=query)).status
+    return host.manage(
+        ManagementRequest("POST", f"instances/{id}/{operation}", ORIGIN, query=query)
+    ).status
 
 
 def test_an_activity_is_retried_until_it_succeeds(host) -> None:
@@ -208,7 +210,9 @@ def test_restart_runs_it_again_with_its_input(host, new) -> None:
     id = host.start("fan_out", [2])
     host.complete("4")
     reply = host.manage(
-        Call("POST", f"instances/{id}/restart", ORIGIN, query={"restartWithNewInstanceId": new})
+        ManagementRequest(
+            "POST", f"instances/{id}/restart", ORIGIN, query={"restartWithNewInstanceId": new}
+        )
     )
     assert reply.status == 202
     again = json.loads(reply.body)["id"]

@@ -1,6 +1,6 @@
 import pytest
 
-from devhost.http.templates import Template, TemplateError
+from devhost.http.routing.templates import Template, TemplateError
 
 
 @pytest.mark.parametrize(

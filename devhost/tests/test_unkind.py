@@ -16,7 +16,8 @@ import requests
 
 from devhost.engine.work_items import event_message
 from devhost.functions.loading import index
-from devhost.management.api import CONTINUATION, PREFIX
+from devhost.management.lists import CONTINUATION
+from devhost.management.urls import PREFIX
 from devhost.settings.files import HostJson
 from devhost.storage.store import Query, Store
 from devhost.testing import (

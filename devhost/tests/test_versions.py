@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from devhost.management.api import Call
+from devhost.management.messages import ManagementRequest
 from devhost.settings.files import DEFAULTS
 from devhost.settings.versions import MISMATCH, runs
 from tests.sample_host import ORIGIN, SampleHost
@@ -41,9 +41,9 @@ def test_a_host_without_a_version_runs_what_has_none() -> None:
 
 def start(host: SampleHost, name: str, version: str | None = None) -> str:
     query = {"version": version} if version else {}
-    return json.loads(host.manage(Call("POST", f"orchestrators/{name}", ORIGIN, query=query)).body)[
-        "id"
-    ]
+    return json.loads(
+        host.manage(ManagementRequest("POST", f"orchestrators/{name}", ORIGIN, query=query)).body
+    )["id"]
 
 
 def finish(host: SampleHost, id: str) -> dict:

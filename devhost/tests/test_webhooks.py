@@ -5,12 +5,13 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from azure.durable_functions import EntityId, OrchestrationRuntimeStatus
 
-from devhost.management.api import PREFIX, Call
+from devhost.management.messages import ManagementRequest
+from devhost.management.urls import PREFIX
 from tests.sample_host import ORIGIN
 
 
 def call(host, method: str, path: str, **details):
-    return host.manage(Call(method, path, ORIGIN, **details))
+    return host.manage(ManagementRequest(method, path, ORIGIN, **details))
 
 
 def test_the_client_starts_and_sees_an_instance_through(host, client) -> None:

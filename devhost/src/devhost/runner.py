@@ -14,12 +14,13 @@ from devhost.engine.dispatcher import Clock
 from devhost.functions.app import App
 from devhost.functions.sdk import handed_over
 from devhost.host import Host
-from devhost.http.host_filter import Guard
+from devhost.http.host_filter import HostFilter
 from devhost.http.listener import Listener
 from devhost.http.routing import Route, route_table
-from devhost.http.server import Front
-from devhost.management.api import Management, client_binding
+from devhost.http.server import HttpServer
+from devhost.management.api import ManagementApi
 from devhost.management.in_memory import InMemory
+from devhost.management.urls import client_binding
 from devhost.settings.files import DEFAULTS, HostJson
 from devhost.storage.store import Store
 from devhost.testing.faults import Unkind
@@ -82,8 +83,8 @@ async def running(
     for name, error in table.errors.items():
         log.error("The '%s' function is in error: %s", name, error)
     host, management = compose(app, store, config, clock, unkind)
-    guard = Guard({address.lower(), *map(str.lower, allowed_hosts)})
-    front = Front(host, management, table, guard, config.custom_headers)
+    guard = HostFilter({address.lower(), *map(str.lower, allowed_hosts)})
+    front = HttpServer(host, management, table, guard, config.custom_headers)
     listener = Listener(front)
     listening_on = await listener.start(address, port)
     try:
@@ -105,7 +106,7 @@ def compose(
     clock: Clock,
     unkind: Unkind | None = None,
     load_again: Callable[[], App] | None = None,
-) -> tuple[Host, Management]:
+) -> tuple[Host, ManagementApi]:
     """A host for the app, and the management API of its task hub.
 
     `load_again` gives the app to each new worker of an unkind host; without it, what an app keeps
@@ -113,7 +114,7 @@ def compose(
     """
     if unkind is None:
         host = Host(app, store, clock, config)
-        return host, Management(host)
+        return host, ManagementApi(host)
     unkind_host = UnkindHost(app, store, clock, unkind, config, load_again)
     return unkind_host, UnkindManagement(unkind_host)
 

@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from devhost.functions.app import App
 from devhost.functions.loading import index
-from devhost.management.api import PREFIX
+from devhost.management.urls import PREFIX
 from devhost.settings.files import DEFAULTS, HostJson
 from tests.server import serving
 

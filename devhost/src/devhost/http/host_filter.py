@@ -17,7 +17,7 @@ PRIVILEGED = ("/runtime", "/admin")
 
 
 @dataclass(frozen=True)
-class Guard:
+class HostFilter:
     """Whom the host serves."""
 
     allowed_hosts: Collection[str] = ()

@@ -14,13 +14,16 @@ from devhost.functions.invocation import log_failure
 from devhost.host import Host
 from devhost.http.connection import LARGEST_BODY, Request
 from devhost.http.heads import HOST, Head
-from devhost.http.host_filter import Guard
+from devhost.http.host_filter import HostFilter
 from devhost.http.messages import from_function, to_function
 from devhost.http.responses import Response
 from devhost.http.routing import Route, RouteTable
 from devhost.http.targets import encode_path
 from devhost.management.admin import Admin, not_found
-from devhost.management.api import CONTINUATION, PREFIX, Call, Management
+from devhost.management.api import ManagementApi
+from devhost.management.lists import CONTINUATION
+from devhost.management.messages import ManagementRequest
+from devhost.management.urls import PREFIX
 from devhost.storage.store import StoreError
 
 log = logging.getLogger("devhost")
@@ -34,18 +37,18 @@ FOREIGN = b"devhost serves no page of another origin.\n"
 TOO_LARGE = Response(
     413, [("Content-Type", "text/plain")], b"The body has more than 1 MiB.\n", closes=True
 )
-GUARD = Guard()
+GUARD = HostFilter()
 
 
-class Front:
+class HttpServer:
     """Serves requests."""
 
     def __init__(
         self,
         host: Host,
-        management: Management,
+        management: ManagementApi,
         table: RouteTable,
-        guard: Guard = GUARD,
+        guard: HostFilter = GUARD,
         custom_headers: Mapping[str, str] = {},
     ) -> None:
         self._host = host
@@ -110,7 +113,7 @@ class Front:
             )
         except (ValueError, LookupError):
             return _json(400, '{"Message": "The body is not text in the charset that it names."}')
-        call = Call(
+        call = ManagementRequest(
             method=head.method,
             path=path[len(PREFIX) :],
             origin=self.origin,

@@ -12,17 +12,23 @@ from urllib.parse import unquote
 from devhost.engine.client import Engine, Unsendable
 from devhost.host import Host
 from devhost.management import entities, instances, lists
-from devhost.management.calls import Call, Handler, Reply, error, storage_error
 from devhost.management.lists import CONTINUATION
+from devhost.management.messages import (
+    Handler,
+    ManagementRequest,
+    ManagementResponse,
+    error,
+    storage_error,
+)
 from devhost.management.urls import PREFIX, client_binding
 from devhost.replay.lenient_json import InvalidJson
 
 __all__ = [
     "CONTINUATION",
     "PREFIX",
-    "Call",
-    "Management",
-    "Reply",
+    "ManagementRequest",
+    "ManagementApi",
+    "ManagementResponse",
     "client_binding",
     "handle",
     "patience",
@@ -32,59 +38,63 @@ SHORTEST_INTERVAL = 0.05
 """Seconds between two looks at an instance, whatever a request asks for."""
 
 
-class Management:
+class ManagementApi:
     """The management API of a host's task hub."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
 
-    async def answer(self, call: Call) -> Reply:
+    async def answer(self, request: ManagementRequest) -> ManagementResponse:
         """Do what a request asks, and answer it. Raises StoreError."""
-        if call.method == "GET":
-            return self._host.look(lambda engine, now: handle(engine, call, now))
-        reply = await self._host.submit(lambda engine, now: handle(engine, call, now))
-        wait = patience(call)
-        if reply.awaited is None or wait is None:
-            return reply
+        if request.method == "GET":
+            return self._host.look(lambda engine, now: handle(engine, request, now))
+        response = await self._host.submit(lambda engine, now: handle(engine, request, now))
+        wait = patience(request)
+        if response.awaited is None or wait is None:
+            return response
         if wait[1] > wait[0]:
             return error(
                 400, f"Total timeout {wait[0]:g} should be bigger than retry timeout {wait[1]:g}"
             )
-        return await self._end_of(reply.awaited, call, *wait) or reply
+        return await self._end_of(response.awaited, request, *wait) or response
 
-    async def _end_of(self, id: str, call: Call, seconds: float, interval: float) -> Reply | None:
-        """The reply once an instance has ended, or None if that takes too long."""
+    async def _end_of(
+        self, id: str, request: ManagementRequest, seconds: float, interval: float
+    ) -> ManagementResponse | None:
+        """The response once an instance has ended, or None if that takes too long."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + seconds
         while (
-            reply := await self._host.submit(lambda engine, now: instances.ended(engine, call, id))
+            response := await self._host.submit(
+                lambda engine, now: instances.ended(engine, request, id)
+            )
         ) is None:
             remaining = give_up - loop.time()
             if remaining <= 0:
                 break
             await asyncio.sleep(min(max(interval, SHORTEST_INTERVAL), remaining))
-        return reply
+        return response
 
 
-def patience(call: Call) -> tuple[float, float] | None:
+def patience(request: ManagementRequest) -> tuple[float, float] | None:
     """For how many seconds a request wants to wait for the end of what it starts, looking how
     often; or not at all.
     """
     try:
-        wanted = float(call.query["timeout"]), float(call.query["pollingInterval"])
+        wanted = float(request.query["timeout"]), float(request.query["pollingInterval"])
     except (KeyError, ValueError):
         return None
     return wanted if all(map(math.isfinite, wanted)) and wanted[0] > 0 else None
 
 
-def handle(engine: Engine, call: Call, now: datetime) -> Reply:
+def handle(engine: Engine, request: ManagementRequest, now: datetime) -> ManagementResponse:
     """Do what the request asks, by the engine. Writes belong into the caller's transaction."""
-    parts = [unquote(part).replace("+", " ") for part in call.path.strip("/").split("/")]
+    parts = [unquote(part).replace("+", " ") for part in request.path.strip("/").split("/")]
     parts[0] = parts[0].lower()
     if any("/" in part for part in parts):
-        return Reply(404)
+        return ManagementResponse(404)
     try:
-        return _route(engine, call, now, parts)
+        return _route(engine, request, now, parts)
     except InvalidJson as invalid:
         return error(
             400, "Invalid JSON content", str(invalid), "Newtonsoft.Json.JsonReaderException"
@@ -93,25 +103,27 @@ def handle(engine: Engine, call: Call, now: datetime) -> Reply:
         return storage_error()
 
 
-def _route(engine: Engine, call: Call, now: datetime, parts: list[str]) -> Reply:
-    match call.method, parts:
+def _route(
+    engine: Engine, request: ManagementRequest, now: datetime, parts: list[str]
+) -> ManagementResponse:
+    match request.method, parts:
         case "POST", ["orchestrators", name, *ids] if len(ids) < 2:
-            return instances.start(engine, call, now, name, ids[0] if ids else None)
+            return instances.start(engine, request, now, name, ids[0] if ids else None)
         case method, ["instances"] if method in INSTANCES:
-            return INSTANCES[method](engine, call, now, "")
+            return INSTANCES[method](engine, request, now, "")
         case method, ["instances", id] if method in INSTANCE:
-            return INSTANCE[method](engine, call, now, id)
+            return INSTANCE[method](engine, request, now, id)
         case "POST", ["instances", id, operation] if operation.lower() in instances.OPERATIONS:
-            return instances.OPERATIONS[operation.lower()](engine, call, now, id)
+            return instances.OPERATIONS[operation.lower()](engine, request, now, id)
         case "POST", ["instances", id, operation, name] if operation.lower() == "raiseevent":
-            return instances.raise_event(engine, call, id, name)
+            return instances.raise_event(engine, request, id, name)
         case "GET", ["entities", *names] if len(names) < 2:
-            return lists.entities(engine, call, names[0] if names else "")
+            return lists.entities(engine, request, names[0] if names else "")
         case "GET", ["entities", name, key]:
             return entities.read_state(engine, name, key)
         case "POST" | "DELETE", ["entities", name, key]:
-            return entities.signal(engine, call, name, key)
-    return Reply(404)
+            return entities.signal(engine, request, name, key)
+    return ManagementResponse(404)
 
 
 INSTANCES: dict[str, Handler] = {"GET": lists.instances, "DELETE": lists.purge}

@@ -6,14 +6,16 @@ import json
 
 from yarl import URL
 
-from devhost.management.api import PREFIX, Call, Management
+from devhost.management.api import ManagementApi
+from devhost.management.messages import ManagementRequest
+from devhost.management.urls import PREFIX
 from devhost.storage.store import StoreError
 
 
 class InMemory:
     """Answers requests to the management API as HTTP does."""
 
-    def __init__(self, management: Management, origin: str) -> None:
+    def __init__(self, management: ManagementApi, origin: str) -> None:
         self.base = origin + PREFIX
         """What the URLs that it answers begin with."""
         self._management = management
@@ -22,7 +24,7 @@ class InMemory:
     async def __call__(self, method: str, url: str, body: str | None) -> tuple[int, str]:
         """Answer a request; `body` is JSON, or None."""
         address = URL(url)  # as aiohttp's client reads it
-        call = Call(
+        request = ManagementRequest(
             method=method,
             path=address.raw_path[len(PREFIX) :],
             origin=self._origin,
@@ -31,7 +33,7 @@ class InMemory:
             is_json=body is not None,
         )
         try:
-            reply = await self._management.answer(call)
+            response = await self._management.answer(request)
         except StoreError as error:
             return 500, json.dumps({"Message": str(error)})
-        return reply.status, reply.body
+        return response.status, response.body

@@ -9,8 +9,15 @@ from typing import Any
 
 from devhost.engine.client import Engine
 from devhost.engine.work_items import ENDED, is_entity
-from devhost.management.calls import Call, Handler, Reply, error, invalid_operation, storage_error
 from devhost.management.histories import shown_history
+from devhost.management.messages import (
+    Handler,
+    ManagementRequest,
+    ManagementResponse,
+    error,
+    invalid_operation,
+    storage_error,
+)
 from devhost.management.urls import instance_url, management_urls
 from devhost.replay.json_text import written
 from devhost.replay.lenient_json import read
@@ -21,12 +28,14 @@ LONGEST_ID = 512
 ALREADY_EXISTS = "DurableTask.Core.Exceptions.OrchestrationAlreadyExistsException"
 
 
-def start(engine: Engine, call: Call, now: datetime, name: str, id: str | None) -> Reply:
+def start(
+    engine: Engine, request: ManagementRequest, now: datetime, name: str, id: str | None
+) -> ManagementResponse:
     """Start an instance, of whatever orchestrator: one that does not exist fails."""
-    input = read(call.body) if call.body else None
+    input = read(request.body) if request.body else None
     if reason := _in_use(engine, id):
         return error(409, reason)
-    return _create(engine, call, now, name, input, id)
+    return _create(engine, request, now, name, input, id)
 
 
 def _in_use(engine: Engine, id: str | None) -> str | None:
@@ -38,22 +47,27 @@ def _in_use(engine: Engine, id: str | None) -> str | None:
 
 
 def _create(
-    engine: Engine, call: Call, now: datetime, name: str, input: str | None, id: str | None
-) -> Reply:
+    engine: Engine,
+    request: ManagementRequest,
+    now: datetime,
+    name: str,
+    input: str | None,
+    id: str | None,
+) -> ManagementResponse:
     if id is not None and len(id) > LONGEST_ID:
         return storage_error()
     if id is not None and is_entity(id):
         return error(
             400, "One or more of the arguments submitted is incorrect"
         )  # it would be an entity's
-    id = engine.start(name, input, now, id, call.query.get("version", ""))
-    urls = management_urls(call.origin, engine.config.hub_name, id)
+    id = engine.start(name, input, now, id, request.query.get("version", ""))
+    urls = management_urls(request.origin, engine.config.hub_name, id)
     headers = {"Location": urls["statusQueryGetUri"], "Retry-After": "10"}
     shown = {name: url for name, url in urls.items() if name != "rewindPostUri"}
-    return Reply(202, written(shown), headers, awaited=id)
+    return ManagementResponse(202, written(shown), headers, awaited=id)
 
 
-def ended(engine: Engine, call: Call, id: str) -> Reply | None:
+def ended(engine: Engine, request: ManagementRequest, id: str) -> ManagementResponse | None:
     """What a request that waited for the end of an instance is answered; None while there is no
     end.
     """
@@ -61,14 +75,16 @@ def ended(engine: Engine, call: Call, id: str) -> Reply | None:
     if instance is None or instance.status not in ENDED:
         return None
     if instance.status == "Completed":
-        return Reply(200, instance.output or "null")
-    return _shown_status(engine, call, instance)
+        return ManagementResponse(200, instance.output or "null")
+    return _shown_status(engine, request, instance)
 
 
-def status(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
+def status(
+    engine: Engine, request: ManagementRequest, now: datetime, id: str
+) -> ManagementResponse:
     """The status of an instance, of which a client asks until it has ended."""
     instance = find(engine, id)
-    return Reply(404) if instance is None else _shown_status(engine, call, instance)
+    return ManagementResponse(404) if instance is None else _shown_status(engine, request, instance)
 
 
 def find(engine: Engine, id: str) -> Instance | None:
@@ -76,18 +92,22 @@ def find(engine: Engine, id: str) -> Instance | None:
     return engine.store.entity_instance(id) if is_entity(id) else engine.store.instance(id)
 
 
-def _shown_status(engine: Engine, call: Call, instance: Instance) -> Reply:
-    with_input = call.flag("showInput", default=True)
+def _shown_status(
+    engine: Engine, request: ManagementRequest, instance: Instance
+) -> ManagementResponse:
+    with_input = request.flag("showInput", default=True)
     shown = shown_instance(instance, with_input)
-    if call.flag("showHistory") and instance.status != "Pending":
+    if request.flag("showHistory") and instance.status != "Pending":
         chunks = engine.store.history(instance.id)
-        shown["historyEvents"] = shown_history(chunks, with_input, call.flag("showHistoryOutput"))
+        shown["historyEvents"] = shown_history(
+            chunks, with_input, request.flag("showHistoryOutput")
+        )
     body = written(shown)
     if instance.status in ENDED:
-        failed = instance.status == "Failed" and call.flag("returnInternalServerErrorOnFailure")
-        return Reply(500 if failed else 200, body)
-    return Reply(
-        202, body, {"Location": instance_url(call.origin, instance.id), "Retry-After": "5"}
+        failed = instance.status == "Failed" and request.flag("returnInternalServerErrorOnFailure")
+        return ManagementResponse(500 if failed else 200, body)
+    return ManagementResponse(
+        202, body, {"Location": instance_url(request.origin, instance.id), "Retry-After": "5"}
     )
 
 
@@ -113,24 +133,26 @@ def _to_seconds(at: str) -> str:
     return f"{at[:19]}Z"
 
 
-def purge(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
+def purge(engine: Engine, request: ManagementRequest, now: datetime, id: str) -> ManagementResponse:
     """Delete an instance that has ended, or an entity."""
     instance = find(engine, id)
     if instance is None:
-        return Reply(404)
+        return ManagementResponse(404)
     if not is_entity(id) and instance.status not in ENDED:
         text = "Only orchestrations in a terminal state can be purged, but the orchestration with instance ID"
-        return Reply(412, written(f"{text} {id} has status {instance.status}"))
+        return ManagementResponse(412, written(f"{text} {id} has status {instance.status}"))
     engine.store.purge(id)
     engine.store.reclaim_space()
-    return Reply(200, written({"instancesDeleted": 1}))
+    return ManagementResponse(200, written({"instancesDeleted": 1}))
 
 
-def raise_event(engine: Engine, call: Call, id: str, name: str) -> Reply:
+def raise_event(
+    engine: Engine, request: ManagementRequest, id: str, name: str
+) -> ManagementResponse:
     """Raise an event for an instance that has not ended."""
-    if not call.is_json:
+    if not request.is_json:
         return error(400, "Only application/json request content is supported")
-    data = read(call.body)
+    data = read(request.body)
 
     def send(instance: Instance) -> None:
         engine.raise_event(id, name, data)
@@ -138,69 +160,83 @@ def raise_event(engine: Engine, call: Call, id: str, name: str) -> Reply:
     return _tell(engine, id, send)
 
 
-def _tell(engine: Engine, id: str, send: Callable[[Instance], Reply | None]) -> Reply:
+def _tell(
+    engine: Engine, id: str, send: Callable[[Instance], ManagementResponse | None]
+) -> ManagementResponse:
     """Tell an instance something unless it has ended; an entity takes nothing of the kind."""
     instance = find(engine, id)
     if instance is None:
-        return Reply(404)
+        return ManagementResponse(404)
     if instance.status in ENDED:
-        return Reply(410)
+        return ManagementResponse(410)
     refusal = None if is_entity(id) else send(instance)
-    return refusal or Reply(202)
+    return refusal or ManagementResponse(202)
 
 
-def _terminate(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
+def _terminate(
+    engine: Engine, request: ManagementRequest, now: datetime, id: str
+) -> ManagementResponse:
     def send(instance: Instance) -> None:
-        engine.terminate(id, call.query.get("reason"))
+        engine.terminate(id, request.query.get("reason"))
 
     return _tell(engine, id, send)
 
 
-def _suspend(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
-    def send(instance: Instance) -> Reply | None:
+def _suspend(
+    engine: Engine, request: ManagementRequest, now: datetime, id: str
+) -> ManagementResponse:
+    def send(instance: Instance) -> ManagementResponse | None:
         if instance.status == "Suspended":
             return _cannot("suspend", instance)
-        engine.suspend(id, call.query.get("reason"))
+        engine.suspend(id, request.query.get("reason"))
         return None
 
     return _tell(engine, id, send)
 
 
-def _resume(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
-    def send(instance: Instance) -> Reply | None:
+def _resume(
+    engine: Engine, request: ManagementRequest, now: datetime, id: str
+) -> ManagementResponse:
+    def send(instance: Instance) -> ManagementResponse | None:
         if instance.status != "Suspended":
             return _cannot("resume", instance)
-        engine.resume(id, call.query.get("reason"))
+        engine.resume(id, request.query.get("reason"))
         return None
 
     return _tell(engine, id, send)
 
 
-def _cannot(what: str, instance: Instance) -> Reply:
+def _cannot(what: str, instance: Instance) -> ManagementResponse:
     return invalid_operation(
         f"Cannot {what} the orchestration instance {instance.id} because instance is in the {instance.status} state."
     )
 
 
-def _rewind(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
+def _rewind(
+    engine: Engine, request: ManagementRequest, now: datetime, id: str
+) -> ManagementResponse:
     instance = find(engine, id)
     if instance is None:
-        return Reply(404, written(f'No orchestration with instance ID "${id}" found.'))
+        return ManagementResponse(404, written(f'No orchestration with instance ID "${id}" found.'))
     if instance.status != "Failed":
         text = 'but only orchestrations in the "Failed" state can be rewound.'
-        return Reply(412, written(f"This orchestration has status {instance.status}, {text}"))
-    engine.rewind(id, call.query.get("reason", ""), now)
-    return Reply(202)
+        return ManagementResponse(
+            412, written(f"This orchestration has status {instance.status}, {text}")
+        )
+    engine.rewind(id, request.query.get("reason", ""), now)
+    return ManagementResponse(202)
 
 
-def _restart(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
+def _restart(
+    engine: Engine, request: ManagementRequest, now: datetime, id: str
+) -> ManagementResponse:
     instance = find(engine, id)
     if instance is None:
         missing = f"No instance with ID '{id}' was found. (Parameter 'instanceId')"
         text = "InstanceId does not match a valid orchestration instance."
         return error(400, text, missing, "System.ArgumentException")
-    if call.flag("restartWithNewInstanceId", default=True):
-        return _create(engine, call, now, instance.name, instance.input, None)
+    if request.flag("restartWithNewInstanceId", default=True):
+        return _create(engine, request, now, instance.name, instance.input, None)
     if reason := _in_use(engine, id):
         return error(
             409,
@@ -208,7 +244,7 @@ def _restart(engine: Engine, call: Call, now: datetime, id: str) -> Reply:
             reason,
             ALREADY_EXISTS,
         )
-    return _create(engine, call, now, instance.name, instance.input, id)
+    return _create(engine, request, now, instance.name, instance.input, id)
 
 
 OPERATIONS: dict[str, Handler] = {

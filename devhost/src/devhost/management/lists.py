@@ -9,8 +9,8 @@ from typing import Any, get_args
 
 from devhost.engine.client import Engine
 from devhost.engine.work_items import ENDED
-from devhost.management.calls import Call, Reply, storage_error
 from devhost.management.instances import shown_instance
+from devhost.management.messages import ManagementRequest, ManagementResponse, storage_error
 from devhost.replay.json_text import written
 from devhost.replay.protocol import timestamp
 from devhost.storage.store import Query, RuntimeStatus
@@ -21,23 +21,25 @@ LARGEST_PAGE = 1000
 CONTINUATION = "x-ms-continuation-token"
 
 
-def instances(engine: Engine, call: Call, now: datetime, _: str) -> Reply:
+def instances(
+    engine: Engine, request: ManagementRequest, now: datetime, _: str
+) -> ManagementResponse:
     """Instances that match, entities among them, by id."""
-    query = _query(call, call.query.get("instanceIdPrefix", ""))
+    query = _query(request, request.query.get("instanceIdPrefix", ""))
     if query is None:
         return storage_error()
-    with_input = call.flag("showInput", default=True)
+    with_input = request.flag("showInput", default=True)
     return _page(
         query, [(each.id, shown_instance(each, with_input)) for each in engine.store.targets(query)]
     )
 
 
-def entities(engine: Engine, call: Call, name: str) -> Reply:
+def entities(engine: Engine, request: ManagementRequest, name: str) -> ManagementResponse:
     """Entities, all or those of one name, by id."""
-    query = _query(call, f"@{name.lower()}@" if name else "@")
+    query = _query(request, f"@{name.lower()}@" if name else "@")
     if query is None:
         return storage_error()
-    with_state = call.flag("fetchState")
+    with_state = request.flag("fetchState")
     listed = []
     for entity in engine.store.entities(query):
         _, name, key = entity.id.split("@", 2)
@@ -50,15 +52,17 @@ def entities(engine: Engine, call: Call, name: str) -> Reply:
     return _page(query, listed)
 
 
-def purge(engine: Engine, call: Call, now: datetime, _: str) -> Reply:
+def purge(engine: Engine, request: ManagementRequest, now: datetime, _: str) -> ManagementResponse:
     """Delete what matches. Only ends count as statuses: without one of them all goes, whatever its
     state.
     """
-    since = call.moment("createdTimeFrom")
+    since = request.moment("createdTimeFrom")
     if since is None:
-        return Reply(400, written("Please provide value for 'createdTimeFrom' parameter."))
-    until = call.moment("createdTimeTo") or timestamp(now)
-    ends = tuple(each for each in _statuses(call) if each in ENDED)
+        return ManagementResponse(
+            400, written("Please provide value for 'createdTimeFrom' parameter.")
+        )
+    until = request.moment("createdTimeTo") or timestamp(now)
+    ends = tuple(each for each in _statuses(request) if each in ENDED)
     query = Query(created_from=since, created_to=until, statuses=ends, limit=LARGEST_PAGE)
     deleted = 0
     while page := engine.store.targets(query):
@@ -66,50 +70,56 @@ def purge(engine: Engine, call: Call, now: datetime, _: str) -> Reply:
             engine.store.purge(each.id)
         deleted += len(page)
     engine.store.reclaim_space()
-    return Reply(200, written({"instancesDeleted": deleted})) if deleted else Reply(404)
+    return (
+        ManagementResponse(200, written({"instancesDeleted": deleted}))
+        if deleted
+        else ManagementResponse(404)
+    )
 
 
-def _query(call: Call, prefix: str) -> Query | None:
+def _query(request: ManagementRequest, prefix: str) -> Query | None:
     """What a list asks for, and one more, with which the next page begins. None where Azure Storage
     refuses it.
     """
-    top = _top(call)
+    top = _top(request)
     if top < 0:
         return None
     return Query(
         prefix=prefix,
-        created_from=call.moment("createdTimeFrom") or call.moment("lastOperationTimeFrom") or "",
-        created_to=call.moment("createdTimeTo") or call.moment("lastOperationTimeTo") or "~",
-        statuses=_statuses(call),
-        first=_first(call),
+        created_from=request.moment("createdTimeFrom")
+        or request.moment("lastOperationTimeFrom")
+        or "",
+        created_to=request.moment("createdTimeTo") or request.moment("lastOperationTimeTo") or "~",
+        statuses=_statuses(request),
+        first=_first(request),
         limit=top + 1,
     )
 
 
-def _statuses(call: Call) -> tuple[str, ...]:
-    named = {each.strip() for each in call.query.get("runtimeStatus", "").split(",")}
+def _statuses(request: ManagementRequest) -> tuple[str, ...]:
+    named = {each.strip() for each in request.query.get("runtimeStatus", "").split(",")}
     return tuple(each for each in get_args(RuntimeStatus) if each in named)
 
 
-def _top(call: Call) -> int:
+def _top(request: ManagementRequest) -> int:
     try:
-        return min(int(call.query.get("top", PAGE)), LARGEST_PAGE)
+        return min(int(request.query.get("top", PAGE)), LARGEST_PAGE)
     except ValueError:
         return PAGE
 
 
-def _first(call: Call) -> str:
+def _first(request: ManagementRequest) -> str:
     """The id with which the page begins. A token that is none leads behind the end."""
     try:
-        return base64.b64decode(call.continuation.strip(), validate=True).decode()
+        return base64.b64decode(request.continuation.strip(), validate=True).decode()
     except ValueError:
         return "\U0010ffff"
 
 
-def _page(query: Query, found: list[tuple[str, dict[str, Any]]]) -> Reply:
+def _page(query: Query, found: list[tuple[str, dict[str, Any]]]) -> ManagementResponse:
     top = query.limit - 1
     body = written([shown for _, shown in found[:top]])
     if len(found) <= top:
-        return Reply(200, body)
+        return ManagementResponse(200, body)
     token = base64.b64encode(found[top][0].encode()).decode()
-    return Reply(200, body, {CONTINUATION: f"{token} "})
+    return ManagementResponse(200, body, {CONTINUATION: f"{token} "})

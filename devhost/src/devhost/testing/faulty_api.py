@@ -6,13 +6,16 @@ import asyncio
 import json
 from dataclasses import replace
 
-from devhost.management.api import Call, Management, Reply
+from devhost.management.api import ManagementApi
+from devhost.management.messages import ManagementRequest, ManagementResponse
 from devhost.testing.faulty_host import UnkindHost
 
-ERROR = Reply(500, json.dumps({"Message": "Something went wrong while processing your request"}))
+ERROR = ManagementResponse(
+    500, json.dumps({"Message": "Something went wrong while processing your request"})
+)
 
 
-class UnkindManagement(Management):
+class UnkindManagement(ManagementApi):
     """The management API of an unkind host."""
 
     def __init__(self, host: UnkindHost) -> None:
@@ -20,11 +23,11 @@ class UnkindManagement(Management):
         self._unkind_host = host
         self._unkind = host.unkind
 
-    async def answer(self, call: Call) -> Reply:
+    async def answer(self, call: ManagementRequest) -> ManagementResponse:
         """Do what a request asks, or fail. Raises StoreError, or HostDied."""
         return await self._unkind_host.while_it_lives(self._answer(call))
 
-    async def _answer(self, call: Call) -> Reply:
+    async def _answer(self, call: ManagementRequest) -> ManagementResponse:
         kind = call.path.strip("/").split("/")
         trouble = self._unkind.trouble(
             is_read=call.method == "GET" and kind[0] == "entities" and len(kind) > 2
@@ -38,7 +41,7 @@ class UnkindManagement(Management):
         await asyncio.sleep(self._unkind.answer_seconds())
         return ERROR if trouble == "after" else reply
 
-    def _cut_short(self, call: Call) -> Call:
+    def _cut_short(self, call: ManagementRequest) -> ManagementRequest:
         most, asked = self._unkind.page(), call.query.get("top", "")
         if most is None:
             return call

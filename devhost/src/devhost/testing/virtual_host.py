@@ -50,8 +50,10 @@ from devhost.functions.loading import index, load
 from devhost.http.connection import Request
 from devhost.http.heads import parse_head
 from devhost.http.routing import route_table
-from devhost.http.server import Front
-from devhost.management.api import CONTINUATION, PREFIX, Call, client_binding
+from devhost.http.server import HttpServer
+from devhost.management.lists import CONTINUATION
+from devhost.management.messages import ManagementRequest
+from devhost.management.urls import PREFIX, client_binding
 from devhost.runner import compose
 from devhost.settings.files import HostJson, read_host_json
 from devhost.storage.store import Store
@@ -444,7 +446,7 @@ class VirtualHost:
         self.host, self.management = compose(
             app, self.store, config, self.now, self._unkind, load_again
         )
-        self._front = Front(
+        self._front = HttpServer(
             self.host, self.management, route_table(self.app.http, config.route_prefix)
         )
         self._front.origin = ORIGIN
@@ -513,7 +515,7 @@ class VirtualHost:
     async def _manage(
         self, method: str, url: URL, headers: "CIMultiDict[str]", body: bytes
     ) -> "InMemoryResponse":
-        call = Call(
+        call = ManagementRequest(
             method=method,
             path=url.raw_path[len(PREFIX) :],
             origin=ORIGIN,
@@ -630,7 +632,7 @@ def _is_of_the_app(name: str) -> bool:
     return name == "function_app" or name.partition(".")[0] == "registry"
 
 
-def _name(call: Call) -> str:
+def _name(call: ManagementRequest) -> str:
     """What a request to the management API is, for people who count."""
     parts = [unquote(part) for part in call.path.strip("/").split("/")]
     match call.method, parts:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from devhost.functions.invocation import FunctionInfo
 from devhost.functions.loading import AppError
-from devhost.http.templates import Template, TemplateError
+from devhost.http.routing.templates import Template, TemplateError
 
 BUILT_IN = ("admin", "runtime")
 """How no route may begin."""

@@ -12,7 +12,7 @@ SOMETHING_WRONG = "Something went wrong while processing your request"
 
 
 @dataclass(frozen=True)
-class Call:
+class ManagementRequest:
     """A request to the management API. `path` is what follows the prefix, still percent-encoded."""
 
     method: str
@@ -42,7 +42,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Reply:
+class ManagementResponse:
     """An answer: the status, a body in JSON (or none), and headers."""
 
     status: int
@@ -50,28 +50,28 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     awaited: str | None = None
     """The instance that was started: a request with `patience` waits for its end, of which `ended`
-    has the reply.
+    has the response.
     """
 
 
-Handler = Callable[[Engine, Call, datetime, str], Reply]
+Handler = Callable[[Engine, ManagementRequest, datetime, str], ManagementResponse]
 """Does what a request asks of the instance with an id, or of all where that is empty."""
 
 
-def error(status: int, message: str, exception: str = "", kind: str = "") -> Reply:
+def error(status: int, message: str, exception: str = "", kind: str = "") -> ManagementResponse:
     """A failure; with its cause, an exception of .NET, where the real host shows it. devhost has no
     StackTrace.
     """
     cause = {"ExceptionMessage": exception, "ExceptionType": kind} if exception else {}
-    return Reply(status, written({"Message": message} | cause))
+    return ManagementResponse(status, written({"Message": message} | cause))
 
 
-def invalid_operation(message: str) -> Reply:
+def invalid_operation(message: str) -> ManagementResponse:
     """What cannot be done to an instance in its state."""
     return error(500, SOMETHING_WRONG, message, "System.InvalidOperationException")
 
 
-def storage_error() -> Reply:
+def storage_error() -> ManagementResponse:
     """What Azure Storage does not take."""
     return error(
         500,

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from devhost.http.constraints import Check, make_check
+from devhost.http.routing.constraints import Check, make_check
 
 TOKEN = re.compile(
     r"(?P<slash>/)|\{(?!\{)(?P<parameter>(?:[^{}]|\{\{|\}\})+)\}(?!\})|(?P<literal>(?:[^{}/?]|\{\{|\}\})+)"
