@@ -8,8 +8,9 @@ from unittest.mock import Mock
 
 import pytest
 
-from devhost.http.connection import Connection, Limits, Request
+from devhost.http.connection import Connection
 from devhost.http.listener import Listener
+from devhost.http.requests import Limits, Request
 from devhost.http.responses import Response
 
 HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
@@ -44,8 +45,9 @@ async def connected(
     handler=echo, **limits
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter, Listener]]:
     """A connection to a server with such limits."""
-    server = Listener(handler, Limits(**limits))
-    port = await server.start("127.0.0.1", 0)
+    server = Listener(Limits(**limits))
+    port = await server.bind("127.0.0.1", 0)
+    await server.serve(handler)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         yield reader, writer, server

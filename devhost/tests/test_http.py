@@ -142,7 +142,7 @@ def test_a_request_leaves_one_line_without_query_and_parameters(origin, caplog) 
 
 def test_a_body_that_is_too_large_is_refused(origin, monkeypatch) -> None:
     """500, and the host goes on."""
-    monkeypatch.setattr("devhost.http.server.LARGEST_BODY", 1000)
+    monkeypatch.setattr("devhost.http.functions.LARGEST_BODY", 1000)
     assert requests.post(f"{origin}/api/echo/a", data=b"x" * 1001).status_code == 500
     assert requests.post(f"{origin}/api/echo/a", data=b"x" * 1000).status_code == 201
 

@@ -14,11 +14,14 @@ from devhost.engine.dispatcher import Clock
 from devhost.functions.app import App
 from devhost.functions.sdk import handed_over
 from devhost.host import Host
+from devhost.http.functions import FunctionEndpoint
 from devhost.http.host_filter import HostFilter
 from devhost.http.listener import Listener
 from devhost.http.routing import Route, route_table
 from devhost.http.server import HttpServer
+from devhost.management.admin import AdminEndpoint
 from devhost.management.api import ManagementApi
+from devhost.management.endpoint import ManagementEndpoint
 from devhost.management.in_memory import InMemory
 from devhost.management.urls import client_binding
 from devhost.settings.files import DEFAULTS, HostJson
@@ -83,17 +86,21 @@ async def running(
     for name, error in table.errors.items():
         log.error("The '%s' function is in error: %s", name, error)
     host, management = compose(app, store, config, clock, unkind)
-    guard = HostFilter({address.lower(), *map(str.lower, allowed_hosts)})
-    front = HttpServer(host, management, table, guard, config.custom_headers)
-    listener = Listener(front)
-    listening_on = await listener.start(address, port)
+    listener = Listener()
+    origin = f"http://{_reachable(address)}:{await listener.bind(address, port)}"
+    server = HttpServer(
+        FunctionEndpoint(host, table),
+        [ManagementEndpoint(management, origin), AdminEndpoint(host, table.errors)],
+        HostFilter({address.lower(), *map(str.lower, allowed_hosts)}),
+        config.custom_headers,
+    )
+    exchange = InMemory(management, origin)
     try:
-        front.origin = f"http://{_reachable(address)}:{listening_on}"
-        exchange = InMemory(management, front.origin)
         with handed_over(exchange.base, exchange) if in_memory else nullcontext():
-            host.start(client_binding(front.origin, config.hub_name))
-            yield Running(front.origin, host, table.routes)
-            await front.drain(patience)
+            await listener.serve(server)
+            host.start(client_binding(origin, config.hub_name))
+            yield Running(origin, host, table.routes)
+            await server.drain(patience)
     finally:
         await listener.stop(patience)
         await host.stop()

@@ -12,7 +12,6 @@ from urllib.parse import unquote
 from devhost.engine.client import Engine, Unsendable
 from devhost.host import Host
 from devhost.management import entities, instances, lists
-from devhost.management.lists import CONTINUATION
 from devhost.management.messages import (
     Handler,
     ManagementRequest,
@@ -20,19 +19,7 @@ from devhost.management.messages import (
     error,
     storage_error,
 )
-from devhost.management.urls import PREFIX, client_binding
 from devhost.replay.lenient_json import InvalidJson
-
-__all__ = [
-    "CONTINUATION",
-    "PREFIX",
-    "ManagementRequest",
-    "ManagementApi",
-    "ManagementResponse",
-    "client_binding",
-    "handle",
-    "patience",
-]
 
 SHORTEST_INTERVAL = 0.05
 """Seconds between two looks at an instance, whatever a request asks for."""

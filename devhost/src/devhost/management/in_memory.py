@@ -1,24 +1,20 @@
-"""The management API for the SDK's client in the same process: its requests are handed over, not
-sent.
-"""
-
-import json
+"""The management API for the SDK's client in the same process, without HTTP between them."""
 
 from yarl import URL
 
 from devhost.management.api import ManagementApi
-from devhost.management.messages import ManagementRequest
+from devhost.management.messages import ManagementRequest, store_error
 from devhost.management.urls import PREFIX
 from devhost.storage.store import StoreError
 
 
 class InMemory:
-    """Answers requests to the management API as HTTP does."""
+    """Answers the client's requests as it would get them answered over HTTP."""
 
-    def __init__(self, management: ManagementApi, origin: str) -> None:
+    def __init__(self, api: ManagementApi, origin: str) -> None:
         self.base = origin + PREFIX
-        """What the URLs that it answers begin with."""
-        self._management = management
+        """The beginning of the URLs that it answers."""
+        self._api = api
         self._origin = origin
 
     async def __call__(self, method: str, url: str, body: str | None) -> tuple[int, str]:
@@ -33,7 +29,7 @@ class InMemory:
             is_json=body is not None,
         )
         try:
-            response = await self._management.answer(request)
+            response = await self._api.answer(request)
         except StoreError as error:
-            return 500, json.dumps({"Message": str(error)})
+            response = store_error(error)
         return response.status, response.body

@@ -1,4 +1,4 @@
-"""Requests to the management API and the answers to them."""
+"""Requests to the management API and its responses, however they are carried."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,26 +13,29 @@ SOMETHING_WRONG = "Something went wrong while processing your request"
 
 @dataclass(frozen=True)
 class ManagementRequest:
-    """A request to the management API. `path` is what follows the prefix, still percent-encoded."""
+    """A request to the management API."""
 
     method: str
     path: str
+    """What follows the prefix, still percent-encoded."""
     origin: str
+    """The address of this host, as http://host:port, for the URLs in the response."""
     query: dict[str, str] = field(default_factory=dict)
-    """Values of one name are one, with commas between them."""
+    """Several values of one name are joined with commas."""
     body: str = ""
     is_json: bool = True
     continuation: str = ""
-    """The token with which an earlier list ended."""
+    """The token that the page before this one ended with."""
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """A value of the query that is true or false."""
+        """A query parameter that is true or false."""
         value = self.query.get(name, "").lower()
         return value == "true" if value in ("true", "false") else default
 
     def moment(self, name: str) -> str | None:
-        """A moment in the query as the store has it; like the real API, one that is none counts as
-        missing.
+        """A time in the query, in the form of the store.
+
+        As on the real host, one that cannot be read counts as missing.
         """
         try:
             moment = datetime.fromisoformat(self.query[name])
@@ -43,39 +46,47 @@ class ManagementRequest:
 
 @dataclass(frozen=True)
 class ManagementResponse:
-    """An answer: the status, a body in JSON (or none), and headers."""
+    """A status, a body in JSON (or none), and headers."""
 
     status: int
     body: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     awaited: str | None = None
-    """The instance that was started: a request with `patience` waits for its end, of which `ended`
-    has the response.
-    """
+    """The instance that was started: a request may ask to wait until it has ended."""
 
 
 Handler = Callable[[Engine, ManagementRequest, datetime, str], ManagementResponse]
-"""Does what a request asks of the instance with an id, or of all where that is empty."""
+"""Answers a request about the instance with an id, or about all instances if that is empty."""
 
 
-def error(status: int, message: str, exception: str = "", kind: str = "") -> ManagementResponse:
-    """A failure; with its cause, an exception of .NET, where the real host shows it. devhost has no
-    StackTrace.
+def error(
+    status: int, message: str, exception: str = "", exception_type: str = ""
+) -> ManagementResponse:
+    """A failure, with the .NET exception that caused it where the real host names one.
+
+    The real host adds a StackTrace, which devhost does not have.
     """
-    cause = {"ExceptionMessage": exception, "ExceptionType": kind} if exception else {}
-    return ManagementResponse(status, written({"Message": message} | cause))
+    body = {"Message": message}
+    if exception:
+        body |= {"ExceptionMessage": exception, "ExceptionType": exception_type}
+    return ManagementResponse(status, written(body))
 
 
 def invalid_operation(message: str) -> ManagementResponse:
-    """What cannot be done to an instance in its state."""
+    """The response to an operation that the state of the instance does not allow."""
     return error(500, SOMETHING_WRONG, message, "System.InvalidOperationException")
 
 
 def storage_error() -> ManagementResponse:
-    """What Azure Storage does not take."""
+    """The response where Azure Storage would refuse the request."""
     return error(
         500,
         SOMETHING_WRONG,
         "An error occurred while communicating with Azure Storage",
         "DurableTask.AzureStorage.Storage.DurableTaskStorageException",
     )
+
+
+def store_error(failure: Exception) -> ManagementResponse:
+    """The response where devhost's own store failed."""
+    return error(500, str(failure))

@@ -47,10 +47,13 @@ from devhost.engine.work_items import WorkItem
 from devhost.engine.workers import Done, Execute
 from devhost.functions.app import App
 from devhost.functions.loading import index, load
-from devhost.http.connection import Request
+from devhost.http.functions import FunctionEndpoint
 from devhost.http.heads import parse_head
+from devhost.http.requests import Request
 from devhost.http.routing import route_table
 from devhost.http.server import HttpServer
+from devhost.management.admin import AdminEndpoint
+from devhost.management.endpoint import ManagementEndpoint
 from devhost.management.lists import CONTINUATION
 from devhost.management.messages import ManagementRequest
 from devhost.management.urls import PREFIX, client_binding
@@ -446,10 +449,11 @@ class VirtualHost:
         self.host, self.management = compose(
             app, self.store, config, self.now, self._unkind, load_again
         )
+        table = route_table(self.app.http, config.route_prefix)
         self._front = HttpServer(
-            self.host, self.management, route_table(self.app.http, config.route_prefix)
+            FunctionEndpoint(self.host, table),
+            [ManagementEndpoint(self.management, ORIGIN), AdminEndpoint(self.host, table.errors)],
         )
-        self._front.origin = ORIGIN
         self.host.start(client_binding(ORIGIN, config.hub_name))
 
     async def _end(self) -> None:
