@@ -82,5 +82,5 @@ def test_a_prefix_is_part_of_the_route(prefix, route, path, parameters) -> None:
 )
 def test_a_route_that_the_real_host_dies_of_is_named(prefix, route) -> None:
     """With its function: in Azure no function of the app would run, and no line would say why."""
-    with pytest.raises(AppError, match=r"^function gift has a route that is none, '.*': "):
+    with pytest.raises(AppError, match=r"^function gift has an invalid route, '.*': "):
         table(prefix, gift=(route, None))

@@ -82,7 +82,10 @@ class Incoming:
         return self.take(most)
 
     async def take_line(self, longest: int, seconds: float) -> bytes | None:
-        """Remove a line, and return it without its end. None if it is too long. Raises ClientGone."""
+        """Remove a line, and return it without its end; None if it is too long.
+
+        Raises ClientGone.
+        """
         while (end := self._received.find(b"\n") + 1) == 0:
             if len(self._received) > longest:
                 return None

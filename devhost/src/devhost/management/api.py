@@ -1,5 +1,6 @@
-"""The Durable HTTP management API under /runtime/webhooks/durabletask: URLs, status codes and
-bodies as HttpApiHandler of the Durable extension has them.
+"""The Durable management API under /runtime/webhooks/durabletask.
+
+Paths, status codes and bodies are those of HttpApiHandler in the Durable extension:
 
 https://learn.microsoft.com/azure/azure-functions/durable/durable-functions-http-api
 """
@@ -11,7 +12,7 @@ from urllib.parse import unquote
 
 from devhost.engine.client import Engine, Unsendable
 from devhost.host import Host
-from devhost.management import entities, instances, lists
+from devhost.management import entities, instances, lists, operations
 from devhost.management.messages import (
     Handler,
     ManagementRequest,
@@ -22,7 +23,7 @@ from devhost.management.messages import (
 from devhost.replay.lenient_json import InvalidJson
 
 SHORTEST_INTERVAL = 0.05
-"""Seconds between two looks at an instance, whatever a request asks for."""
+"""Seconds between two reads of an instance's status, even if a request asks for less."""
 
 
 class ManagementApi:
@@ -32,40 +33,42 @@ class ManagementApi:
         self._host = host
 
     async def answer(self, request: ManagementRequest) -> ManagementResponse:
-        """Do what a request asks, and answer it. Raises StoreError."""
+        """Answer a request. Raises StoreError."""
         if request.method == "GET":
             return self._host.look(lambda engine, now: handle(engine, request, now))
         response = await self._host.submit(lambda engine, now: handle(engine, request, now))
-        wait = patience(request)
+
+        wait = _wait_of(request)
         if response.awaited is None or wait is None:
             return response
-        if wait[1] > wait[0]:
-            return error(
-                400, f"Total timeout {wait[0]:g} should be bigger than retry timeout {wait[1]:g}"
-            )
-        return await self._end_of(response.awaited, request, *wait) or response
 
-    async def _end_of(
-        self, id: str, request: ManagementRequest, seconds: float, interval: float
+        timeout, interval = wait
+        if interval > timeout:
+            return error(
+                400, f"Total timeout {timeout:g} should be bigger than retry timeout {interval:g}"
+            )
+        return await self._wait_for_end(response.awaited, request, timeout, interval) or response
+
+    async def _wait_for_end(
+        self, id: str, request: ManagementRequest, timeout: float, interval: float
     ) -> ManagementResponse | None:
-        """The response once an instance has ended, or None if that takes too long."""
+        """The response once an instance has ended; None if that takes longer than the time-out."""
         loop = asyncio.get_running_loop()
-        give_up = loop.time() + seconds
-        while (
-            response := await self._host.submit(
+        deadline = loop.time() + timeout
+        while True:
+            response = await self._host.submit(
                 lambda engine, now: instances.ended(engine, request, id)
             )
-        ) is None:
-            remaining = give_up - loop.time()
-            if remaining <= 0:
-                break
+            remaining = deadline - loop.time()
+            if response is not None or remaining <= 0:
+                return response
             await asyncio.sleep(min(max(interval, SHORTEST_INTERVAL), remaining))
-        return response
 
 
-def patience(request: ManagementRequest) -> tuple[float, float] | None:
-    """For how many seconds a request wants to wait for the end of what it starts, looking how
-    often; or not at all.
+def _wait_of(request: ManagementRequest) -> tuple[float, float] | None:
+    """How long a start wants to wait for the instance's end, and its polling interval, in seconds.
+
+    None if it does not wait.
     """
     try:
         wanted = float(request.query["timeout"]), float(request.query["pollingInterval"])
@@ -75,7 +78,7 @@ def patience(request: ManagementRequest) -> tuple[float, float] | None:
 
 
 def handle(engine: Engine, request: ManagementRequest, now: datetime) -> ManagementResponse:
-    """Do what the request asks, by the engine. Writes belong into the caller's transaction."""
+    """Answer a request by the engine, within the caller's transaction."""
     parts = [unquote(part).replace("+", " ") for part in request.path.strip("/").split("/")]
     parts[0] = parts[0].lower()
     if any("/" in part for part in parts):
@@ -100,10 +103,10 @@ def _route(
             return INSTANCES[method](engine, request, now, "")
         case method, ["instances", id] if method in INSTANCE:
             return INSTANCE[method](engine, request, now, id)
-        case "POST", ["instances", id, operation] if operation.lower() in instances.OPERATIONS:
-            return instances.OPERATIONS[operation.lower()](engine, request, now, id)
+        case "POST", ["instances", id, operation] if operation.lower() in operations.OPERATIONS:
+            return operations.OPERATIONS[operation.lower()](engine, request, now, id)
         case "POST", ["instances", id, operation, name] if operation.lower() == "raiseevent":
-            return instances.raise_event(engine, request, id, name)
+            return operations.raise_event(engine, request, id, name)
         case "GET", ["entities", *names] if len(names) < 2:
             return lists.entities(engine, request, names[0] if names else "")
         case "GET", ["entities", name, key]:

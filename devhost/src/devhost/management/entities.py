@@ -1,4 +1,4 @@
-"""The management API of one entity: its state is read, and it is signalled."""
+"""One entity in the management API: reads its state, and signals it."""
 
 import json
 
@@ -14,13 +14,13 @@ FORBIDDEN_KEY = (
 
 
 def read_state(engine: Engine, name: str, key: str) -> ManagementResponse:
-    """The state of an entity, null where it has none."""
+    """Read the state of an entity; null if it has none."""
     state = engine.store.entity(_entity_id(name, key))
     return ManagementResponse(404) if state is None else ManagementResponse(200, rewritten(state))
 
 
 def signal(engine: Engine, request: ManagementRequest, name: str, key: str) -> ManagementResponse:
-    """Send an entity an operation; DELETE is one as any other."""
+    """Send an entity an operation; DELETE stands for the operation `delete`."""
     if FORBIDDEN.intersection(key) or any(ord(character) < 32 for character in key):
         return error(400, FORBIDDEN_KEY)
     try:
@@ -35,7 +35,7 @@ def signal(engine: Engine, request: ManagementRequest, name: str, key: str) -> M
 
 
 def _input(request: ManagementRequest) -> str | None:
-    """The body as JSON: what is not sent as that is text."""
+    """The body as JSON; a body of another content type is a string."""
     if not request.body:
         return None
     return read(request.body) if request.is_json else json.dumps(request.body)

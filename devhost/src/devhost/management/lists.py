@@ -1,6 +1,4 @@
-"""Lists of instances and entities in the management API, page by page, and the purge of what a
-filter matches.
-"""
+"""Lists of instances and entities, page by page, and the purge of all that a filter matches."""
 
 import base64
 import json
@@ -16,7 +14,7 @@ from devhost.replay.protocol import timestamp
 from devhost.storage.store import Query, RuntimeStatus
 
 PAGE = 100
-"""Instances or entities that a list shows at once, if the request names no other number."""
+"""The size of a page, unless the request asks for another one."""
 LARGEST_PAGE = 1000
 CONTINUATION = "x-ms-continuation-token"
 
@@ -24,10 +22,11 @@ CONTINUATION = "x-ms-continuation-token"
 def instances(
     engine: Engine, request: ManagementRequest, now: datetime, _: str
 ) -> ManagementResponse:
-    """Instances that match, entities among them, by id."""
+    """List the instances that match, including entities, by id."""
     query = _query(request, request.query.get("instanceIdPrefix", ""))
     if query is None:
         return storage_error()
+
     with_input = request.flag("showInput", default=True)
     return _page(
         query, [(each.id, shown_instance(each, with_input)) for each in engine.store.targets(query)]
@@ -35,7 +34,7 @@ def instances(
 
 
 def entities(engine: Engine, request: ManagementRequest, name: str) -> ManagementResponse:
-    """Entities, all or those of one name, by id."""
+    """List the entities of one name, or of all, by id."""
     query = _query(request, f"@{name.lower()}@" if name else "@")
     if query is None:
         return storage_error()
@@ -53,8 +52,10 @@ def entities(engine: Engine, request: ManagementRequest, name: str) -> Managemen
 
 
 def purge(engine: Engine, request: ManagementRequest, now: datetime, _: str) -> ManagementResponse:
-    """Delete what matches. Only ends count as statuses: without one of them all goes, whatever its
-    state.
+    """Delete the instances that match, including entities.
+
+    As on the real host, only statuses of ended instances count. A request that names none of them
+    deletes everything, whatever its status.
     """
     since = request.moment("createdTimeFrom")
     if since is None:
@@ -78,8 +79,9 @@ def purge(engine: Engine, request: ManagementRequest, now: datetime, _: str) -> 
 
 
 def _query(request: ManagementRequest, prefix: str) -> Query | None:
-    """What a list asks for, and one more, with which the next page begins. None where Azure Storage
-    refuses it.
+    """The query for a page, and for one more, which begins the next page.
+
+    None where Azure Storage refuses the request.
     """
     top = _top(request)
     if top < 0:
@@ -109,7 +111,7 @@ def _top(request: ManagementRequest) -> int:
 
 
 def _first(request: ManagementRequest) -> str:
-    """The id with which the page begins. A token that is none leads behind the end."""
+    """The id that the page begins with; an invalid token leads past the end."""
     try:
         return base64.b64decode(request.continuation.strip(), validate=True).decode()
     except ValueError:

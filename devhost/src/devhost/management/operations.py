@@ -1,0 +1,136 @@
+"""Operations on one instance: raise an event, terminate, suspend, resume, rewind, restart."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from devhost.engine.client import Engine
+from devhost.engine.work_items import ENDED, is_entity
+from devhost.management.instances import create, find, why_in_use
+from devhost.management.messages import (
+    Handler,
+    ManagementRequest,
+    ManagementResponse,
+    error,
+    invalid_operation,
+)
+from devhost.replay.json_text import written
+from devhost.replay.lenient_json import read
+from devhost.storage.store import Instance
+
+ALREADY_EXISTS = "DurableTask.Core.Exceptions.OrchestrationAlreadyExistsException"
+
+
+def raise_event(
+    engine: Engine, request: ManagementRequest, id: str, name: str
+) -> ManagementResponse:
+    """Raise an event for an instance that has not ended."""
+    if not request.is_json:
+        return error(400, "Only application/json request content is supported")
+    data = read(request.body)
+
+    def send(instance: Instance) -> None:
+        engine.raise_event(id, name, data)
+
+    return _send_unless_ended(engine, id, send)
+
+
+def _send_unless_ended(
+    engine: Engine, id: str, send: Callable[[Instance], ManagementResponse | None]
+) -> ManagementResponse:
+    """Send a message to an instance that has not ended; an entity ignores it.
+
+    `send` returns a response where it refuses to.
+    """
+    instance = find(engine, id)
+    if instance is None:
+        return ManagementResponse(404)
+    if instance.status in ENDED:
+        return ManagementResponse(410)
+
+    refusal = None if is_entity(id) else send(instance)
+    return refusal or ManagementResponse(202)
+
+
+def _terminate(
+    engine: Engine, request: ManagementRequest, now: datetime, id: str
+) -> ManagementResponse:
+    def send(instance: Instance) -> None:
+        engine.terminate(id, request.query.get("reason"))
+
+    return _send_unless_ended(engine, id, send)
+
+
+def _suspend(
+    engine: Engine, request: ManagementRequest, now: datetime, id: str
+) -> ManagementResponse:
+    def send(instance: Instance) -> ManagementResponse | None:
+        if instance.status == "Suspended":
+            return _cannot("suspend", instance)
+        engine.suspend(id, request.query.get("reason"))
+        return None
+
+    return _send_unless_ended(engine, id, send)
+
+
+def _resume(
+    engine: Engine, request: ManagementRequest, now: datetime, id: str
+) -> ManagementResponse:
+    def send(instance: Instance) -> ManagementResponse | None:
+        if instance.status != "Suspended":
+            return _cannot("resume", instance)
+        engine.resume(id, request.query.get("reason"))
+        return None
+
+    return _send_unless_ended(engine, id, send)
+
+
+def _cannot(operation: str, instance: Instance) -> ManagementResponse:
+    return invalid_operation(
+        f"Cannot {operation} the orchestration instance {instance.id} "
+        f"because instance is in the {instance.status} state."
+    )
+
+
+def _rewind(
+    engine: Engine, request: ManagementRequest, now: datetime, id: str
+) -> ManagementResponse:
+    instance = find(engine, id)
+    if instance is None:
+        return ManagementResponse(404, written(f'No orchestration with instance ID "{id}" found.'))
+    if instance.status != "Failed":
+        message = (
+            f"This orchestration has status {instance.status}, "
+            'but only orchestrations in the "Failed" state can be rewound.'
+        )
+        return ManagementResponse(412, written(message))
+
+    engine.rewind(id, request.query.get("reason", ""), now)
+    return ManagementResponse(202)
+
+
+def _restart(
+    engine: Engine, request: ManagementRequest, now: datetime, id: str
+) -> ManagementResponse:
+    instance = find(engine, id)
+    if instance is None:
+        message = "InstanceId does not match a valid orchestration instance."
+        exception = f"No instance with ID '{id}' was found. (Parameter 'instanceId')"
+        return error(400, message, exception, "System.ArgumentException")
+
+    if request.flag("restartWithNewInstanceId", default=True):
+        return create(engine, request, now, instance.name, instance.input, None)
+
+    if reason := why_in_use(engine, id):
+        message = "A non-terminal instance with this instance ID already exists."
+        return error(409, message, reason, ALREADY_EXISTS)
+    return create(engine, request, now, instance.name, instance.input, id)
+
+
+OPERATIONS: dict[str, Handler] = {
+    "terminate": _terminate,
+    "suspend": _suspend,
+    "resume": _resume,
+    "rewind": _rewind,
+    "restart": _restart,
+}
+"""By the last part of their path."""
