@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 from devhost.engine.client import MOST_TAKEN, Engine, Outcome
 from devhost.engine.failure_details import Cause
 from devhost.functions.app import App
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from devhost.management.api import handle
 from devhost.management.messages import ManagementRequest, ManagementResponse
 from devhost.management.urls import PREFIX

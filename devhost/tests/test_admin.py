@@ -4,7 +4,7 @@ import json
 import azure.functions as func
 import pytest
 
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from devhost.runner import running
 from devhost.storage.store import Store
 from tests.conformance.wire import Answer, ask

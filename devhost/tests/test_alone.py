@@ -9,7 +9,7 @@ import azure.durable_functions as df
 import pytest
 
 from devhost.functions.errors import WorkerExit, shown
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from devhost.management.messages import ManagementRequest
 from tests.sample_host import ORIGIN, EngineHost
 

@@ -1,4 +1,4 @@
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from tests.sample_app import make_app
 
 

@@ -10,7 +10,7 @@ import azure.functions as func
 import pytest
 import requests
 
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from devhost.settings.files import HostJson
 from tests.server import serving
 

@@ -11,7 +11,7 @@ from devhost.engine.client import Engine
 from devhost.engine.dispatcher import Dispatcher
 from devhost.engine.work_items import WorkItem
 from devhost.engine.workers import Done, Execute
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from devhost.storage.store import Activity, Message, Store, StoreError
 from devhost.testing.virtual_host import InlineWorkers
 from tests.clock import START, FakeClock

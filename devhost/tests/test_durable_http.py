@@ -9,7 +9,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from devhost.engine.durable_http import NoIdentity, send
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from devhost.host import Host
 from devhost.management.api import ManagementApi
 from devhost.management.messages import ManagementRequest

@@ -9,7 +9,7 @@ from devhost.engine.client import Engine, Outcome
 from devhost.engine.failure_details import of_activity
 from devhost.engine.work_items import WorkItem
 from devhost.functions.app import App
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from devhost.management.messages import ManagementRequest
 from devhost.settings.files import DEFAULTS
 from devhost.storage.store import Message, Store

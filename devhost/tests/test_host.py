@@ -10,7 +10,7 @@ import pytest
 
 from devhost.engine.client import Outcome
 from devhost.functions.app import App
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from devhost.host import Host
 from devhost.management.api import ManagementApi
 from devhost.management.messages import ManagementRequest, ManagementResponse

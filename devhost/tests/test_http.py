@@ -6,7 +6,7 @@ from unittest.mock import AsyncMock
 import pytest
 import requests
 
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from devhost.management.api import ManagementApi
 from devhost.runner import running
 from devhost.settings.files import HostJson

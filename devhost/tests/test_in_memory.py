@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from azure.durable_functions import DurableOrchestrationClient, EntityId, OrchestrationRuntimeStatus
 
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from devhost.functions.sdk import close_client_session
 from devhost.management.api import ManagementApi
 from devhost.management.messages import ManagementRequest, ManagementResponse

@@ -13,7 +13,7 @@ import pytest
 from devhost.engine.client import Outcome
 from devhost.engine.failure_details import Cause
 from devhost.functions.app import App
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from devhost.management.messages import ManagementRequest
 from tests.sample_host import ORIGIN, EngineHost
 

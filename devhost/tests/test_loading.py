@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from devhost.functions.loading import AppError, load
+from devhost.functions.errors import AppError
+from devhost.functions.loading import load
 from devhost.settings.files import HostJson
 from tests.refused_apps import ACCEPTED, HEAD, IN_ERROR, REFUSED, app
 

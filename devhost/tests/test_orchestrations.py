@@ -10,7 +10,7 @@ from typing import Any
 import azure.durable_functions as df
 import pytest
 
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from devhost.replay.protocol import EventType, split
 from devhost.settings.files import DEFAULTS, HostJson
 from tests.sample_host import EngineHost

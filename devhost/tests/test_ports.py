@@ -43,11 +43,11 @@ def test_a_port_that_is_taken_is_said_in_one_line(port, monkeypatch) -> None:
     monkeypatch.delenv("MAKELEVEL", raising=False)
     assert re.fullmatch(
         rf"port {port} is taken by process {os.getpid()} \(.+\): end it with `kill {os.getpid()}`, "
-        rf"or: `python -m devhost --port {port + 1}`",
+        rf"or use `python -m devhost --port {port + 1}`",
         taken(port),
     )
     monkeypatch.setenv("MAKELEVEL", "1")
-    assert taken(port).endswith(f"or: `make run PORT={port + 1}`")
+    assert taken(port).endswith(f"or use `make run PORT={port + 1}`")
 
 
 def test_where_nobody_is_found_a_command_finds_them(monkeypatch) -> None:
@@ -55,11 +55,12 @@ def test_where_nobody_is_found_a_command_finds_them(monkeypatch) -> None:
     monkeypatch.setattr("devhost.ports.holder", lambda port: None)
     monkeypatch.delenv("MAKELEVEL", raising=False)
     assert taken(7071) == (
-        "port 7071 is taken: `lsof -i :7071` shows by whom; or take another one: `python -m devhost --port 7072`"
+        "port 7071 is taken: find out by whom with `lsof -i :7071`, "
+        "or use `python -m devhost --port 7072`"
     )
 
 
 def test_who_has_ended_meanwhile_is_not_named(port, monkeypatch) -> None:
     """The commands help all the same."""
     monkeypatch.setattr("devhost.ports.holder", lambda port: 2**22 + 1)
-    assert f"port {port} is taken by process {2**22 + 1} (which has just ended): " in taken(port)
+    assert f"port {port} is taken by process {2**22 + 1} (it has just ended): " in taken(port)

@@ -1,7 +1,8 @@
 import azure.functions as func
 import pytest
 
-from devhost.functions.loading import AppError, index
+from devhost.functions.errors import AppError
+from devhost.functions.indexing import index
 from devhost.http.routing import RouteTable, route_table
 
 

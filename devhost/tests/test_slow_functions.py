@@ -11,7 +11,7 @@ import azure.durable_functions as df
 import pytest
 
 from devhost.engine.client import Engine
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from devhost.host import Host
 from devhost.storage.store import Store
 from tests.waiting import until

@@ -3,7 +3,8 @@ from datetime import UTC, datetime
 import azure.functions as func
 import pytest
 
-from devhost.functions.loading import AppError, index
+from devhost.functions.errors import AppError
+from devhost.functions.indexing import index
 from devhost.functions.timers import Schedule
 
 NOW = datetime(2026, 12, 24, 18, 0, 30, tzinfo=UTC)

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from devhost.engine.work_items import event_message
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from devhost.management.lists import CONTINUATION
 from devhost.management.urls import PREFIX
 from devhost.settings.files import HostJson

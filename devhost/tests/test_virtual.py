@@ -12,7 +12,7 @@ import azure.functions as func
 import pytest
 import requests
 
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from devhost.storage.store import Query, Store
 from devhost.testing.virtual_host import ORIGIN, START, VirtualHost
 from tests.sample_app import make_app

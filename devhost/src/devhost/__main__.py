@@ -18,7 +18,8 @@ from typing import Any, NoReturn, TextIO
 
 from devhost.functions.app import App
 from devhost.functions.environment import use_local_settings, worker_environment
-from devhost.functions.loading import AppError, load
+from devhost.functions.errors import AppError
+from devhost.functions.loading import load
 from devhost.ports import taken
 from devhost.runner import Running, running
 from devhost.settings.files import HostJson, read_host_json

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import quote
 
 from devhost.functions.app import App
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from devhost.management.urls import PREFIX
 from devhost.settings.files import DEFAULTS, HostJson
 from tests.server import serving

@@ -50,11 +50,11 @@ class ManagementApi:
         return await self._wait_for_end(response.awaited, request, timeout, interval) or response
 
     async def _wait_for_end(
-        self, id: str, request: ManagementRequest, timeout: float, interval: float
+        self, id: str, request: ManagementRequest, seconds: float, interval: float
     ) -> ManagementResponse | None:
-        """The response once an instance has ended; None if that takes longer than the time-out."""
+        """The response once an instance has ended; None if that takes too long."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
+        deadline = loop.time() + seconds
         while True:
             response = await self._host.submit(
                 lambda engine, now: instances.ended(engine, request, id)

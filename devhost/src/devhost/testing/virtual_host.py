@@ -46,7 +46,8 @@ from yarl import URL
 from devhost.engine.work_items import WorkItem
 from devhost.engine.workers import Done, Execute
 from devhost.functions.app import App
-from devhost.functions.loading import index, load
+from devhost.functions.indexing import index
+from devhost.functions.loading import load
 from devhost.http.functions import FunctionEndpoint
 from devhost.http.heads import parse_head
 from devhost.http.requests import Request
@@ -391,7 +392,7 @@ class VirtualHost:
         with (
             nullcontext()
             if self._app == ROOT
-            else patch("devhost.functions.loading.check_signature")
+            else patch("devhost.functions.indexing.check_signature")
         ):
             config = self._config or read_host_json(self._app)
             return load(self._app, config), config

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from devhost.functions.errors import AppError
 from devhost.functions.invocation import FunctionInfo
-from devhost.functions.loading import AppError
 from devhost.http.routing.templates import Template, TemplateError
 
 BUILT_IN = ("admin", "runtime")
