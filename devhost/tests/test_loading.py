@@ -1,7 +1,9 @@
 import sys
 import textwrap
 from pathlib import Path
+from types import ModuleType
 
+import azure.durable_functions
 import pytest
 
 from devhost.functions.errors import AppError
@@ -181,6 +183,12 @@ def test_an_activity_never_takes_its_payload_as_it_came(tmp_path, annotation) ->
 
 STRICT = '{"version": "2.0"}'
 COMMENTED = '{"version": "2.0"} // a comment'
+WITHOUT_DURABLE = """
+    import azure.functions as func
+    app = func.FunctionApp()
+    @app.route("a")
+    def a(req): ...
+"""
 
 
 @pytest.mark.parametrize("host_json", [COMMENTED, '{"version": "2.0",}', "\ufeff" + STRICT])
@@ -195,11 +203,8 @@ def test_durable_functions_want_a_strict_host_json(tmp_path, host_json) -> None:
 
 def test_an_app_without_durable_functions_may_have_comments_in_host_json(tmp_path) -> None:
     """And one with them a host.json without."""
-    plain = (
-        "import azure.functions as func\napp = func.FunctionApp()\n@app.route('a')\ndef a(req): ..."
-    )
     (tmp_path / "host.json").write_text(COMMENTED)
-    assert load(app_in(tmp_path, plain)).functions
+    assert load(app_in(tmp_path, WITHOUT_DURABLE)).functions
     (tmp_path / "host.json").write_text(STRICT)
     assert load(app_in(tmp_path, TWO)).functions
 
@@ -215,3 +220,13 @@ def test_what_an_app_says_in_its_own_words_is_all_that_is_said(tmp_path, code) -
     """By an exception of a class of its own, or by leaving with a message."""
     with pytest.raises(AppError, match=r"^GIFTS is 7, but must be 8$"):
         load(app_in(tmp_path, code))
+
+
+def test_devhost_may_lie_in_the_folder_of_the_app(tmp_path, monkeypatch) -> None:
+    """Its own use of the Durable SDK is not the app's."""
+    module = ModuleType("devhost.part")
+    module.__file__ = f"{tmp_path}/devhost/part.py"
+    module.client = azure.durable_functions.DurableOrchestrationClient
+    monkeypatch.setitem(sys.modules, "devhost.part", module)
+    (tmp_path / "host.json").write_text(COMMENTED)
+    assert load(app_in(tmp_path, WITHOUT_DURABLE)).functions

@@ -1,3 +1,5 @@
+import importlib
+import inspect
 import os
 import re
 import resource
@@ -8,13 +10,14 @@ import subprocess
 import sys
 import textwrap
 import time
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import requests
 
-from devhost.__main__ import open_as_many_files_as_allowed
+from devhost.process import raise_file_limit
 from devhost.runner import SHUTDOWN_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -196,7 +199,7 @@ def test_as_many_files_are_opened_as_are_allowed() -> None:
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
     try:
-        open_as_many_files_as_allowed()
+        raise_file_limit()
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == limits[1]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
@@ -239,8 +242,7 @@ def test_what_it_prints_at_the_start(folder) -> None:
     assert re.search(r"^  hello  +\S+  +/api/hello$", "\n".join(table), re.MULTILINE)
     assert internal == "  and 1 without a route (--verbose names them)"
     assert (
-        ignored
-        == "devhost: these have no effect here: extensions.http.hsts (host.json and its settings)"
+        ignored == "devhost: these settings of host.json have no effect here: extensions.http.hsts"
     )
 
 
@@ -368,6 +370,13 @@ def test_a_second_devhost_on_the_same_data(folder) -> None:
     assert "taskhub.db is in use by another devhost" in fails("--app", folder, "--port", 0)
     assert requests.get(f"{running.url}/api/hello").text == "hello"
     running.stop()
+
+
+def test_the_console_script_calls_main_without_arguments() -> None:
+    """As an installed command `devhost` does."""
+    scripts = tomllib.loads((ROOT / "devhost" / "pyproject.toml").read_text())["project"]["scripts"]
+    module, _, function = scripts["devhost"].partition(":")
+    inspect.signature(getattr(importlib.import_module(module), function)).bind()
 
 
 def test_it_explains_itself() -> None:
