@@ -44,7 +44,7 @@ def is_as_on_the_real_host(case: Case, served: dict[str, Outcome]) -> bool:
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
 def test_answers_as_the_real_host_or_differs_by_decision(case, served) -> None:
-    """Each case is as on the real host, or it is listed with a reason and does differ."""
+    """Each case is as on the real host, or is listed with a reason and does differ."""
     is_same = is_as_on_the_real_host(case, served)
     HTTP.note(case.name, is_same)
     assert is_same != (case.name in DECISIONS), f"{case}\n{served[case.name.split('/')[1]]}"
@@ -52,7 +52,7 @@ def test_answers_as_the_real_host_or_differs_by_decision(case, served) -> None:
 
 @pytest.mark.parametrize("app", list(cases()))
 def test_a_refusal_names_its_cause(app, served) -> None:
-    """The last line has the file, the function or the setting at fault."""
+    """The last line has the file, the function or the setting."""
     if not served[app].answers:
         assert re.match(
             r"devhost: .*(function_app\.py|host\.json|the \S+ function|function \S+|'Host\.Functions\.)",

@@ -58,7 +58,7 @@ async def _ask(app: str, folder: Path) -> dict[str, Answer]:
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
 def test_answers_as_the_real_host_or_differs_by_decision(case, answers):
-    """Each case is as on the real host, or it is listed with a reason and does differ."""
+    """Each case is as on the real host, or is listed with a reason and does differ."""
     is_same = same(case.real, answers[case.name])
     HTTP.note(case.name, is_same)
     print(f"{case.request}\n{case.real}\n{answers[case.name]}")

@@ -60,9 +60,7 @@ class Waiting:
 @pytest.mark.parametrize("how", [*DEATHS, "StopIteration"])
 @pytest.mark.parametrize("function", ["die", "adie"])
 def test_the_caller_gets_500_and_others_go_on(function, how, caplog) -> None:
-    """On the real host they get 500 too, or no answer at all; here nothing is lost by letting them
-    go on.
-    """
+    """On the real host they get 500 too, or no response at all."""
     waiting = Waiting()
     with serving(index(waiting.app)) as origin, ThreadPoolExecutor() as pool:
         other = pool.submit(requests.get, f"{origin}/api/wait")
@@ -76,9 +74,7 @@ def test_the_caller_gets_500_and_others_go_on(function, how, caplog) -> None:
 
 @pytest.mark.parametrize("function", ["wait", "await"])
 def test_a_function_that_runs_too_long_is_500(function, caplog) -> None:
-    """At functionTimeout of host.json, with the words of the real host in the log, and others are
-    served.
-    """
+    """After functionTimeout of host.json; the log has the real host's message."""
     waiting = Waiting()
     with serving(index(waiting.app, HostJson(function_timeout=1))) as origin:
         response = requests.get(f"{origin}/api/{function}")

@@ -100,7 +100,7 @@ async def walk(in_memory: bool) -> tuple[list[ManagementRequest], list[object]]:
 
 
 def test_in_memory_all_is_as_over_http() -> None:
-    """What is asked, however it is spelled, and what the client returns or raises for each answer."""
+    """What the API is asked, and what the client makes of every response."""
     asked, told = asyncio.run(walk(in_memory=True))
     asked_over_http, told_over_http = asyncio.run(walk(in_memory=False))
     assert asked == asked_over_http
@@ -108,8 +108,8 @@ def test_in_memory_all_is_as_over_http() -> None:
     assert len(asked) == len(told) == 18 * len(REPLIES)
 
 
-def test_nothing_is_sent_to_a_host_in_memory() -> None:
-    """While over HTTP the client needs a session."""
+def test_no_session_is_used_for_a_host_in_memory() -> None:
+    """Over HTTP the client needs one."""
 
     async def start(in_memory: bool) -> str:
         async with serving(in_memory=in_memory) as (client, _):
@@ -121,8 +121,8 @@ def test_nothing_is_sent_to_a_host_in_memory() -> None:
         asyncio.run(start(in_memory=False))
 
 
-def test_each_host_of_a_process_is_asked_for_what_is_its_own() -> None:
-    """Requests find their host by its address."""
+def test_requests_find_their_host_by_its_address() -> None:
+    """Also if there are several hosts in the process."""
 
     async def scenario() -> None:
         async with serving() as (first, one), serving() as (second, other):
@@ -134,9 +134,7 @@ def test_each_host_of_a_process_is_asked_for_what_is_its_own() -> None:
     asyncio.run(scenario())
 
 
-def test_a_function_with_an_event_loop_of_its_own_sends_its_requests() -> None:
-    """A host serves on one loop; what comes from another comes over HTTP, as from anywhere else."""
-
+def test_requests_from_another_event_loop_are_sent_over_http() -> None:
     async def elsewhere(client: DurableOrchestrationClient) -> str:
         try:
             return await client.start_new("two_events", "one")
@@ -150,8 +148,8 @@ def test_a_function_with_an_event_loop_of_its_own_sends_its_requests() -> None:
     assert asyncio.run(scenario()) == "one"
 
 
-def test_a_host_that_has_ended_is_not_reached_any_more() -> None:
-    """Its address may be another's by then."""
+def test_a_host_that_has_stopped_is_not_reached_any_more() -> None:
+    """Another host may have its address by then."""
 
     async def scenario() -> None:
         async with serving() as (client, _):
@@ -166,7 +164,7 @@ def test_a_host_that_has_ended_is_not_reached_any_more() -> None:
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_a_task_hub_that_cannot_be_read_is_told_as_an_answer_of_500(in_memory: bool) -> None:
+def test_a_task_hub_that_cannot_be_read_is_500(in_memory: bool) -> None:
     """With the reason."""
 
     async def scenario() -> None:

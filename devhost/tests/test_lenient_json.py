@@ -25,15 +25,13 @@ from devhost.replay.lenient_json import InvalidJson, read
     ],
 )
 def test_what_newtonsoft_takes_is_read(text, value) -> None:
-    """It becomes the JSON that it means."""
     assert json.loads(read(text)) == value
 
 
 @pytest.mark.parametrize(
     "text", ['{"a": 1.0}', "NaN", '"\\ud800"', "18446744073709551616", '{"a":1,"a":2}']
 )
-def test_json_stays_as_it_is(text) -> None:
-    """Letter by letter: what Python reads needs no other reader."""
+def test_strict_json_is_returned_unchanged(text) -> None:
     assert read(text) == text
 
 
@@ -81,7 +79,7 @@ def test_what_newtonsoft_refuses_is_refused_in_its_words(text, why) -> None:
     assert str(refused.value) == why
 
 
-def test_what_is_too_deep_is_refused() -> None:
-    """Also where Python's own reader gives up."""
+def test_json_that_is_nested_too_deeply_is_refused() -> None:
+    """Also if Python's own reader gives up."""
     with pytest.raises(InvalidJson, match="MaxDepth of 64 has been exceeded"):
         read("[" * 100_000)

@@ -79,7 +79,7 @@ def slow() -> Slow:
 
 
 def test_a_slow_entity_holds_up_no_other(slow) -> None:
-    """What comes for it meanwhile waits, and comes in order."""
+    """Its own messages wait, and keep their order."""
 
     async def scenario() -> None:
         async with slow.running():
@@ -97,7 +97,7 @@ def test_a_slow_entity_holds_up_no_other(slow) -> None:
 
 
 def test_a_slow_orchestrator_holds_up_nobody(slow) -> None:
-    """Its instance is pending until it has come to an end of its turn."""
+    """Its instance is pending until the first turn has ended."""
 
     async def scenario() -> None:
         async with slow.running():
@@ -112,9 +112,7 @@ def test_a_slow_orchestrator_holds_up_nobody(slow) -> None:
     asyncio.run(scenario())
 
 
-def test_what_was_purged_while_it_was_slow_stays_gone(slow) -> None:
-    """Nothing is kept of what was decided."""
-
+def test_an_instance_purged_during_a_slow_turn_stays_purged(slow) -> None:
     async def scenario() -> None:
         async with slow.running():
             await slow.host.submit(start)

@@ -1,4 +1,4 @@
-"""The composition: an app on a task hub, served over HTTP."""
+"""Runs an app: connects its functions, its task hub and the HTTP server."""
 
 import asyncio
 import ipaddress
@@ -33,15 +33,14 @@ from devhost.testing.faulty_host import UnkindHost
 log = logging.getLogger("devhost")
 
 SHUTDOWN_SECONDS = 5.0
-"""How long what is being served has to come to its end."""
+"""How long requests that are being served may take once the host stops."""
 THREADS = 1000
-"""As many as Azure's worker has for functions that are not async: none of them waits for another.
-"""
+"""For functions that are not async; Azure's worker has as many."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """What is running, and where."""
+    """A host that is running."""
 
     origin: str
     """Its address, as http://host:port."""
@@ -73,13 +72,14 @@ async def running(
     allowed_hosts: Collection[str] = (),
     in_memory: bool = True,
 ) -> AsyncIterator[Running]:
-    """Serve an app for the length of the block; port 0 is a free one.
+    """Serve an app within the block; port 0 takes a free one.
 
-    Only who names this machine as the Host is served, or one of `allowed_hosts`. What the SDK's
-    client asks of the management API is handed over in memory, or sent over HTTP. At the end of the
-    block, requests that are being served have `patience` seconds to be answered; then the store is
-    closed. Raises AppError for routes that the real host would not run with, and OSError where the
-    port cannot be had.
+    Requests must name this machine or one of `allowed_hosts` as their Host. If `in_memory`, the
+    SDK's client reaches the management API without HTTP. At the end of the block, requests that are
+    being served have `patience` seconds to be answered; then the store is closed.
+
+    Raises AppError for routes with which the real host would not start, and OSError where the port
+    cannot be taken.
     """
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_threads()))
     table = route_table(app.http, config.route_prefix)
@@ -127,7 +127,7 @@ def compose(
 
 
 def _reachable(address: str) -> str:
-    """An address, as a URL has it, under which this machine reaches what listens on `address`."""
+    """The address for URLs that lead to a server listening on `address`."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:

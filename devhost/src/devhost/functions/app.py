@@ -1,4 +1,4 @@
-"""The function app, as it was indexed."""
+"""The functions of an app, by trigger."""
 
 from devhost.engine.entities import log_failure
 from devhost.engine.work_items import DurableFunctions, RawFunction
@@ -7,7 +7,7 @@ from devhost.functions.sdk import convert_in, convert_out, telling
 
 
 class App:
-    """An indexed function app."""
+    """The functions of an app that the host runs."""
 
     def __init__(self, functions: list[FunctionInfo]) -> None:
         self.functions = functions

@@ -117,10 +117,10 @@ async def _answer(exchange: Exchange, method: str, url: str, data: str | None = 
 def telling(
     entity: Callable[..., str], on_error: Callable[[str, str, str, Exception], None]
 ) -> Callable[..., str]:
-    """An entity that tells of each operation that fails (name, key, operation, error): the SDK
-    keeps the text only.
+    """Wrap an entity, so that `on_error` gets the exception of each operation that fails.
 
-    What the SDK has not made of a function of the app stays as it is.
+    Its arguments are the entity's name and key, the operation and the exception: the SDK itself
+    only keeps the message. An entity that was not made by the SDK is returned as it is.
     """
     operate = getattr(entity, "entity_function", None)
     if operate is None:
@@ -133,5 +133,5 @@ def telling(
             on_error(context.entity_name, context.entity_key, context.operation_name, error)
             raise
 
-    told: Callable[..., str] = Entity.create(wrapped)
-    return told
+    entity_with_errors: Callable[..., str] = Entity.create(wrapped)
+    return entity_with_errors
