@@ -17,7 +17,7 @@ def answer(
     body: str = "",
     content_type: str = "application/json",
 ) -> Answer:
-    """What the host itself answers; `x` of its functions is in error, and `hourly` has a timer."""
+    """Ask a host for one of its own paths; its function `x` is in error, `hourly` has a timer."""
     return asyncio.run(_answer(f"{method} {target}", key, body, content_type))[0]
 
 
@@ -34,7 +34,8 @@ async def _answer(line: str, key: str, body: str, content_type: str) -> tuple[An
     async def hourly(timer: func.TimerRequest) -> None:
         await ran.put("hourly")
 
-    head = f"{line} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
+    head = f"{line} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\n"
+    head += f"Content-Length: {len(body)}\r\n"
     head += f"x-functions-key: {key}\r\n\r\n" if key else "\r\n"
     async with running(index(app), Store(None), patience=0.1) as served:
         found = await ask(int(served.origin.rpartition(":")[2]), {"raw": head + body})

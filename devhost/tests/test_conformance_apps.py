@@ -55,6 +55,7 @@ def test_a_refusal_names_its_cause(app, served) -> None:
     """The last line has the file, the function or the setting."""
     if not served[app].answers:
         assert re.match(
-            r"devhost: .*(function_app\.py|host\.json|the \S+ function|function \S+|'Host\.Functions\.)",
+            r"devhost: .*"
+            r"(function_app\.py|host\.json|the \S+ function|function \S+|'Host\.Functions\.)",
             served[app].refusal,
         )

@@ -1,4 +1,4 @@
-"""Each case of durable.json, on a devhost that serves the app which the real host was asked with."""
+"""Each case of durable.json, asked of devhost, which serves the same app as the real host."""
 
 from collections.abc import Iterator
 

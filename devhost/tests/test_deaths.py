@@ -83,8 +83,8 @@ def test_a_function_that_runs_too_long_is_500(function, caplog) -> None:
         assert requests.get(f"{origin}/api/wait").text == "True"
     name = "await_" if function == "await" else function
     assert (
-        f"function {name} failed: Timeout value of 00:00:01 exceeded by function 'Functions.{name}'."
-        in (caplog.messages)
+        f"function {name} failed: "
+        f"Timeout value of 00:00:01 exceeded by function 'Functions.{name}'." in (caplog.messages)
     )
 
 

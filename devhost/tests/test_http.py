@@ -28,7 +28,8 @@ def test_a_function_gets_the_request(origin) -> None:
     response = requests.post(f"{origin}/API/eCHO/Word/?a=1&b=x+y&a=2&empty=", data=b"\x00body")
     assert response.status_code == 201
     assert response.text == (
-        f"POST {origin}/API/eCHO/Word/?a=1&b=x+y&a=2&empty= {{'word': 'Word'}} {{'a': '1,2', 'b': 'x y'}} b'\\x00body'"
+        f"POST {origin}/API/eCHO/Word/?a=1&b=x+y&a=2&empty= "
+        "{'word': 'Word'} {'a': '1,2', 'b': 'x y'} b'\\x00body'"
     )
 
 

@@ -42,7 +42,8 @@ REPLIES = [
     ManagementResponse(202, '{"id": "one"}', {"Location": "http://test/one"}),
     ManagementResponse(
         200,
-        '{"instancesDeleted": 1, "name": "\\ud83c\\udf81 \N{WRAPPED PRESENT}", "instanceId": "NaN"}',
+        '{"instancesDeleted": 1, "name": "\\ud83c\\udf81 \N{WRAPPED PRESENT}", '
+        '"instanceId": "NaN"}',
     ),
     ManagementResponse(200, "NaN"),
     ManagementResponse(202),
@@ -101,11 +102,11 @@ async def walk(in_memory: bool) -> tuple[list[ManagementRequest], list[object]]:
 
 def test_in_memory_all_is_as_over_http() -> None:
     """What the API is asked, and what the client makes of every response."""
-    asked, told = asyncio.run(walk(in_memory=True))
-    asked_over_http, told_over_http = asyncio.run(walk(in_memory=False))
+    asked, outcomes = asyncio.run(walk(in_memory=True))
+    asked_over_http, outcomes_over_http = asyncio.run(walk(in_memory=False))
     assert asked == asked_over_http
-    assert repr(told) == repr(told_over_http)  # for NaN is not equal to itself
-    assert len(asked) == len(told) == 18 * len(REPLIES)
+    assert repr(outcomes) == repr(outcomes_over_http)  # for NaN is not equal to itself
+    assert len(asked) == len(outcomes) == 18 * len(REPLIES)
 
 
 def test_no_session_is_used_for_a_host_in_memory() -> None:

@@ -45,7 +45,8 @@ def test_strict_json_is_returned_unchanged(text) -> None:
         ),
         (
             "1 2",
-            "Additional text encountered after finished reading JSON content: 2. Path '', line 1, position 2.",
+            "Additional text encountered after finished reading JSON content: 2. "
+            "Path '', line 1, position 2.",
         ),
         (
             "hello",
@@ -59,11 +60,13 @@ def test_strict_json_is_returned_unchanged(text) -> None:
         ),
         (
             '{"a":\n[1 2]}',
-            "After parsing a value an unexpected character was encountered: 2. Path 'a[0]', line 2, position 3.",
+            "After parsing a value an unexpected character was encountered: 2. "
+            "Path 'a[0]', line 2, position 3.",
         ),
         (
             "{'a':{'b':?}}",
-            "Unexpected character encountered while parsing value: ?. Path 'a.b', line 1, position 10.",
+            "Unexpected character encountered while parsing value: ?. "
+            "Path 'a.b', line 1, position 10.",
         ),
         ("{-", "Invalid property identifier character: -. Path '', line 1, position 1."),
         ('"abc', "Unterminated string. Expected delimiter: \". Path '', line 1, position 4."),

@@ -98,7 +98,9 @@ def test_each_function_that_is_refused_has_a_line(tmp_path) -> None:
     """So that one start shows all mistakes."""
     code = (
         HEAD
-        + "@app.route('a')\ndef a(): ...\n@app.route('b')\ndef b(req): ...\n@app.route('c')\ndef c(req) -> int: ..."
+        + "@app.route('a')\ndef a(): ...\n"
+        + "@app.route('b')\ndef b(req): ...\n"
+        + "@app.route('c')\ndef c(req) -> int: ..."
     )
     with pytest.raises(AppError) as error:
         load(app_in(tmp_path, code))
@@ -164,7 +166,8 @@ def test_a_function_has_the_timeout_of_host_json(tmp_path) -> None:
 )
 def test_a_function_may_take_the_unconverted_payload(tmp_path, annotation, converter) -> None:
     """If its parameter is annotated as str or bytes."""
-    code = f"@app.timer_trigger(arg_name='timer', schedule='0 0 3 * * *')\ndef wrap(timer{annotation}): ..."
+    trigger = "@app.timer_trigger(arg_name='timer', schedule='0 0 3 * * *')"
+    code = f"{trigger}\ndef wrap(timer{annotation}): ..."
     (function,) = load(app_in(tmp_path, app(code))).functions
     assert function.converter == converter
 

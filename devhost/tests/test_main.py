@@ -45,7 +45,11 @@ APP = """
         time.sleep(60)
     @app.route("where")
     def where(req: func.HttpRequest) -> str:
-        names = ("AzureWebJobsScriptRoot", "FUNCTIONS_WORKER_RUNTIME", "PYTHON_THREADPOOL_THREAD_COUNT")
+        names = (
+            "AzureWebJobsScriptRoot",
+            "FUNCTIONS_WORKER_RUNTIME",
+            "PYTHON_THREADPOOL_THREAD_COUNT",
+        )
         return "|".join([os.getcwd(), *(os.environ[name] for name in names)])
     @app.route("exit/{how}")
     async def exit(req: func.HttpRequest) -> str:

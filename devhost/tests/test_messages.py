@@ -78,8 +78,10 @@ def test_a_wrong_content_length() -> None:
         ("a=1", "a=1; domain=; path="),
         ('a="q v"; Max-Age=0', "a=q%20v; max-age=0; domain=; path="),
         (
-            "b=2; HttpOnly; Secure; SameSite=Lax; Max-Age=5; Domain=a.example; Expires=Wed, 21 Oct 2026 07:28:00 GMT",
-            "b=2; expires=Wed, 21 Oct 2026 07:28:00 GMT; max-age=5; domain=a.example; path=; secure; samesite=lax; "
+            "b=2; HttpOnly; Secure; SameSite=Lax; Max-Age=5; Domain=a.example; "
+            "Expires=Wed, 21 Oct 2026 07:28:00 GMT",
+            "b=2; expires=Wed, 21 Oct 2026 07:28:00 GMT; max-age=5; domain=a.example; path=; "
+            "secure; samesite=lax; "
             "httponly",
         ),
         ("a=%20x%2Fy=z; Path=/", "a=%2520x%252Fy%3Dz; domain=; path=/"),

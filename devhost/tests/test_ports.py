@@ -6,7 +6,10 @@ import pytest
 
 from devhost.ports import holder, taken
 
-HEADING = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+HEADING = (
+    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"
+    "   uid  timeout inode\n"
+)
 
 
 @pytest.fixture
@@ -28,7 +31,10 @@ def test_the_process_that_listens_is_found(port) -> None:
 def test_a_process_of_another_user_is_not_found(tmp_path) -> None:
     """Nor any where there is no /proc."""
     (tmp_path / "net").mkdir()
-    line = "   0: 0100007F:1BA0 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1\n"
+    line = (
+        "   0: 0100007F:1BA0 00000000:0000 0A 00000000:00000000 00:00000000 00000000"
+        "     0        0 4711 1\n"
+    )
     (tmp_path / "net" / "tcp").write_text(HEADING + line)
     (tmp_path / "7" / "fd").mkdir(parents=True)
     (tmp_path / "7" / "fd" / "0").write_text("no link")

@@ -93,7 +93,10 @@ def test_a_route_prefix_that_is_null_is_empty(tmp_path) -> None:
 
 def test_comments_and_trailing_commas_are_accepted(tmp_path) -> None:
     """But not changed within strings."""
-    text = '\ufeff// c\n{ /* x */ "version": "2.0", // end\n "extensions": {"http": {"routePrefix": "a//,}"},},}'
+    text = (
+        '\ufeff// c\n{ /* x */ "version": "2.0", // end\n'
+        ' "extensions": {"http": {"routePrefix": "a//,}"},},}'
+    )
     (tmp_path / "host.json").write_text(text, encoding="utf-8")
     assert read_host_json(tmp_path, {}).route_prefix == "a//,}"
 
@@ -208,7 +211,8 @@ def test_a_dot_in_a_name_does_not_make_a_path(tmp_path) -> None:
         (
             {"maxConcurrentActivityFunctions": "x"},
             "Failed to convert configuration value 'x' at "
-            "'AzureFunctionsJobHost:extensions:durableTask:MaxConcurrentActivityFunctions' to type 'System.Int32'.",
+            "'AzureFunctionsJobHost:extensions:durableTask:MaxConcurrentActivityFunctions' "
+            "to type 'System.Int32'.",
         ),
         (
             {"extendedSessionsEnabled": True},

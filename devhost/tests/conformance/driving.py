@@ -186,7 +186,7 @@ def parsed(text: str) -> Any:
         return text
 
 
-def settled(
+def eventually(
     take: Callable[[], Any], expected: Callable[[Any], bool], patience: float = PATIENCE
 ) -> Any:
     """What is found, once it is as expected; or what was found last."""

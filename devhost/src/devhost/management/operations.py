@@ -96,7 +96,8 @@ def _rewind(
 ) -> ManagementResponse:
     instance = find(engine, id)
     if instance is None:
-        return ManagementResponse(404, written(f'No orchestration with instance ID "{id}" found.'))
+        message = f'No orchestration with instance ID "${id}" found.'  # the real host has this $
+        return ManagementResponse(404, written(message))
     if instance.status != "Failed":
         message = (
             f"This orchestration has status {instance.status}, "
