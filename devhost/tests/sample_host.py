@@ -16,7 +16,8 @@ from devhost.functions.loading import index
 from devhost.management.api import PREFIX, Call, Reply, handle
 from devhost.replay.protocol import from_timestamp, timestamp
 from devhost.settings.files import DEFAULTS, HostJson
-from devhost.storage.store import Store
+from devhost.storage.database import Database
+from devhost.storage.sqlite import SqliteStore
 from tests.clock import FakeClock
 from tests.sample_app import make_app
 
@@ -44,7 +45,8 @@ class EngineHost:
     def __init__(self, app: App, path: Path | None = None, config: HostJson = DEFAULTS) -> None:
         """`path` keeps the task hub in a file."""
         self.clock = FakeClock()
-        self.store = Store(path)
+        self.database = Database(path)
+        self.store = SqliteStore(self.database)
         self.app = app
         self.engine = Engine(self.store, app.durable, config)
         self._patches = ExitStack()

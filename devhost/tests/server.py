@@ -11,7 +11,7 @@ from azure.durable_functions.models.utils import http_utils
 from devhost.functions.app import App
 from devhost.runner import running
 from devhost.settings.files import DEFAULTS, HostJson
-from devhost.storage.store import Store
+from devhost.storage.sqlite import open_store
 from devhost.testing.faults import Unkind
 
 
@@ -28,7 +28,7 @@ def serving(
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result(20)
 
     async def make():
-        return running(app, Store(path), unkind=unkind, patience=1, config=config)
+        return running(app, open_store(path), unkind=unkind, patience=1, config=config)
 
     try:
         context = run(make())

@@ -78,7 +78,7 @@ class Sample(EngineHost):
 
     def change(self, statement: str, *values: object) -> None:
         """Change rows as somebody else would who writes to the file."""
-        assert self.store._db.execute(statement, values).rowcount == 1
+        assert self.database.execute(statement, values) == 1
 
     def bag(self, key: str) -> object:
         state = self.store.entity(f"@bag@{key}")

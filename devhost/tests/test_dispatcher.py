@@ -1,9 +1,9 @@
 import asyncio
-import sqlite3
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from datetime import timedelta
 from types import NoneType
+from unittest.mock import Mock
 
 import pytest
 
@@ -12,7 +12,9 @@ from devhost.engine.dispatcher import Dispatcher
 from devhost.engine.work_items import WorkItem
 from devhost.engine.workers import Done, Execute
 from devhost.functions.loading import index
-from devhost.storage.store import Activity, Message, Store, StoreError
+from devhost.storage.rows import Activity, Message
+from devhost.storage.sqlite import open_store
+from devhost.storage.store import StoreError
 from devhost.testing.virtual_host import InlineWorkers
 from tests.clock import START, FakeClock
 from tests.sample_app import make_app
@@ -31,7 +33,7 @@ class Dispatching:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.store = Store(None)
+        self.store = open_store()
         self.engine = Engine(self.store, index(make_app()).durable)
         self.scheduled: list[str] = []
 
@@ -67,19 +69,17 @@ def test_what_a_command_causes_has_happened_when_it_is_answered() -> None:
     asyncio.run(scenario())
 
 
-def test_commands_that_come_together_share_a_commit() -> None:
+def test_commands_that_come_together_share_a_commit(monkeypatch) -> None:
     """All are answered, in order; what they cause is completed in one more."""
 
     async def scenario() -> None:
         async with Dispatching() as dispatching:
             await asyncio.sleep(0)
-            commits: list[str] = []
-            dispatching.store._db.set_trace_callback(
-                lambda sql: commits.append(sql) if sql == "COMMIT" else None
-            )
+            transaction = Mock(side_effect=dispatching.store.transaction)
+            monkeypatch.setattr(dispatching.store, "transaction", transaction)
             await asyncio.gather(*(dispatching.it.submit(signal) for _ in range(20)))
             assert dispatching.store.entity("@counter@a") == "20"
-            assert len(commits) == 2
+            assert transaction.call_count == 2
 
     asyncio.run(scenario())
 
@@ -135,7 +135,7 @@ def test_a_store_that_cannot_be_written_undoes_the_batch(caplog) -> None:
         async with Dispatching() as dispatching:
 
             def fill(engine: Engine, now) -> None:
-                raise sqlite3.OperationalError("database or disk is full")
+                raise StoreError("the task hub cannot be written: database or disk is full")
 
             results = await asyncio.gather(
                 dispatching.it.submit(
@@ -283,7 +283,7 @@ def test_what_cannot_be_completed_is_executed_again(monkeypatch, caplog) -> None
 
             def failing(*entity) -> None:
                 if failures:
-                    raise sqlite3.OperationalError(failures.pop())
+                    raise StoreError(failures.pop())
                 save(*entity)
 
             monkeypatch.setattr(dispatching.store, "save_entity", failing)

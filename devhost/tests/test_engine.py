@@ -12,7 +12,8 @@ from devhost.functions.app import App
 from devhost.functions.loading import index
 from devhost.management.api import Call
 from devhost.settings.files import DEFAULTS
-from devhost.storage.store import Message, Store
+from devhost.storage.rows import Message
+from devhost.storage.sqlite import open_store
 from tests.sample_app import make_app
 from tests.sample_host import ORIGIN, SampleHost, turns
 
@@ -247,7 +248,7 @@ def test_a_restart_goes_on_where_it_was(tmp_path) -> None:
     with SampleHost(path) as host:
         waiting, working = host.start("raced_twice"), host.start("fan_out", [2])
         host.raise_event(waiting, "go")
-    store = Store(path)
+    store = open_store(path)
     engine = Engine(store, index(make_app()).durable)
     later = host.clock.now + timedelta(hours=1)
     with store.transaction():

@@ -14,7 +14,9 @@ from devhost.functions.loading import index
 from devhost.host import Host
 from devhost.management.api import Call, Management, Reply
 from devhost.settings.files import DEFAULTS
-from devhost.storage.store import Activity, Store, StoreError
+from devhost.storage.rows import Activity
+from devhost.storage.sqlite import open_store
+from devhost.storage.store import Store, StoreError
 from tests.sample_app import make_app
 from tests.waiting import until
 
@@ -29,7 +31,7 @@ def test_activities_that_had_not_completed_run_again_at_the_start(tmp_path) -> N
     runs: list[str] = []
 
     async def begin() -> None:
-        host = make_host(Store(path), runs)
+        host = make_host(open_store(path), runs)
         host._run_activities = lambda activities: None  # the host dies before it runs one
         host._dispatcher._on_scheduled = host._run_activities
         host.start("")
@@ -40,7 +42,7 @@ def test_activities_that_had_not_completed_run_again_at_the_start(tmp_path) -> N
 
     asyncio.run(begin())
     assert runs == []
-    store = Store(path)
+    store = open_store(path)
     outputs: list[str | None] = []
 
     async def again() -> None:
@@ -65,7 +67,7 @@ def test_an_app_without_durable_functions_leaves_the_task_hub_alone(tmp_path) ->
     path = tmp_path / "hub.db"
 
     async def serve(app: App, *amounts: str) -> None:
-        host = Host(app, Store(path), clock=lambda: datetime.now(UTC))
+        host = Host(app, open_store(path), clock=lambda: datetime.now(UTC))
         host.start("")
         for amount in map(json.dumps, amounts):
             await host.submit(
@@ -75,16 +77,16 @@ def test_an_app_without_durable_functions_leaves_the_task_hub_alone(tmp_path) ->
         await host.stop()
 
     asyncio.run(serve(index(func.FunctionApp()), "1", "1"))
-    assert Store(path).entity("@counter@a") is None
+    assert open_store(path).entity("@counter@a") is None
     asyncio.run(serve(index(make_app([]))))
-    assert Store(path).entity("@counter@a") == "2"
+    assert open_store(path).entity("@counter@a") == "2"
 
 
 def test_an_activity_that_is_gone_fails() -> None:
     """When the app has changed since it was scheduled."""
 
     async def scenario() -> None:
-        store = Store(None)
+        store = open_store()
         host = make_host(store, [])
         outcome = await host._outcome(Activity("a", "e", 0, "nothing", "1"))
         assert outcome.cause.reason == "The function 'nothing' doesn't exist any more."
@@ -97,7 +99,7 @@ def test_so_many_activities_run_at_once_as_host_json_says() -> None:
     """Further ones wait for their turn."""
 
     async def scenario() -> None:
-        store = Store(None)
+        store = open_store()
         host = Host(
             index(make_app()),
             store,
@@ -132,7 +134,7 @@ def test_an_outcome_waits_until_it_can_be_written(monkeypatch) -> None:
     monkeypatch.setattr("devhost.host.RETRY_SECONDS", 0)
 
     async def scenario() -> None:
-        store = Store(None)
+        store = open_store()
         host = make_host(store, [])
         activity = store.schedule(Activity("a", "e", 0, "square", "3"))
         submit, failures = host._dispatcher.submit, [StoreError("full"), StoreError("full")]
@@ -155,7 +157,7 @@ def test_a_read_waits_for_no_batch(monkeypatch) -> None:
     """It is answered from what is committed; and with an error where that cannot be read."""
 
     async def scenario() -> None:
-        store = Store(None)
+        store = open_store()
         host = make_host(store, [])
         monkeypatch.setattr(host._dispatcher, "submit", Mock(side_effect=AssertionError("a batch")))
         with store.transaction():
@@ -210,7 +212,7 @@ DAY = datetime(2026, 12, 24, 17, 59, tzinfo=UTC)
 
 def test_a_timer_triggered_function_runs_when_it_is_due(short_sleeps, caplog) -> None:
     """Not earlier, each time once, and also after it has failed."""
-    store = Store(None)
+    store = open_store()
     moments = [
         DAY,
         DAY + timedelta(seconds=61),
@@ -224,7 +226,7 @@ def test_a_timer_triggered_function_runs_when_it_is_due(short_sleeps, caplog) ->
 
 def test_what_fell_due_while_the_host_was_down_runs_once_at_the_start(short_sleeps) -> None:
     """And is told that it is late."""
-    store = Store(None)
+    store = open_store()
     assert asyncio.run(Scheduled(store).at(DAY)) == []
     assert asyncio.run(Scheduled(store).at(DAY + timedelta(seconds=90))) == [True]
     assert asyncio.run(Scheduled(store).at(DAY + timedelta(seconds=95))) == []
@@ -234,7 +236,7 @@ def test_what_fell_due_while_the_host_was_down_runs_once_at_the_start(short_slee
 
 def test_a_timer_without_monitor_does_not_catch_up(short_sleeps) -> None:
     """use_monitor=False."""
-    store = Store(None)
+    store = open_store()
     assert asyncio.run(
         Scheduled(store, use_monitor=False).at(DAY, DAY + timedelta(seconds=60))
     ) == [False]
@@ -244,7 +246,7 @@ def test_a_timer_without_monitor_does_not_catch_up(short_sleeps) -> None:
 
 def test_a_timer_that_runs_on_startup(short_sleeps) -> None:
     """Whatever the time is."""
-    store = Store(None)
+    store = open_store()
     assert asyncio.run(Scheduled(store, run_on_startup=True).at(DAY)) == [False]
     store.close()
 
@@ -253,7 +255,7 @@ def test_a_start_that_waits_for_the_end() -> None:
     """With timeout and pollingInterval: the output if it comes in time, where to look if not."""
 
     async def scenario() -> None:
-        host = make_host(Store(None), [])
+        host = make_host(open_store(), [])
         host.start("")
         waits = {"timeout": "5", "pollingInterval": "0.1"}
         management = Management(host)

@@ -14,6 +14,7 @@ from devhost.functions.loading import index
 from devhost.functions.sdk import close_client_session
 from devhost.management.api import Call, Management, Reply, client_binding
 from devhost.runner import running
+from devhost.storage.sqlite import open_store
 from devhost.storage.store import Store
 from tests.sample_app import make_app
 
@@ -21,7 +22,7 @@ from tests.sample_app import make_app
 @asynccontextmanager
 async def serving(**options) -> AsyncIterator[tuple[DurableOrchestrationClient, Store]]:
     """A host with the sample app, as a function's client reaches it; and its store."""
-    store = Store(None)
+    store = open_store()
     async with running(index(make_app()), store, patience=1, **options) as served:
         yield DurableOrchestrationClient(client_binding(served.origin)), store
 

@@ -281,10 +281,10 @@ def test_space_is_given_back(tmp_path) -> None:
         for number in range(200):
             host.start("two_events", "x" * 5000, id=f"i{number}")
             call(host, "POST", f"instances/i{number}/terminate")
-        host.store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        host.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         before = path.stat().st_size
         reply = call(host, "DELETE", "instances", createdTimeFrom="2026-01-01T00:00:00Z")
         assert json.loads(reply.body) == {"instancesDeleted": 200}
-        host.store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        host.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         assert before > 1_000_000
         assert path.stat().st_size < before / 2

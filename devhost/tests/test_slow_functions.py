@@ -13,7 +13,7 @@ import pytest
 from devhost.engine.client import Engine
 from devhost.functions.loading import index
 from devhost.host import Host
-from devhost.storage.store import Store
+from devhost.storage.sqlite import open_store
 from tests.waiting import until
 
 
@@ -22,7 +22,7 @@ class Slow:
 
     def __init__(self) -> None:
         self.go, self.has_begun = threading.Event(), threading.Event()
-        self.store = Store(None)
+        self.store = open_store()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Slow"]:

@@ -18,7 +18,8 @@ from devhost.engine.work_items import event_message
 from devhost.functions.loading import index
 from devhost.management.api import CONTINUATION, PREFIX
 from devhost.settings.files import HostJson
-from devhost.storage.store import Query, Store
+from devhost.storage.rows import Query
+from devhost.storage.sqlite import open_store
 from devhost.testing import (
     faults as unkind,
 )
@@ -523,7 +524,7 @@ def test_a_kill_of_the_process_loses_nothing(sample) -> None:
     """What was judged and not committed is still in the task hub, and is judged by the next
     process.
     """
-    store = Store(None)
+    store = open_store()
     with VirtualHost(
         sample.app, store=store, unkind=Unkind(1, Rates.only(commit_late=1))
     ) as sample.host:

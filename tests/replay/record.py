@@ -21,6 +21,7 @@ from devhost.engine.client import Engine
 from devhost.engine.work_items import DurableFunctions
 from devhost.functions.app import App
 from devhost.settings.files import read_host_json
+from devhost.storage.rows import NEVER
 from devhost.testing.histories import FOLDER, Execution, Recorder, save
 from devhost.testing.virtual_host import ROOT, VirtualHost, registry_app
 from registry.clock import to_text
@@ -48,9 +49,12 @@ def early_timer(host: VirtualHost, receiver: Receiver) -> None:
     """The timer fires long before its time, so there is another one."""
     id = host.open()
     with host.store.transaction():
-        host.store._db.execute(
-            "UPDATE messages SET due = '' WHERE target = ? AND timer IS NOT NULL", (id,)
-        )
+        timers = [
+            each
+            for each in host.store.due(NEVER, 100)
+            if each.target == id and each.timer is not None
+        ]
+        host.store.reschedule(timers, due="")
     host.advance(minutes=6)
 
 

@@ -22,7 +22,8 @@ from devhost.functions.loading import AppError, load
 from devhost.ports import taken
 from devhost.runner import Running, running
 from devhost.settings.files import HostJson, read_host_json
-from devhost.storage.store import Store, StoreError
+from devhost.storage.sqlite import SqliteStore, open_store
+from devhost.storage.store import StoreError
 from devhost.testing.faults import Rates, Unkind
 
 log = logging.getLogger("devhost")
@@ -145,9 +146,9 @@ def _log_to_stdout(is_verbose: bool) -> None:
     logging.getLogger("devhost.requests").setLevel(logging.DEBUG if is_verbose else logging.INFO)
 
 
-def _open_store(folder: Path) -> Store:
+def _open_store(folder: Path) -> SqliteStore:
     folder.mkdir(parents=True, exist_ok=True)
-    return Store(folder / "taskhub.db")
+    return open_store(folder / "taskhub.db")
 
 
 def _run(work: Coroutine[Any, Any, NoReturn]) -> None:
@@ -167,7 +168,9 @@ def _run(work: Coroutine[Any, Any, NoReturn]) -> None:
                 )
 
 
-async def _serve(app: App, store: Store, config: HostJson, options: argparse.Namespace) -> NoReturn:
+async def _serve(
+    app: App, store: SqliteStore, config: HostJson, options: argparse.Namespace
+) -> NoReturn:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def ask_to_stop(number: int, frame: object) -> None:
@@ -200,7 +203,7 @@ async def _serve(app: App, store: Store, config: HostJson, options: argparse.Nam
     os._exit(0)
 
 
-async def _watch(store: Store) -> None:
+async def _watch(store: SqliteStore) -> None:
     """End the process at once where the data file has gone: nothing that is written would be found
     again.
     """

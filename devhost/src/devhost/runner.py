@@ -21,7 +21,7 @@ from devhost.http.server import Front
 from devhost.management.api import Management, client_binding
 from devhost.management.in_memory import InMemory
 from devhost.settings.files import DEFAULTS, HostJson
-from devhost.storage.store import Store
+from devhost.storage.sqlite import SqliteStore
 from devhost.testing.faults import Unkind
 from devhost.testing.faulty_api import UnkindManagement
 from devhost.testing.faulty_host import UnkindHost
@@ -58,7 +58,7 @@ def utc_now() -> datetime:
 @asynccontextmanager
 async def running(
     app: App,
-    store: Store,
+    store: SqliteStore,
     port: int = 0,
     *,
     address: str = "127.0.0.1",
@@ -100,7 +100,7 @@ async def running(
 
 def compose(
     app: App,
-    store: Store,
+    store: SqliteStore,
     config: HostJson,
     clock: Clock,
     unkind: Unkind | None = None,

@@ -26,7 +26,8 @@ from devhost.functions.errors import WorkerExit
 from devhost.replay.json_text import decoded, rewritten
 from devhost.replay.protocol import Event, EventType, join, split, timestamp
 from devhost.settings.files import DEFAULTS, HostJson
-from devhost.storage.store import NEVER, Activity, Instance, Message, Store, concerns_the_file
+from devhost.storage.rows import NEVER, Activity, Instance, Message
+from devhost.storage.store import Store, StoreError
 
 MOST_TAKEN = 1000
 MOST_LOCKED = 10_000
@@ -228,9 +229,9 @@ class Engine:
         try:
             with self.store.savepoint():
                 return self._apply(decision)
+        except StoreError:
+            raise
         except Exception as error:
-            if concerns_the_file(error):
-                raise
             return self._apply(item.failure(error))
 
     def abandon(self, item: WorkItem, until: str = "") -> None:

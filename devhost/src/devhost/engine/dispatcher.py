@@ -17,7 +17,8 @@ from devhost.engine.client import Engine
 from devhost.engine.work_items import WorkItem
 from devhost.engine.workers import Done, Workers
 from devhost.replay.protocol import from_timestamp, timestamp
-from devhost.storage.store import Activity, StoreError, concerns_the_file
+from devhost.storage.rows import Activity
+from devhost.storage.store import StoreError
 
 log = logging.getLogger("devhost")
 
@@ -156,9 +157,9 @@ class Dispatcher:
         try:
             with self._engine.store.savepoint():
                 return command(self._engine, self._clock())
+        except StoreError:
+            raise
         except Exception as error:
-            if concerns_the_file(error):
-                raise
             return error
 
     def _seconds_until(self, due: str | None) -> float:

@@ -9,7 +9,8 @@ from typing import Any
 from devhost.engine.work_items import Decision, WorkItem, one_line, reply_message, short
 from devhost.functions.errors import WorkerExit, shown
 from devhost.replay.protocol import Event
-from devhost.storage.store import Activity, Message, Store
+from devhost.storage.rows import Activity, Message
+from devhost.storage.store import Store
 
 log = logging.getLogger("devhost")
 

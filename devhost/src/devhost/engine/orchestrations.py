@@ -15,7 +15,7 @@ from devhost.replay.json_text import parse, written
 from devhost.replay.protocol import HTTP_ACTIVITY, Event, EventType, OrchestrationError, join, split
 from devhost.replay.replay import Decisions, decide, retries
 from devhost.settings.versions import MISMATCH, runs
-from devhost.storage.store import Instance
+from devhost.storage.rows import Instance
 
 log = logging.getLogger("devhost")
 

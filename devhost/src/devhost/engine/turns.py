@@ -10,7 +10,8 @@ from devhost.engine.failure_details import Cause
 from devhost.engine.work_items import Decision, event_message
 from devhost.replay.protocol import SCHEDULING, Event, EventType, join, split
 from devhost.replay.replay import Decisions
-from devhost.storage.store import NEVER, Activity, Instance, Message, RuntimeStatus, Store
+from devhost.storage.rows import NEVER, Activity, Instance, Message, RuntimeStatus
+from devhost.storage.store import Store
 
 OF_THE_TURN = SCHEDULING | {EventType.ORCHESTRATOR_STARTED, EventType.ORCHESTRATOR_COMPLETED}
 """Events that no replay plays: they did not arrive."""

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from devhost.functions.errors import WorkerExit
 from devhost.replay.protocol import Event, EventType, OrchestrationError, join
 from devhost.settings.files import HostJson
-from devhost.storage.store import Activity, Message, RuntimeStatus, Store
+from devhost.storage.rows import Activity, Message, RuntimeStatus
+from devhost.storage.store import Store
 
 RawFunction = Callable[[str], str]
 """An orchestrator or entity function as the SDK wraps it: JSON in, JSON out."""

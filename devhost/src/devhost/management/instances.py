@@ -14,7 +14,7 @@ from devhost.management.histories import shown_history
 from devhost.management.urls import instance_url, management_urls
 from devhost.replay.json_text import written
 from devhost.replay.lenient_json import read
-from devhost.storage.store import Instance
+from devhost.storage.rows import Instance
 
 LONGEST_ID = 512
 """Characters; a key of Azure Storage has at most 1 KiB."""

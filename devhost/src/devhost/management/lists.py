@@ -13,7 +13,7 @@ from devhost.management.calls import Call, Reply, storage_error
 from devhost.management.instances import shown_instance
 from devhost.replay.json_text import written
 from devhost.replay.protocol import timestamp
-from devhost.storage.store import Query, RuntimeStatus
+from devhost.storage.rows import Query, RuntimeStatus
 
 PAGE = 100
 """Instances or entities that a list shows at once, if the request names no other number."""

@@ -18,7 +18,8 @@ from devhost.engine.work_items import Decision, DurableFunctions, WorkItem
 from devhost.functions.errors import WorkerExit
 from devhost.replay.protocol import EventType, from_timestamp, split, timestamp
 from devhost.settings.files import HostJson
-from devhost.storage.store import Activity, Message, Store
+from devhost.storage.rows import Activity, Message
+from devhost.storage.sqlite import SqliteStore
 from devhost.testing.faults import Unkind
 
 BEFORE_ITS_START = 1.0
@@ -33,17 +34,20 @@ clock_skew: ContextVar[float] = ContextVar("clock_skew", default=0.0)
 """How many seconds the clock is ahead that the running function or entity should see."""
 
 
-class SlowPost(Store):
+class SlowPost(SqliteStore):
     """A task hub whose messages are under way for some time, and whose timers are not on time."""
 
-    def __init__(self, store: Store, unkind: Unkind, clock: Clock) -> None:
+    def __init__(self, store: SqliteStore, unkind: Unkind, clock: Clock) -> None:
         """The same task hub as `store`."""
-        self._db = store._db
+        super().__init__(store._database)
+        self.sent: list[Message] = []
         self._unkind = unkind
         self._clock = clock
 
     def enqueue(self, messages: Iterable[Message]) -> None:
-        super().enqueue(self._on_its_way(message) for message in messages)
+        sent = [self._on_its_way(message) for message in messages]
+        self.sent += sent
+        super().enqueue(sent)
 
     def _on_its_way(self, message: Message) -> Message:
         now = self._clock()
@@ -92,6 +96,7 @@ class UnkindEngine(Engine):
         on_worker_death: Callable[[], None],
     ) -> None:
         super().__init__(store, functions, config)
+        self._slow = store
         self._unkind = unkind
         self._on_worker_death = on_worker_death
         self._in_hand: dict[str, JudgedItem] = {}
@@ -112,11 +117,11 @@ class UnkindEngine(Engine):
         held = [message for item in self._in_hand.values() for message in item.inbox]
         self._in_hand.clear()
         self._locked.clear()
-        self.store.postpone(held, until)
+        self.store.reschedule(held, until)
         taken = [
             message for message in self.at_hand(now) if self._unkind.happens("message_in_hand")
         ]
-        self.store.postpone(taken, until)
+        self.store.reschedule(taken, until)
 
     def at_hand(self, now: datetime) -> list[Message]:
         """Messages that a host may have taken by now, and not done."""
@@ -159,7 +164,7 @@ class UnkindEngine(Engine):
         item = super()._item(target, inbox, at)
         if not isinstance(item, OrchestrationItem) or _starts(item.inbox[0]) or item.chunks:
             return item
-        self.store.postpone(item.inbox, _later(at, BEFORE_ITS_START))
+        self.store.reschedule(item.inbox, _later(at, BEFORE_ITS_START))
         return None
 
     def _complete_entity(
@@ -175,7 +180,7 @@ class UnkindEngine(Engine):
         if fate == "judged again":
             return self._again(item, seconds)
         due = _later(item.at, seconds)
-        self.store.postpone(item.inbox, due)
+        self.store.reschedule(item.inbox, due)
         judged = replace(decision, replies=[])
         self._in_hand[item.target] = JudgedItem(
             item.target, item.inbox, due, item.functions, item.config, judged
@@ -190,16 +195,17 @@ class UnkindEngine(Engine):
             return super().complete(item, item.exit(WorkerExit(SystemExit(KILLED))), now)
         if not self._unkind.happens("turn_again"):
             return super().complete(item, decision, now)
-        with self.store.undone():
-            last = self.store.last_seq()
+        self._slow.sent.clear()
+        with self.store.rolled_back():
             super().complete(item, decision, now)
-            sent = self.store.messages_after(last)
-        self.store.put_back(message for message in sent if message.target.startswith("@"))
+        SqliteStore.enqueue(
+            self._slow, (message for message in self._slow.sent if message.target.startswith("@"))
+        )
         return self._again(item)
 
     def _again(self, item: WorkItem, seconds: float | None = None) -> list[Activity]:
         """Have the messages of an item taken again later."""
-        self.store.postpone(
+        self.store.reschedule(
             item.inbox,
             _later(item.at, self._unkind.again_seconds() if seconds is None else seconds),
         )

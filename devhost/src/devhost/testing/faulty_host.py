@@ -14,7 +14,9 @@ from devhost.functions.invocation import FunctionInfo
 from devhost.host import Host
 from devhost.replay.protocol import timestamp
 from devhost.settings.files import HostJson
-from devhost.storage.store import Activity, Query, Store, StoreError
+from devhost.storage.rows import Activity, Query
+from devhost.storage.sqlite import SqliteStore
+from devhost.storage.store import StoreError
 from devhost.testing.faults import Unkind
 from devhost.testing.faulty_client import KILLED, MOST_IN_HAND, SlowPost, UnkindEngine, clock_skew
 
@@ -42,7 +44,7 @@ class UnkindHost(Host):
     def __init__(
         self,
         app: App,
-        store: Store,
+        store: SqliteStore,
         clock: Clock,
         unkind: Unkind,
         config: HostJson,

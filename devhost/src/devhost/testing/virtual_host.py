@@ -54,7 +54,7 @@ from devhost.http.server import Front
 from devhost.management.api import CONTINUATION, PREFIX, Call, client_binding
 from devhost.runner import compose
 from devhost.settings.files import HostJson, read_host_json
-from devhost.storage.store import Store
+from devhost.storage.sqlite import SqliteStore, open_store
 from devhost.testing.answers import Answer, Unanswered
 from devhost.testing.faults import Unkind
 from devhost.testing.faulty_client import clock_skew
@@ -198,7 +198,7 @@ class VirtualHost:
         app: App | Path | None = None,
         *,
         seed: int = 0,
-        store: Store | None = None,
+        store: SqliteStore | None = None,
         start: datetime = START,
         receiver: Receiver | None = None,
         timers: bool = True,
@@ -226,7 +226,7 @@ class VirtualHost:
         self._environment: dict[str, object] = environment
         self._settings: Any = None
         self._own_store = store is None
-        self.store = store or Store(None)
+        self.store = store or open_store()
         self._patches = ExitStack()
         self._loop = VirtualLoop()
 
@@ -451,7 +451,7 @@ class VirtualHost:
         self.host.start(client_binding(ORIGIN, config.hub_name))
 
     async def _end(self) -> None:
-        with patch.object(Store, "close"):  # it may be given to the next host
+        with patch.object(SqliteStore, "close"):  # it may be given to the next host
             await self.host.stop()
         http_utils._session_lock = asyncio.Lock()
 
