@@ -143,9 +143,9 @@ def test_a_purge_by_filters_takes_entities_with_what_they_have_not_taken(host) -
     """On the real host they are instances that run."""
     with host.store.transaction():
         host.store.save_entity("@counter@a", "1", "2026-12-24T18:00:00.000000Z")
-        host.engine.signal("@counter@a", "add", None)
+        host.client.signal("@counter@a", "add", None)
         assert handle(
-            host.engine,
+            host.client,
             Call("DELETE", "instances", ORIGIN, {"createdTimeFrom": "2026-01-01"}),
             START,
         )

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 import pytest
 
-from devhost.engine.client import Engine
+from devhost.engine.client import DurableClient
 from devhost.functions.loading import index
 from devhost.host import Host
 from devhost.storage.sqlite import open_store
@@ -55,7 +55,7 @@ class Slow:
         return app
 
     async def signal(self, key: str, operation: str) -> None:
-        await self.host.submit(lambda engine, now: engine.signal(f"@bag@{key}", operation, None))
+        await self.host.submit(lambda client, now: client.signal(f"@bag@{key}", operation, None))
 
     async def begin(self) -> None:
         """Wait until the slow function has begun."""
@@ -69,8 +69,8 @@ class Slow:
         await until(lambda: self.bag(key) == list(operations))
 
 
-def start(engine: Engine, now: datetime) -> str:
-    return engine.start("ponders", None, now, "p")
+def start(client: DurableClient, now: datetime) -> str:
+    return client.start("ponders", None, now, "p")
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_what_was_purged_while_it_was_slow_stays_gone(slow) -> None:
         async with slow.running():
             await slow.host.submit(start)
             await slow.begin()
-            await slow.host.submit(lambda engine, now: engine.store.purge("p"))
+            await slow.host.submit(lambda client, now: client.store.purge("p"))
             await slow.signal("b", "slow")
             slow.go.set()
             await slow.until_bag("b", "slow")

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from devhost.engine.client import Engine
-from devhost.engine.work_items import DurableFunctions
+from devhost.engine.client import DurableClient
 from devhost.functions.app import App
+from devhost.functions.durable import DurableFunctions
 from devhost.settings.files import read_host_json
 from devhost.storage.rows import NEVER
 from devhost.testing.histories import FOLDER, Execution, Recorder, save
@@ -70,7 +70,7 @@ def raise_finish(host: VirtualHost, id: str) -> None:
     """Have a finish wait for the next turn of a life."""
     message = json.dumps({"v": 1, "trace": "f" * 32, "sent_at": to_text(host.now())})
     with host.store.transaction():
-        Engine(host.store, host.app.durable).raise_event(id, "finish", message)
+        DurableClient(host.store, host.app.durable).raise_event(id, "finish", message)
 
 
 def retried(host: VirtualHost, receiver: Receiver) -> None:

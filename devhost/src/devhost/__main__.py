@@ -1,5 +1,5 @@
 """Command line: python -m devhost [--port 7071] [--data DIR] [--app DIR] [--page PATH] [--verbose]
-[--unkind SEED].
+[--faults SEED].
 """
 
 import argparse
@@ -16,15 +16,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
+from devhost.composition import build_host
 from devhost.functions.app import App
 from devhost.functions.environment import use_local_settings, worker_environment
 from devhost.functions.loading import AppError, load
 from devhost.ports import taken
 from devhost.runner import Running, running
 from devhost.settings.files import HostJson, read_host_json
-from devhost.storage.sqlite import SqliteStore, open_store
-from devhost.storage.store import StoreError
-from devhost.testing.faults import Rates, Unkind
+from devhost.storage.sqlite import open_store
+from devhost.storage.store import Store, StoreError
+from devhost.testing.faults import FaultRates, Faults
+from devhost.testing.faulty_host import build_faulty_host
 
 log = logging.getLogger("devhost")
 
@@ -98,12 +100,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="name functions without a route too, and log each request that succeeds",
     )
     parser.add_argument(
-        "--unkind",
+        "--faults",
         type=int,
         metavar="SEED",
-        help="do what Azure does to an app now and then: deliver late and twice, fire timers early, run things again, "
-        "kill workers and the host, fail requests of the Durable client. What happens follows from the number, though "
-        "when it happens does not repeat exactly; and clocks are not set wrong, which takes a host in virtual time",
+        help="inject the faults that an app meets on Azure now and then: late and repeated "
+        "messages, early timers, functions that run again, killed workers and hosts, failed "
+        "requests of the Durable client. The seed decides which faults happen; their moments "
+        "differ from run to run",
     )
     options = parser.parse_args(arguments)
     options.app = options.app.resolve()
@@ -146,7 +149,7 @@ def _log_to_stdout(is_verbose: bool) -> None:
     logging.getLogger("devhost.requests").setLevel(logging.DEBUG if is_verbose else logging.INFO)
 
 
-def _open_store(folder: Path) -> SqliteStore:
+def _open_store(folder: Path) -> Store:
     folder.mkdir(parents=True, exist_ok=True)
     return open_store(folder / "taskhub.db")
 
@@ -168,9 +171,7 @@ def _run(work: Coroutine[Any, Any, NoReturn]) -> None:
                 )
 
 
-async def _serve(
-    app: App, store: SqliteStore, config: HostJson, options: argparse.Namespace
-) -> NoReturn:
+async def _serve(app: App, store: Store, config: HostJson, options: argparse.Namespace) -> NoReturn:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def ask_to_stop(number: int, frame: object) -> None:
@@ -181,21 +182,23 @@ async def _serve(
     for number in STOP_SIGNALS:
         signal.signal(number, ask_to_stop)  # not by the loop: a function may block that
     watch = loop.create_task(_watch(store))
-    unkind = None if options.unkind is None else Unkind(options.unkind, Rates(clock_off=0))
+    faults = None
+    if options.faults is not None:
+        faults = Faults(options.faults, FaultRates(clock_off=0))  # real clocks cannot be set
     async with running(
         app,
         store,
         options.port,
         address=options.host,
         config=config,
-        unkind=unkind,
+        build=build_faulty_host(faults) if faults else build_host,
         allowed_hosts=options.allow_host,
     ) as served:
         _print_what_is_served(app, served, config, options)
         await stop.wait()
         print("devhost: stopping", flush=True)
-    if unkind:
-        print(f"devhost: was unkind: {_counted(unkind)}")
+    if faults:
+        print(f"devhost: injected faults: {_counted(faults)}")
     # A function that is stuck in its thread would keep the process; what it does is not committed,
     # and happens again.
     watch.cancel()
@@ -203,7 +206,7 @@ async def _serve(
     os._exit(0)
 
 
-async def _watch(store: SqliteStore) -> None:
+async def _watch(store: Store) -> None:
     """End the process at once where the data file has gone: nothing that is written would be found
     again.
     """
@@ -216,13 +219,13 @@ async def _watch(store: SqliteStore) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-def _counted(unkind: Unkind) -> str:
-    """What went wrong, the most frequent first."""
-    names = {name: name.removesuffix("_a_minute").replace("_", " ") for name in unkind.counts}
-    return (
-        ", ".join(f"{names[name]} {count}" for name, count in unkind.counts.most_common())
-        or "nothing went wrong"
-    )
+def _counted(faults: Faults) -> str:
+    """How often each fault happened, the most frequent first."""
+    counts = [
+        f"{name.removesuffix('_a_minute').replace('_', ' ')} {count}"
+        for name, count in faults.counts.most_common()
+    ]
+    return ", ".join(counts) or "none"
 
 
 def _end_at_once(number: int, frame: object) -> None:
@@ -245,9 +248,10 @@ def _print_what_is_served(
         print(
             f"devhost: these have no effect here: {', '.join(config.ignored)} (host.json and its settings)"
         )
-    if options.unkind is not None:
+    if options.faults is not None:
         print(
-            f"devhost: unkind, with seed {options.unkind}: expect what goes wrong on Azure now and then"
+            f"devhost: injects faults, with seed {options.faults}: "
+            "expect what goes wrong on Azure now and then"
         )
     print(f"devhost: ready on {page}, stop with Ctrl-C", flush=True)
 

@@ -4,12 +4,13 @@ import asyncio
 import ipaddress
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from devhost.composition import BuildHost, build_host
 from devhost.engine.dispatcher import Clock
 from devhost.functions.app import App
 from devhost.functions.sdk import handed_over
@@ -18,13 +19,10 @@ from devhost.http.host_filter import Guard
 from devhost.http.listener import Listener
 from devhost.http.routing import Route, route_table
 from devhost.http.server import Front
-from devhost.management.api import Management, client_binding
+from devhost.management.api import client_binding
 from devhost.management.in_memory import InMemory
 from devhost.settings.files import DEFAULTS, HostJson
-from devhost.storage.sqlite import SqliteStore
-from devhost.testing.faults import Unkind
-from devhost.testing.faulty_api import UnkindManagement
-from devhost.testing.faulty_host import UnkindHost
+from devhost.storage.store import Store
 
 log = logging.getLogger("devhost")
 
@@ -58,13 +56,13 @@ def utc_now() -> datetime:
 @asynccontextmanager
 async def running(
     app: App,
-    store: SqliteStore,
+    store: Store,
     port: int = 0,
     *,
     address: str = "127.0.0.1",
     config: HostJson = DEFAULTS,
     clock: Clock = utc_now,
-    unkind: Unkind | None = None,
+    build: BuildHost = build_host,
     patience: float = SHUTDOWN_SECONDS,
     allowed_hosts: Collection[str] = (),
     in_memory: bool = True,
@@ -81,7 +79,7 @@ async def running(
     table = route_table(app.http, config.route_prefix)
     for name, error in table.errors.items():
         log.error("The '%s' function is in error: %s", name, error)
-    host, management = compose(app, store, config, clock, unkind)
+    host, management = build(app, store, config, clock)
     guard = Guard({address.lower(), *map(str.lower, allowed_hosts)})
     front = Front(host, management, table, guard, config.custom_headers)
     listener = Listener(front)
@@ -96,26 +94,6 @@ async def running(
     finally:
         await listener.stop(patience)
         await host.stop()
-
-
-def compose(
-    app: App,
-    store: SqliteStore,
-    config: HostJson,
-    clock: Clock,
-    unkind: Unkind | None = None,
-    load_again: Callable[[], App] | None = None,
-) -> tuple[Host, Management]:
-    """A host for the app, and the management API of its task hub.
-
-    `load_again` gives the app to each new worker of an unkind host; without it, what an app keeps
-    in its modules outlives them.
-    """
-    if unkind is None:
-        host = Host(app, store, clock, config)
-        return host, Management(host)
-    unkind_host = UnkindHost(app, store, clock, unkind, config, load_again)
-    return unkind_host, UnkindManagement(unkind_host)
 
 
 def _reachable(address: str) -> str:

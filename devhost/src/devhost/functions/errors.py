@@ -1,5 +1,6 @@
 """Failures of functions: what ends a worker on the real host, and what the log shows of an error."""
 
+import logging
 import re
 import sysconfig
 import traceback
@@ -11,6 +12,8 @@ import azure.functions
 
 import devhost
 
+log = logging.getLogger("devhost")
+
 FOREIGN = tuple(
     str(Path(str(each)).parent)
     for each in (azure.functions.__file__, azure.durable_functions.__file__, devhost.__file__)
@@ -18,7 +21,7 @@ FOREIGN = tuple(
 """Folders of the SDK and of devhost."""
 LIBRARY = sysconfig.get_path("stdlib")
 DETAILS = re.compile(r' \n \{"\$type":.*')
-"""What `causes.py` adds to the reason: the log has the traceback of it already."""
+"""What `failure_details` adds to the reason. The log has that traceback already."""
 INTERRUPTED = 130
 """The exit code of a Python that KeyboardInterrupt has ended."""
 
@@ -79,3 +82,20 @@ def _own(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
             app,
         )
     )
+
+
+def log_operation_failure(name: str, key: str, operation: str, error: Exception) -> None:
+    """Log why an operation of an entity failed. The others of its batch go on."""
+    entity = short_id(f"@{name}@{key}")
+    log.error("entity %s failed at operation %s: %s", entity, one_line(operation), shown(error))
+
+
+def short_id(id: str) -> str:
+    """The id of an instance or entity for the log: the first eight characters of its id or key."""
+    name, separator, key = id.rpartition("@")
+    return one_line(f"{name}{separator}{key[:8]}")
+
+
+def one_line(text: str) -> str:
+    """A client's text for the log, with everything escaped that could forge another line."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

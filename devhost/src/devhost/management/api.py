@@ -9,7 +9,7 @@ import math
 from datetime import datetime
 from urllib.parse import unquote
 
-from devhost.engine.client import Engine, Unsendable
+from devhost.engine.client import DurableClient, Unsendable
 from devhost.host import Host
 from devhost.management import entities, instances, lists
 from devhost.management.calls import Call, Handler, Reply, error, storage_error
@@ -41,8 +41,8 @@ class Management:
     async def answer(self, call: Call) -> Reply:
         """Do what a request asks, and answer it. Raises StoreError."""
         if call.method == "GET":
-            return self._host.look(lambda engine, now: handle(engine, call, now))
-        reply = await self._host.submit(lambda engine, now: handle(engine, call, now))
+            return self._host.look(lambda client, now: handle(client, call, now))
+        reply = await self._host.submit(lambda client, now: handle(client, call, now))
         wait = patience(call)
         if reply.awaited is None or wait is None:
             return reply
@@ -57,7 +57,7 @@ class Management:
         loop = asyncio.get_running_loop()
         give_up = loop.time() + seconds
         while (
-            reply := await self._host.submit(lambda engine, now: instances.ended(engine, call, id))
+            reply := await self._host.submit(lambda client, now: instances.ended(client, call, id))
         ) is None:
             remaining = give_up - loop.time()
             if remaining <= 0:
@@ -77,14 +77,14 @@ def patience(call: Call) -> tuple[float, float] | None:
     return wanted if all(map(math.isfinite, wanted)) and wanted[0] > 0 else None
 
 
-def handle(engine: Engine, call: Call, now: datetime) -> Reply:
-    """Do what the request asks, by the engine. Writes belong into the caller's transaction."""
+def handle(client: DurableClient, call: Call, now: datetime) -> Reply:
+    """Do what a request asks. Writes belong in the transaction of the caller."""
     parts = [unquote(part).replace("+", " ") for part in call.path.strip("/").split("/")]
     parts[0] = parts[0].lower()
     if any("/" in part for part in parts):
         return Reply(404)
     try:
-        return _route(engine, call, now, parts)
+        return _route(client, call, now, parts)
     except InvalidJson as invalid:
         return error(
             400, "Invalid JSON content", str(invalid), "Newtonsoft.Json.JsonReaderException"
@@ -93,24 +93,24 @@ def handle(engine: Engine, call: Call, now: datetime) -> Reply:
         return storage_error()
 
 
-def _route(engine: Engine, call: Call, now: datetime, parts: list[str]) -> Reply:
+def _route(client: DurableClient, call: Call, now: datetime, parts: list[str]) -> Reply:
     match call.method, parts:
         case "POST", ["orchestrators", name, *ids] if len(ids) < 2:
-            return instances.start(engine, call, now, name, ids[0] if ids else None)
+            return instances.start(client, call, now, name, ids[0] if ids else None)
         case method, ["instances"] if method in INSTANCES:
-            return INSTANCES[method](engine, call, now, "")
+            return INSTANCES[method](client, call, now, "")
         case method, ["instances", id] if method in INSTANCE:
-            return INSTANCE[method](engine, call, now, id)
+            return INSTANCE[method](client, call, now, id)
         case "POST", ["instances", id, operation] if operation.lower() in instances.OPERATIONS:
-            return instances.OPERATIONS[operation.lower()](engine, call, now, id)
+            return instances.OPERATIONS[operation.lower()](client, call, now, id)
         case "POST", ["instances", id, operation, name] if operation.lower() == "raiseevent":
-            return instances.raise_event(engine, call, id, name)
+            return instances.raise_event(client, call, id, name)
         case "GET", ["entities", *names] if len(names) < 2:
-            return lists.entities(engine, call, names[0] if names else "")
+            return lists.entities(client, call, names[0] if names else "")
         case "GET", ["entities", name, key]:
-            return entities.read_state(engine, name, key)
+            return entities.read_state(client, name, key)
         case "POST" | "DELETE", ["entities", name, key]:
-            return entities.signal(engine, call, name, key)
+            return entities.signal(client, call, name, key)
     return Reply(404)
 
 

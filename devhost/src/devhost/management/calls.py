@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from devhost.engine.client import Engine
+from devhost.engine.client import DurableClient
 from devhost.replay.json_text import written
 from devhost.replay.protocol import timestamp
 
@@ -54,7 +54,7 @@ class Reply:
     """
 
 
-Handler = Callable[[Engine, Call, datetime, str], Reply]
+Handler = Callable[[DurableClient, Call, datetime, str], Reply]
 """Does what a request asks of the instance with an id, or of all where that is empty."""
 
 

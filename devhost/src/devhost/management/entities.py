@@ -2,7 +2,7 @@
 
 import json
 
-from devhost.engine.client import Engine
+from devhost.engine.client import DurableClient
 from devhost.management.calls import Call, Reply, error
 from devhost.replay.json_text import rewritten
 from devhost.replay.lenient_json import InvalidJson, read
@@ -13,13 +13,13 @@ FORBIDDEN_KEY = (
 )
 
 
-def read_state(engine: Engine, name: str, key: str) -> Reply:
+def read_state(client: DurableClient, name: str, key: str) -> Reply:
     """The state of an entity, null where it has none."""
-    state = engine.store.entity(_entity_id(name, key))
+    state = client.store.entity(_entity_id(name, key))
     return Reply(404) if state is None else Reply(200, rewritten(state))
 
 
-def signal(engine: Engine, call: Call, name: str, key: str) -> Reply:
+def signal(client: DurableClient, call: Call, name: str, key: str) -> Reply:
     """Send an entity an operation; DELETE is one as any other."""
     if FORBIDDEN.intersection(key) or any(ord(character) < 32 for character in key):
         return error(400, FORBIDDEN_KEY)
@@ -27,10 +27,10 @@ def signal(engine: Engine, call: Call, name: str, key: str) -> Reply:
         input = _input(call)
     except InvalidJson as invalid:
         return error(400, f"Could not parse JSON content: {invalid}")
-    if name.casefold() not in engine.functions.entities:
-        return error(400, str(engine.functions.unknown(name, "entity")))
+    if name.casefold() not in client.functions.entities:
+        return error(400, str(client.functions.unknown(name, "entity")))
     operation = "delete" if call.method == "DELETE" else call.query.get("op", "")
-    engine.signal(_entity_id(name, key), operation, input)
+    client.signal(_entity_id(name, key), operation, input)
     return Reply(202)
 
 

@@ -7,13 +7,12 @@ import json
 from datetime import datetime
 from typing import Any, get_args
 
-from devhost.engine.client import Engine
-from devhost.engine.work_items import ENDED
+from devhost.engine.client import DurableClient
 from devhost.management.calls import Call, Reply, storage_error
 from devhost.management.instances import shown_instance
 from devhost.replay.json_text import written
 from devhost.replay.protocol import timestamp
-from devhost.storage.rows import Query, RuntimeStatus
+from devhost.storage.rows import ENDED, Query, RuntimeStatus
 
 PAGE = 100
 """Instances or entities that a list shows at once, if the request names no other number."""
@@ -21,25 +20,25 @@ LARGEST_PAGE = 1000
 CONTINUATION = "x-ms-continuation-token"
 
 
-def instances(engine: Engine, call: Call, now: datetime, _: str) -> Reply:
+def instances(client: DurableClient, call: Call, now: datetime, _: str) -> Reply:
     """Instances that match, entities among them, by id."""
     query = _query(call, call.query.get("instanceIdPrefix", ""))
     if query is None:
         return storage_error()
     with_input = call.flag("showInput", default=True)
     return _page(
-        query, [(each.id, shown_instance(each, with_input)) for each in engine.store.targets(query)]
+        query, [(each.id, shown_instance(each, with_input)) for each in client.store.targets(query)]
     )
 
 
-def entities(engine: Engine, call: Call, name: str) -> Reply:
+def entities(client: DurableClient, call: Call, name: str) -> Reply:
     """Entities, all or those of one name, by id."""
     query = _query(call, f"@{name.lower()}@" if name else "@")
     if query is None:
         return storage_error()
     with_state = call.flag("fetchState")
     listed = []
-    for entity in engine.store.entities(query):
+    for entity in client.store.entities(query):
         _, name, key = entity.id.split("@", 2)
         shown = {
             "entityId": {"name": name, "key": key},
@@ -50,7 +49,7 @@ def entities(engine: Engine, call: Call, name: str) -> Reply:
     return _page(query, listed)
 
 
-def purge(engine: Engine, call: Call, now: datetime, _: str) -> Reply:
+def purge(client: DurableClient, call: Call, now: datetime, _: str) -> Reply:
     """Delete what matches. Only ends count as statuses: without one of them all goes, whatever its
     state.
     """
@@ -61,11 +60,11 @@ def purge(engine: Engine, call: Call, now: datetime, _: str) -> Reply:
     ends = tuple(each for each in _statuses(call) if each in ENDED)
     query = Query(created_from=since, created_to=until, statuses=ends, limit=LARGEST_PAGE)
     deleted = 0
-    while page := engine.store.targets(query):
+    while page := client.store.targets(query):
         for each in page:
-            engine.store.purge(each.id)
+            client.store.purge(each.id)
         deleted += len(page)
-    engine.store.reclaim_space()
+    client.store.reclaim_space()
     return Reply(200, written({"instancesDeleted": deleted})) if deleted else Reply(404)
 
 

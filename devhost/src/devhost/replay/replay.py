@@ -66,13 +66,14 @@ class Decisions:
     """
 
 
-def retries(actions: list[Action]) -> bool:
+def has_retries(actions: list[Action]) -> bool:
     """Whether any of the actions is one with retry: these take ids when they fail, between those of
     other actions.
     """
     kinds = {ActionType.CALL_ACTIVITY_WITH_RETRY, ActionType.CALL_SUB_ORCHESTRATOR_WITH_RETRY}
     return any(
-        each["actionType"] in kinds or retries(each.get("compoundActions", [])) for each in actions
+        each["actionType"] in kinds or has_retries(each.get("compoundActions", []))
+        for each in actions
     )
 
 

@@ -71,7 +71,7 @@ def _open(path: Path | None) -> sqlite3.Connection:
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    return tables == 0
+    return bool(tables == 0)
 
 
 def _create_tables(connection: sqlite3.Connection) -> None:
