@@ -16,9 +16,10 @@ from devhost.engine.instances import new_event
 from devhost.engine.suspensions import Suspension
 from devhost.engine.turns import OrchestrationTurn, OrchestratorResult
 from devhost.functions.errors import WorkerExit, one_line, short_id, shown
+from devhost.replay.actions import has_retries
 from devhost.replay.json_text import parse, written
 from devhost.replay.protocol import HTTP_ACTIVITY, Event, EventType, OrchestrationError, join, split
-from devhost.replay.replay import decide, has_retries
+from devhost.replay.replay import decide
 from devhost.settings.versions import MISMATCH, runs
 from devhost.storage.rows import Instance
 
