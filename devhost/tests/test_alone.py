@@ -63,22 +63,22 @@ class Sample(EngineHost):
         """Start orchestrations under their names as ids."""
         with self.store.transaction():
             for name in names:
-                self.engine.start(name, None, self.clock.now, name)
+                self.client.start(name, None, self.clock.now, name)
         self.run()
 
     def signal(self, key: str, operation: str, input: str) -> None:
         with self.store.transaction():
-            self.engine.signal(f"@bag@{key}", operation, json.dumps(json.dumps(input)))
+            self.client.signal(f"@bag@{key}", operation, json.dumps(json.dumps(input)))
 
     def go(self, *ids: str) -> None:
         with self.store.transaction():
             for id in ids:
-                self.engine.raise_event(id, "go", '"now"')
+                self.client.raise_event(id, "go", '"now"')
         self.run()
 
     def change(self, statement: str, *values: object) -> None:
         """Change rows as somebody else would who writes to the file."""
-        assert self.store._db.execute(statement, values).rowcount == 1
+        assert self.database.execute(statement, values) == 1
 
     def bag(self, key: str) -> object:
         state = self.store.entity(f"@bag@{key}")
@@ -118,7 +118,7 @@ def test_an_entity_that_ends_its_worker_is_tried_again(sample, error, exit) -> N
     tries = []
     for _ in range(8):
         assert (sample.bag("a"), sample.bag("b")) == (None, ["3"])
-        tries.append(sample.engine.next_due())
+        tries.append(sample.work_items.next_due())
         sample.advance(seconds=(timedelta(seconds=min(2 ** (len(tries) - 1), 60))).total_seconds())
     assert len(set(tries)) == 8
     sample.signal("a", "put", "4")
@@ -149,7 +149,7 @@ def test_a_row_that_cannot_be_decoded_fails_its_instance(sample, caplog, table, 
     sample.raised = RuntimeError()
     sample.start("raises", "waits")
     with sample.store.transaction():
-        sample.engine.raise_event("raises", "go", '"now"')
+        sample.client.raise_event("raises", "go", '"now"')
     column = "body" if table == "messages" else "events"
     key = "target" if table == "messages" else "instance"
     sample.change(f"UPDATE {table} SET {column} = CAST(? AS TEXT) WHERE {key} = 'raises'", content)
@@ -200,7 +200,7 @@ def test_an_answer_of_the_sdk_that_does_not_fit_fails_what_was_asked(sample) -> 
     sample.signal("a", "put", "1")
     sample.run()
     answer = json.dumps({"results": [], "entityExists": True, "entityState": "2", "signals": []})
-    sample.engine.functions.entities["bag"] = lambda payload: answer
+    sample.work_items.functions.entities["bag"] = lambda payload: answer
     sample.start("asks")
     assert sample.status("asks")[0] == "Failed"
     assert "0 results for 1 operations" in sample.status("asks")[1]

@@ -13,7 +13,7 @@ import pytest
 
 from devhost.functions.loading import load
 from devhost.runner import running
-from devhost.storage.store import Store
+from devhost.storage.sqlite import open_store
 from tests.conformance import HERE, HTTP, http_cases
 from tests.conformance.differences import REQUESTS
 from tests.conformance.wire import Answer, ask_all, same
@@ -50,7 +50,7 @@ async def _ask(app: str, folder: Path) -> dict[str, Answer]:
         patch.setattr(sys, "path", [*sys.path])
         patch.setitem(sys.modules, "function_app", None)
         loaded = load(folder)
-    async with running(loaded, Store(None), patience=0.1) as served:
+    async with running(loaded, open_store(), patience=0.1) as served:
         port = int(served.origin.rpartition(":")[2])
         answered = await ask_all(port, [case.request for case in cases], {str(folder): "{app}"})
     return {case.name: answer for case, answer in zip(cases, answered, strict=True)}

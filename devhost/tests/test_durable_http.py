@@ -13,6 +13,7 @@ from devhost.functions.indexing import index
 from devhost.host import Host
 from devhost.management.api import ManagementApi
 from devhost.management.messages import ManagementRequest
+from devhost.storage.sqlite import open_store
 from devhost.storage.store import Store
 from tests.clock import FakeClock
 from tests.sample_app import make_app
@@ -55,7 +56,7 @@ async def outcome(host: Host, store: Store, id: str) -> dict:
 
 async def called(given: dict) -> tuple[str, Any]:
     """What becomes of an orchestration that calls http."""
-    store = Store(None)
+    store = open_store()
     host = Host(index(make_app()), store, FakeClock().utc_now)
     host.start("")
     body = json.dumps(json.dumps(given))

@@ -33,9 +33,9 @@ def test_an_entity_without_a_state_exists(host, before, operation) -> None:
 def test_an_entity_that_the_app_no_longer_has_stays_as_it_was(host) -> None:
     """And its messages are gone."""
     signal(host, "add", 2)
-    host.engine.functions = replace(host.engine.functions, entities={})
+    host.work_items.functions = replace(host.work_items.functions, entities={})
     with host.store.transaction():
-        host.engine.signal("@counter@a", "add", json.dumps(json.dumps(3)))
+        host.client.signal("@counter@a", "add", json.dumps(json.dumps(3)))
     host.run()
     assert host.store.entity("@counter@a") == "2"
     assert host.store.next_due() is None

@@ -10,7 +10,8 @@ from devhost.functions.indexing import index
 from devhost.management.api import ManagementApi
 from devhost.runner import running
 from devhost.settings.files import HostJson
-from devhost.storage.store import Store, StoreError
+from devhost.storage.sqlite import open_store
+from devhost.storage.store import StoreError
 from tests.conformance.wire import ask_all
 from tests.sample_app import make_app
 from tests.server import serving
@@ -187,7 +188,7 @@ def test_custom_headers_are_on_every_answer() -> None:
         config = HostJson(
             custom_headers={"X-Content-Type-Options": "nosniff", "x-function": "none"}
         )
-        async with running(index(make_app()), Store(None), config=config, patience=0.1) as served:
+        async with running(index(make_app()), open_store(), config=config, patience=0.1) as served:
             port = int(served.origin.rpartition(":")[2])
             targets = [
                 "/api/bytes/7",

@@ -16,6 +16,7 @@ from devhost.management.api import ManagementApi
 from devhost.management.messages import ManagementRequest, ManagementResponse
 from devhost.management.urls import client_binding
 from devhost.runner import running
+from devhost.storage.sqlite import open_store
 from devhost.storage.store import Store
 from tests.sample_app import make_app
 
@@ -23,7 +24,7 @@ from tests.sample_app import make_app
 @asynccontextmanager
 async def serving(**options) -> AsyncIterator[tuple[DurableOrchestrationClient, Store]]:
     """A host with the sample app, as a function's client reaches it; and its store."""
-    store = Store(None)
+    store = open_store()
     async with running(index(make_app()), store, patience=1, **options) as served:
         yield DurableOrchestrationClient(client_binding(served.origin)), store
 

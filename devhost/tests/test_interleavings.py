@@ -10,8 +10,8 @@ from datetime import timedelta
 import azure.durable_functions as df
 import pytest
 
-from devhost.engine.client import Outcome
-from devhost.engine.failure_details import Cause
+from devhost.engine.failure_details import FailureDetails
+from devhost.engine.work_items import ActivityOutcome
 from devhost.functions.app import App
 from devhost.functions.indexing import index
 from devhost.management.messages import ManagementRequest
@@ -79,11 +79,11 @@ def test_answers_in_any_order(app, seed) -> None:
     chance = random.Random(seed)
     failures: Counter[str] = Counter()
 
-    def outcome(input: str) -> Outcome:
+    def outcome(input: str) -> ActivityOutcome:
         if "retried" in input and failures[input] < FAILURES and chance.random() < 0.5:
             failures[input] += 1
-            return Outcome(cause=Cause("not yet"))
-        return Outcome(result=input)
+            return ActivityOutcome(failure=FailureDetails("not yet"))
+        return ActivityOutcome(result=input)
 
     with EngineHost(app) as host:
         host.manage(ManagementRequest("POST", "orchestrators/everything/a", ORIGIN))
@@ -95,7 +95,7 @@ def test_answers_in_any_order(app, seed) -> None:
             if activities and step < 0.7:
                 with host.store.transaction():
                     for activity in chance.sample(activities, chance.randint(1, len(activities))):
-                        host.engine.complete_activity(activity, outcome(activity.input))
+                        host.work_items.complete_activity(activity, outcome(activity.input))
                 host.run()
             elif step < 0.8:
                 host.manage(

@@ -281,11 +281,11 @@ def test_a_function_that_leaves_does_not_end_it(folder, how) -> None:
     assert running.process.returncode == 0
 
 
-def test_it_says_how_unkind_it_was(folder) -> None:
+def test_it_says_which_faults_it_injected(folder) -> None:
     """What went wrong, at its end."""
-    running = Running(folder, "--unkind", 7)
+    running = Running(folder, "--faults", 7)
     assert (
-        "devhost: unkind, with seed 7: expect what goes wrong on Azure now and then\n"
+        "devhost: injects faults, with seed 7: expect what goes wrong on Azure now and then\n"
         in running.printed
     )
     management = f"{running.url}/runtime/webhooks/durabletask/entities/nothing/a"
@@ -293,7 +293,7 @@ def test_it_says_how_unkind_it_was(folder) -> None:
         requests.get(management)
     stopping, wrong = running.stop().splitlines()[-2:]
     assert stopping == "devhost: stopping"
-    assert re.fullmatch(r"devhost: was unkind: answer delayed \d+(, [a-z ]+ \d+)*", wrong)
+    assert re.fullmatch(r"devhost: injected faults: answer delayed \d+(, [a-z ]+ \d+)*", wrong)
 
 
 def test_a_port_that_is_taken(folder) -> None:
@@ -380,7 +380,7 @@ def test_the_console_script_calls_main_without_arguments() -> None:
 def test_help_names_every_option() -> None:
     done = subprocess.run(command("--help"), capture_output=True, text=True, cwd=ROOT, timeout=30)
     assert done.returncode == 0
-    for option in ("--port", "--host", "--app", "--data", "--page", "--verbose", "--unkind"):
+    for option in ("--port", "--host", "--app", "--data", "--page", "--verbose", "--faults"):
         assert option in done.stdout
 
 

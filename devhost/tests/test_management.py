@@ -145,9 +145,9 @@ def test_a_purge_by_filters_deletes_entities_and_their_messages(host) -> None:
     """On the real host they are running instances."""
     with host.store.transaction():
         host.store.save_entity("@counter@a", "1", "2026-12-24T18:00:00.000000Z")
-        host.engine.signal("@counter@a", "add", None)
+        host.client.signal("@counter@a", "add", None)
         assert handle(
-            host.engine,
+            host.client,
             ManagementRequest("DELETE", "instances", ORIGIN, {"createdTimeFrom": "2026-01-01"}),
             START,
         )
@@ -281,10 +281,10 @@ def test_a_purge_makes_the_file_smaller(tmp_path) -> None:
         for number in range(200):
             host.start("two_events", "x" * 5000, id=f"i{number}")
             call(host, "POST", f"instances/i{number}/terminate")
-        host.store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        host.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         before = path.stat().st_size
         reply = call(host, "DELETE", "instances", createdTimeFrom="2026-01-01T00:00:00Z")
         assert json.loads(reply.body) == {"instancesDeleted": 200}
-        host.store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        host.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         assert before > 1_000_000
         assert path.stat().st_size < before / 2

@@ -231,13 +231,13 @@ def test_a_sub_orchestration_replaces_whom_it_finds() -> None:
 
     with running(parent) as host:
         with host.store.transaction():
-            host.engine.start("child", None, host.clock.now, "taken/#")
+            host.client.start("child", None, host.clock.now, "taken/#")
         host.run()
         first = host.store.instance("taken/#").execution
         id = host.start("it")
         assert host.store.instance("taken/#").execution != first
         with host.store.transaction():
-            host.engine.raise_event("taken/#", "go", "1")
+            host.client.raise_event("taken/#", "go", "1")
         host.run()
         assert host.status(id) == ("Completed", 1)
 

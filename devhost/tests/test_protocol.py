@@ -103,10 +103,10 @@ def test_continue_as_new_keeps_unprocessed_events_in_order(host, limit) -> None:
     execution.
     """
     with host.store.transaction():
-        id = host.engine.start("eternal", None, host.clock.now)
+        id = host.client.start("eternal", None, host.clock.now)
         for number in (1, 2, 3):
-            host.engine.raise_event(id, "go", json.dumps(str(number)))
-        while turns(host.engine, host.clock.now, limit):
+            host.client.raise_event(id, "go", json.dumps(str(number)))
+        while turns(host.work_items, host.clock.now, limit):
             pass
     assert host.status(id) == ("Completed", ["1", "2", "3"])
 
@@ -145,7 +145,7 @@ def test_a_suspended_instance_takes_nothing_until_it_is_resumed(host) -> None:
     for number in (1, 2):
         host.raise_event(id, "go", number)
     assert host.status(id) == ("Suspended", "lunch")
-    assert turns(host.engine, host.clock.now) == 0
+    assert turns(host.work_items, host.clock.now) == 0
     assert control(host, id, "resume", reason="back") == 202
     assert host.status(id) == ("Running", "back")
     host.raise_event(id, "go", 3)
@@ -155,8 +155,8 @@ def test_a_suspended_instance_takes_nothing_until_it_is_resumed(host) -> None:
 def test_an_instance_that_is_suspended_before_its_first_turn_goes_on_as_any(host) -> None:
     """Also through a continue_as_new: its history begins with the suspension."""
     with host.store.transaction():
-        id = host.engine.start("eternal", None, host.clock.now)
-        host.engine.suspend(id, "lunch")
+        id = host.client.start("eternal", None, host.clock.now)
+        host.client.suspend(id, "lunch")
     host.run()
     assert control(host, id, "resume", reason="back") == 202
     for number in (1, 2, 3):

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 import pytest
 
-from devhost.engine.client import Engine
+from devhost.engine.client import DurableClient
 from devhost.functions.indexing import index
 from devhost.host import Host
-from devhost.storage.store import Store
+from devhost.storage.sqlite import open_store
 from tests.waiting import until
 
 
@@ -22,7 +22,7 @@ class Slow:
 
     def __init__(self) -> None:
         self.go, self.has_begun = threading.Event(), threading.Event()
-        self.store = Store(None)
+        self.store = open_store()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Slow"]:
@@ -55,7 +55,7 @@ class Slow:
         return app
 
     async def signal(self, key: str, operation: str) -> None:
-        await self.host.submit(lambda engine, now: engine.signal(f"@bag@{key}", operation, None))
+        await self.host.submit(lambda client, now: client.signal(f"@bag@{key}", operation, None))
 
     async def begin(self) -> None:
         """Wait until the slow function has begun."""
@@ -69,8 +69,8 @@ class Slow:
         await until(lambda: self.bag(key) == list(operations))
 
 
-def start(engine: Engine, now: datetime) -> str:
-    return engine.start("ponders", None, now, "p")
+def start(client: DurableClient, now: datetime) -> str:
+    return client.start("ponders", None, now, "p")
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_an_instance_purged_during_a_slow_turn_stays_purged(slow) -> None:
         async with slow.running():
             await slow.host.submit(start)
             await slow.begin()
-            await slow.host.submit(lambda engine, now: engine.store.purge("p"))
+            await slow.host.submit(lambda client, now: client.store.purge("p"))
             await slow.signal("b", "slow")
             slow.go.set()
             await slow.until_bag("b", "slow")

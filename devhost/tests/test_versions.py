@@ -78,7 +78,7 @@ def test_an_instance_of_another_version_waits() -> None:
         id = start(host, "about", "1.0")
         host.advance(minutes=5)
         assert host.status(id) == ("Pending", None)
-        host.engine.config = SECOND
+        host.use(SECOND)
         host.advance(minutes=5)
         assert finish(host, id)["version"] == "1.0"
 
@@ -88,7 +88,7 @@ def test_an_instance_of_another_version_may_fail() -> None:
     with SampleHost(config=replace(SECOND, version_failure="Fail")) as host:
         begun = start(host, "two_events")
         assert host.status(start(host, "about", "3.0")) == ("Failed", MISMATCH)
-        host.engine.config = replace(host.engine.config, default_version="1.0")
+        host.use(replace(host.client.config, default_version="1.0"))
         host.raise_event(begun, "go")
         assert host.status(begun) == ("Failed", MISMATCH)
 

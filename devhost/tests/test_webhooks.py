@@ -33,7 +33,7 @@ def test_the_client_starts_and_sees_an_instance_through(host, client) -> None:
 def test_an_instance_is_pending_until_its_first_turn(host, client) -> None:
     """As on the real host, where that takes longer."""
     with host.store.transaction():
-        host.engine.start("two_events", None, host.clock.now, "slow")
+        host.client.start("two_events", None, host.clock.now, "slow")
     (shown,) = [host.store.instance("slow").status]
     assert shown == "Pending"
     host.run()

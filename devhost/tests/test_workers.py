@@ -7,8 +7,9 @@ from queue import Empty, SimpleQueue
 
 import pytest
 
-from devhost.engine.work_items import DurableFunctions, WorkItem
+from devhost.engine.decisions import WorkItem
 from devhost.engine.workers import Done, Workers
+from devhost.functions.durable import DurableFunctions
 from devhost.settings.files import DEFAULTS
 
 

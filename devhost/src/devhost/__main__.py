@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from devhost import process
+from devhost.composition import build_host
 from devhost.functions.app import App
 from devhost.functions.environment import use_local_settings, worker_environment
 from devhost.functions.errors import AppError
@@ -18,9 +19,11 @@ from devhost.functions.loading import load
 from devhost.ports import taken
 from devhost.runner import running
 from devhost.settings.files import HostJson, read_host_json
+from devhost.storage.sqlite import open_store
 from devhost.storage.store import Store, StoreError
 from devhost.terminal import complain, log_to_stdout, say, show_functions
-from devhost.testing.faults import Rates, Unkind
+from devhost.testing.faults import FaultRates, Faults
+from devhost.testing.faulty_host import build_faulty_host
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,12 +103,13 @@ def _parser() -> argparse.ArgumentParser:
         help="also list functions without a route, and log requests that only read",
     )
     parser.add_argument(
-        "--unkind",
+        "--faults",
         type=int,
         metavar="SEED",
-        help="do what Azure does to an app now and then: deliver late and twice, fire timers early, run things again, "
-        "kill workers and the host, fail requests of the Durable client. What happens follows from the number, though "
-        "when it happens does not repeat exactly; and clocks are not set wrong, which takes a host in virtual time",
+        help="inject the faults that an app meets on Azure now and then: late and repeated "
+        "messages, early timers, functions that run again, killed workers and hosts, failed "
+        "requests of the Durable client. The seed decides which faults happen; their moments "
+        "differ from run to run",
     )
     return parser
 
@@ -136,21 +140,23 @@ def _start(options: argparse.Namespace) -> None:
 
 def _open_store(folder: Path) -> Store:
     folder.mkdir(parents=True, exist_ok=True)
-    return Store(folder / "taskhub.db")
+    return open_store(folder / "taskhub.db")
 
 
 async def _serve(app: App, store: Store, config: HostJson, options: argparse.Namespace) -> NoReturn:
     """Serve the app until a signal comes, then end the process. Raises an OSError or AppError."""
     stop = process.stop_event()
     watch = asyncio.create_task(process.end_without_data_file(store))
-    unkind = None if options.unkind is None else Unkind(options.unkind, Rates(clock_off=0))
+    faults = None
+    if options.faults is not None:
+        faults = Faults(options.faults, FaultRates(clock_off=0))  # real clocks cannot be set
     async with running(
         app,
         store,
         options.port,
         address=options.host,
         config=config,
-        unkind=unkind,
+        build=build_faulty_host(faults) if faults else build_host,
         allowed_hosts=options.allow_host,
     ) as served:
         page = f"{served.origin}/{options.page.lstrip('/')}" if options.page else served.origin
@@ -158,25 +164,28 @@ async def _serve(app: App, store: Store, config: HostJson, options: argparse.Nam
         show_functions(app, served.table, options.verbose)
         if config.ignored:
             say(f"these settings of host.json have no effect here: {', '.join(config.ignored)}")
-        if unkind:
-            say(f"unkind, with seed {options.unkind}: expect what goes wrong on Azure now and then")
+        if faults:
+            say(
+                f"injects faults, with seed {options.faults}: "
+                "expect what goes wrong on Azure now and then"
+            )
         say(f"ready on {page}, stop with Ctrl-C")
 
         await stop.wait()
         say("stopping")
-    if unkind:
-        say(f"was unkind: {_counted(unkind)}")
+    if faults:
+        say(f"injected faults: {_counted(faults)}")
     watch.cancel()
     process.end()
 
 
-def _counted(unkind: Unkind) -> str:
-    """What went wrong, the most frequent first."""
-    names = {name: name.removesuffix("_a_minute").replace("_", " ") for name in unkind.counts}
-    return (
-        ", ".join(f"{names[name]} {count}" for name, count in unkind.counts.most_common())
-        or "nothing went wrong"
-    )
+def _counted(faults: Faults) -> str:
+    """How often each fault happened, the most frequent first."""
+    counts = [
+        f"{name.removesuffix('_a_minute').replace('_', ' ')} {count}"
+        for name, count in faults.counts.most_common()
+    ]
+    return ", ".join(counts) or "none"
 
 
 if __name__ == "__main__":

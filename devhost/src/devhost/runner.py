@@ -4,12 +4,13 @@ import asyncio
 import ipaddress
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from devhost.composition import BuildHost, build_host
 from devhost.engine.dispatcher import Clock
 from devhost.functions.app import App
 from devhost.functions.sdk import handed_over
@@ -20,15 +21,11 @@ from devhost.http.listener import Listener
 from devhost.http.routing import Route, route_table
 from devhost.http.server import HttpServer
 from devhost.management.admin import AdminEndpoint
-from devhost.management.api import ManagementApi
 from devhost.management.endpoint import ManagementEndpoint
 from devhost.management.in_memory import InMemory
 from devhost.management.urls import client_binding
 from devhost.settings.files import DEFAULTS, HostJson
 from devhost.storage.store import Store
-from devhost.testing.faults import Unkind
-from devhost.testing.faulty_api import UnkindManagement
-from devhost.testing.faulty_host import UnkindHost
 
 log = logging.getLogger("devhost")
 
@@ -67,7 +64,7 @@ async def running(
     address: str = "127.0.0.1",
     config: HostJson = DEFAULTS,
     clock: Clock = utc_now,
-    unkind: Unkind | None = None,
+    build: BuildHost = build_host,
     patience: float = SHUTDOWN_SECONDS,
     allowed_hosts: Collection[str] = (),
     in_memory: bool = True,
@@ -85,7 +82,7 @@ async def running(
     table = route_table(app.http, config.route_prefix)
     for name, error in table.errors.items():
         log.error("The '%s' function is in error: %s", name, error)
-    host, management = compose(app, store, config, clock, unkind)
+    host, management = build(app, store, config, clock)
     listener = Listener()
     origin = f"http://{_reachable(address)}:{await listener.bind(address, port)}"
     server = HttpServer(
@@ -104,26 +101,6 @@ async def running(
     finally:
         await listener.stop(patience)
         await host.stop()
-
-
-def compose(
-    app: App,
-    store: Store,
-    config: HostJson,
-    clock: Clock,
-    unkind: Unkind | None = None,
-    load_again: Callable[[], App] | None = None,
-) -> tuple[Host, ManagementApi]:
-    """A host for the app, and the management API of its task hub.
-
-    `load_again` gives the app to each new worker of an unkind host; without it, what an app keeps
-    in its modules outlives them.
-    """
-    if unkind is None:
-        host = Host(app, store, clock, config)
-        return host, ManagementApi(host)
-    unkind_host = UnkindHost(app, store, clock, unkind, config, load_again)
-    return unkind_host, UnkindManagement(unkind_host)
 
 
 def _reachable(address: str) -> str:

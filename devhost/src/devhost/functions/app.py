@@ -1,7 +1,7 @@
 """The functions of an app, by trigger."""
 
-from devhost.engine.entities import log_failure
-from devhost.engine.work_items import DurableFunctions, RawFunction
+from devhost.functions.durable import DurableFunctions, RawFunction
+from devhost.functions.errors import log_operation_failure
 from devhost.functions.invocation import FunctionInfo
 from devhost.functions.sdk import convert_in, convert_out, telling
 
@@ -46,7 +46,7 @@ class App:
 def _raw(function: FunctionInfo) -> RawFunction:
     kind, code = function.trigger["type"], function.code
     if kind == "entityTrigger":
-        code = telling(code, log_failure)
+        code = telling(code, log_operation_failure)
 
     def run(payload: str) -> str:
         result: str = convert_out(kind, code(convert_in(kind, payload, "json"))).value

@@ -1,5 +1,6 @@
 """Errors of apps and their functions, and how the log shows them."""
 
+import logging
 import re
 import sysconfig
 import traceback
@@ -10,6 +11,8 @@ import azure.durable_functions
 import azure.functions
 
 import devhost
+
+log = logging.getLogger("devhost")
 
 FOREIGN = tuple(
     str(Path(str(each)).parent)
@@ -80,3 +83,20 @@ def _own(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
 
 def _is_of_standard_library(frame: traceback.FrameSummary) -> bool:
     return frame.filename.startswith(LIBRARY) and "site-packages" not in frame.filename
+
+
+def log_operation_failure(name: str, key: str, operation: str, error: Exception) -> None:
+    """Log why an operation of an entity failed. The others of its batch go on."""
+    entity = short_id(f"@{name}@{key}")
+    log.error("entity %s failed at operation %s: %s", entity, one_line(operation), shown(error))
+
+
+def short_id(id: str) -> str:
+    """The id of an instance or entity for the log: the first eight characters of its id or key."""
+    name, separator, key = id.rpartition("@")
+    return one_line(f"{name}{separator}{key[:8]}")
+
+
+def one_line(text: str) -> str:
+    """A client's text for the log, with everything escaped that could forge another line."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -10,7 +10,7 @@ import math
 from datetime import datetime
 from urllib.parse import unquote
 
-from devhost.engine.client import Engine, Unsendable
+from devhost.engine.client import DurableClient, Unsendable
 from devhost.host import Host
 from devhost.management import entities, instances, lists, operations
 from devhost.management.messages import (
@@ -35,8 +35,8 @@ class ManagementApi:
     async def answer(self, request: ManagementRequest) -> ManagementResponse:
         """Answer a request. Raises StoreError."""
         if request.method == "GET":
-            return self._host.look(lambda engine, now: handle(engine, request, now))
-        response = await self._host.submit(lambda engine, now: handle(engine, request, now))
+            return self._host.look(lambda client, now: handle(client, request, now))
+        response = await self._host.submit(lambda client, now: handle(client, request, now))
 
         wait = _wait_of(request)
         if response.awaited is None or wait is None:
@@ -57,7 +57,7 @@ class ManagementApi:
         deadline = loop.time() + seconds
         while True:
             response = await self._host.submit(
-                lambda engine, now: instances.ended(engine, request, id)
+                lambda client, now: instances.ended(client, request, id)
             )
             remaining = deadline - loop.time()
             if response is not None or remaining <= 0:
@@ -77,14 +77,14 @@ def _wait_of(request: ManagementRequest) -> tuple[float, float] | None:
     return wanted if all(map(math.isfinite, wanted)) and wanted[0] > 0 else None
 
 
-def handle(engine: Engine, request: ManagementRequest, now: datetime) -> ManagementResponse:
-    """Answer a request by the engine, within the caller's transaction."""
+def handle(client: DurableClient, request: ManagementRequest, now: datetime) -> ManagementResponse:
+    """Answer a request, within the caller's transaction."""
     parts = [unquote(part).replace("+", " ") for part in request.path.strip("/").split("/")]
     parts[0] = parts[0].lower()
     if any("/" in part for part in parts):
         return ManagementResponse(404)
     try:
-        return _route(engine, request, now, parts)
+        return _route(client, request, now, parts)
     except InvalidJson as invalid:
         return error(
             400, "Invalid JSON content", str(invalid), "Newtonsoft.Json.JsonReaderException"
@@ -94,25 +94,25 @@ def handle(engine: Engine, request: ManagementRequest, now: datetime) -> Managem
 
 
 def _route(
-    engine: Engine, request: ManagementRequest, now: datetime, parts: list[str]
+    client: DurableClient, request: ManagementRequest, now: datetime, parts: list[str]
 ) -> ManagementResponse:
     match request.method, parts:
         case "POST", ["orchestrators", name, *ids] if len(ids) < 2:
-            return instances.start(engine, request, now, name, ids[0] if ids else None)
+            return instances.start(client, request, now, name, ids[0] if ids else None)
         case method, ["instances"] if method in INSTANCES:
-            return INSTANCES[method](engine, request, now, "")
+            return INSTANCES[method](client, request, now, "")
         case method, ["instances", id] if method in INSTANCE:
-            return INSTANCE[method](engine, request, now, id)
+            return INSTANCE[method](client, request, now, id)
         case "POST", ["instances", id, operation] if operation.lower() in operations.OPERATIONS:
-            return operations.OPERATIONS[operation.lower()](engine, request, now, id)
+            return operations.OPERATIONS[operation.lower()](client, request, now, id)
         case "POST", ["instances", id, operation, name] if operation.lower() == "raiseevent":
-            return operations.raise_event(engine, request, id, name)
+            return operations.raise_event(client, request, id, name)
         case "GET", ["entities", *names] if len(names) < 2:
-            return lists.entities(engine, request, names[0] if names else "")
+            return lists.entities(client, request, names[0] if names else "")
         case "GET", ["entities", name, key]:
-            return entities.read_state(engine, name, key)
+            return entities.read_state(client, name, key)
         case "POST" | "DELETE", ["entities", name, key]:
-            return entities.signal(engine, request, name, key)
+            return entities.signal(client, request, name, key)
     return ManagementResponse(404)
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from devhost.engine.client import Engine
+from devhost.engine.client import DurableClient
 from devhost.management.messages import ManagementRequest, ManagementResponse, error
 from devhost.replay.json_text import rewritten
 from devhost.replay.lenient_json import InvalidJson, read
@@ -13,13 +13,15 @@ FORBIDDEN_KEY = (
 )
 
 
-def read_state(engine: Engine, name: str, key: str) -> ManagementResponse:
+def read_state(client: DurableClient, name: str, key: str) -> ManagementResponse:
     """Read the state of an entity; null if it has none."""
-    state = engine.store.entity(_entity_id(name, key))
+    state = client.store.entity(_entity_id(name, key))
     return ManagementResponse(404) if state is None else ManagementResponse(200, rewritten(state))
 
 
-def signal(engine: Engine, request: ManagementRequest, name: str, key: str) -> ManagementResponse:
+def signal(
+    client: DurableClient, request: ManagementRequest, name: str, key: str
+) -> ManagementResponse:
     """Send an entity an operation; DELETE stands for the operation `delete`."""
     if FORBIDDEN.intersection(key) or any(ord(character) < 32 for character in key):
         return error(400, FORBIDDEN_KEY)
@@ -27,10 +29,10 @@ def signal(engine: Engine, request: ManagementRequest, name: str, key: str) -> M
         input = _input(request)
     except InvalidJson as invalid:
         return error(400, f"Could not parse JSON content: {invalid}")
-    if name.casefold() not in engine.functions.entities:
-        return error(400, str(engine.functions.unknown(name, "entity")))
+    if name.casefold() not in client.functions.entities:
+        return error(400, str(client.functions.unknown(name, "entity")))
     operation = "delete" if request.method == "DELETE" else request.query.get("op", "")
-    engine.signal(_entity_id(name, key), operation, input)
+    client.signal(_entity_id(name, key), operation, input)
     return ManagementResponse(202)
 
 

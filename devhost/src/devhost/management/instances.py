@@ -4,8 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from devhost.engine.client import Engine
-from devhost.engine.work_items import ENDED, is_entity
+from devhost.engine.client import DurableClient
 from devhost.management.histories import shown_history
 from devhost.management.messages import (
     ManagementRequest,
@@ -16,32 +15,32 @@ from devhost.management.messages import (
 from devhost.management.urls import instance_url, management_urls
 from devhost.replay.json_text import written
 from devhost.replay.lenient_json import read
-from devhost.storage.store import Instance
+from devhost.storage.rows import ENDED, Instance, is_entity
 
 LONGEST_ID = 512
 """Characters; a key of Azure Storage has at most 1 KiB."""
 
 
 def start(
-    engine: Engine, request: ManagementRequest, now: datetime, name: str, id: str | None
+    client: DurableClient, request: ManagementRequest, now: datetime, name: str, id: str | None
 ) -> ManagementResponse:
     """Start an instance. That of an orchestrator that does not exist is started, and fails."""
     input = read(request.body) if request.body else None
-    if reason := why_in_use(engine, id):
+    if reason := why_in_use(client, id):
         return error(409, reason)
-    return create(engine, request, now, name, input, id)
+    return create(client, request, now, name, input, id)
 
 
-def why_in_use(engine: Engine, id: str | None) -> str | None:
+def why_in_use(client: DurableClient, id: str | None) -> str | None:
     """Why no instance can be started under this id, or None if one can."""
-    existing = engine.store.instance(id) if id else None
+    existing = client.store.instance(id) if id else None
     if existing is None or existing.status in ENDED:
         return None
     return f"An Orchestration instance with the status {existing.status} already exists."
 
 
 def create(
-    engine: Engine,
+    client: DurableClient,
     request: ManagementRequest,
     now: datetime,
     name: str,
@@ -54,44 +53,44 @@ def create(
     if id is not None and is_entity(id):
         return error(400, "One or more of the arguments submitted is incorrect")
 
-    id = engine.start(name, input, now, id, request.query.get("version", ""))
+    id = client.start(name, input, now, id, request.query.get("version", ""))
 
-    urls = management_urls(request.origin, engine.config.hub_name, id)
+    urls = management_urls(request.origin, client.config.hub_name, id)
     headers = {"Location": urls["statusQueryGetUri"], "Retry-After": "10"}
     del urls["rewindPostUri"]  # the real host leaves it out here
     return ManagementResponse(202, written(urls), headers, awaited=id)
 
 
-def ended(engine: Engine, request: ManagementRequest, id: str) -> ManagementResponse | None:
+def ended(client: DurableClient, request: ManagementRequest, id: str) -> ManagementResponse | None:
     """The response to a request that waits for the end of an instance; None until it has ended."""
-    instance = engine.store.instance(id)
+    instance = client.store.instance(id)
     if instance is None or instance.status not in ENDED:
         return None
     if instance.status == "Completed":
         return ManagementResponse(200, instance.output or "null")
-    return _shown_status(engine, request, instance)
+    return _shown_status(client, request, instance)
 
 
 def status(
-    engine: Engine, request: ManagementRequest, now: datetime, id: str
+    client: DurableClient, request: ManagementRequest, now: datetime, id: str
 ) -> ManagementResponse:
     """Show the status of an instance: 202 until it has ended."""
-    instance = find(engine, id)
-    return ManagementResponse(404) if instance is None else _shown_status(engine, request, instance)
+    instance = find(client, id)
+    return ManagementResponse(404) if instance is None else _shown_status(client, request, instance)
 
 
-def find(engine: Engine, id: str) -> Instance | None:
+def find(client: DurableClient, id: str) -> Instance | None:
     """The instance, or the entity, with this id."""
-    return engine.store.entity_instance(id) if is_entity(id) else engine.store.instance(id)
+    return client.store.entity_instance(id) if is_entity(id) else client.store.instance(id)
 
 
 def _shown_status(
-    engine: Engine, request: ManagementRequest, instance: Instance
+    client: DurableClient, request: ManagementRequest, instance: Instance
 ) -> ManagementResponse:
     with_input = request.flag("showInput", default=True)
     shown = shown_instance(instance, with_input)
     if request.flag("showHistory") and instance.status != "Pending":
-        pages = engine.store.history(instance.id)
+        pages = client.store.history(instance.id)
         with_output = request.flag("showHistoryOutput")
         shown["historyEvents"] = shown_history(pages, with_input, with_output)
 
@@ -126,9 +125,11 @@ def _to_seconds(at: str) -> str:
     return f"{at[:19]}Z"
 
 
-def purge(engine: Engine, request: ManagementRequest, now: datetime, id: str) -> ManagementResponse:
+def purge(
+    client: DurableClient, request: ManagementRequest, now: datetime, id: str
+) -> ManagementResponse:
     """Delete an instance that has ended, or an entity."""
-    instance = find(engine, id)
+    instance = find(client, id)
     if instance is None:
         return ManagementResponse(404)
     if not is_entity(id) and instance.status not in ENDED:
@@ -138,6 +139,6 @@ def purge(engine: Engine, request: ManagementRequest, now: datetime, id: str) ->
         )
         return ManagementResponse(412, written(message))
 
-    engine.store.purge(id)
-    engine.store.reclaim_space()
+    client.store.purge(id)
+    client.store.reclaim_space()
     return ManagementResponse(200, written({"instancesDeleted": 1}))

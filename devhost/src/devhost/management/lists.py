@@ -5,13 +5,12 @@ import json
 from datetime import datetime
 from typing import Any, get_args
 
-from devhost.engine.client import Engine
-from devhost.engine.work_items import ENDED
+from devhost.engine.client import DurableClient
 from devhost.management.instances import shown_instance
 from devhost.management.messages import ManagementRequest, ManagementResponse, storage_error
 from devhost.replay.json_text import written
 from devhost.replay.protocol import timestamp
-from devhost.storage.store import Query, RuntimeStatus
+from devhost.storage.rows import ENDED, Query, RuntimeStatus
 
 PAGE = 100
 """The size of a page, unless the request asks for another one."""
@@ -20,7 +19,7 @@ CONTINUATION = "x-ms-continuation-token"
 
 
 def instances(
-    engine: Engine, request: ManagementRequest, now: datetime, _: str
+    client: DurableClient, request: ManagementRequest, now: datetime, _: str
 ) -> ManagementResponse:
     """List the instances that match, including entities, by id."""
     query = _query(request, request.query.get("instanceIdPrefix", ""))
@@ -29,18 +28,18 @@ def instances(
 
     with_input = request.flag("showInput", default=True)
     return _page(
-        query, [(each.id, shown_instance(each, with_input)) for each in engine.store.targets(query)]
+        query, [(each.id, shown_instance(each, with_input)) for each in client.store.targets(query)]
     )
 
 
-def entities(engine: Engine, request: ManagementRequest, name: str) -> ManagementResponse:
+def entities(client: DurableClient, request: ManagementRequest, name: str) -> ManagementResponse:
     """List the entities of one name, or of all, by id."""
     query = _query(request, f"@{name.lower()}@" if name else "@")
     if query is None:
         return storage_error()
     with_state = request.flag("fetchState")
     listed = []
-    for entity in engine.store.entities(query):
+    for entity in client.store.entities(query):
         _, name, key = entity.id.split("@", 2)
         shown = {
             "entityId": {"name": name, "key": key},
@@ -51,7 +50,9 @@ def entities(engine: Engine, request: ManagementRequest, name: str) -> Managemen
     return _page(query, listed)
 
 
-def purge(engine: Engine, request: ManagementRequest, now: datetime, _: str) -> ManagementResponse:
+def purge(
+    client: DurableClient, request: ManagementRequest, now: datetime, _: str
+) -> ManagementResponse:
     """Delete the instances that match, including entities.
 
     As on the real host, only statuses of ended instances count. A request that names none of them
@@ -66,11 +67,11 @@ def purge(engine: Engine, request: ManagementRequest, now: datetime, _: str) -> 
     ends = tuple(each for each in _statuses(request) if each in ENDED)
     query = Query(created_from=since, created_to=until, statuses=ends, limit=LARGEST_PAGE)
     deleted = 0
-    while page := engine.store.targets(query):
+    while page := client.store.targets(query):
         for each in page:
-            engine.store.purge(each.id)
+            client.store.purge(each.id)
         deleted += len(page)
-    engine.store.reclaim_space()
+    client.store.reclaim_space()
     return (
         ManagementResponse(200, written({"instancesDeleted": deleted}))
         if deleted

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from devhost.engine.client import Engine
+from devhost.engine.client import DurableClient
 from devhost.replay.json_text import written
 from devhost.replay.protocol import timestamp
 
@@ -55,7 +55,7 @@ class ManagementResponse:
     """The instance that was started: a request may ask to wait until it has ended."""
 
 
-Handler = Callable[[Engine, ManagementRequest, datetime, str], ManagementResponse]
+Handler = Callable[[DurableClient, ManagementRequest, datetime, str], ManagementResponse]
 """Answers a request about the instance with an id, or about all instances if that is empty."""
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from devhost.engine.client import Engine
-from devhost.engine.work_items import ENDED, is_entity
+from devhost.engine.client import DurableClient
 from devhost.management.instances import create, find, why_in_use
 from devhost.management.messages import (
     Handler,
@@ -15,13 +14,13 @@ from devhost.management.messages import (
 )
 from devhost.replay.json_text import written
 from devhost.replay.lenient_json import read
-from devhost.storage.store import Instance
+from devhost.storage.rows import ENDED, Instance, is_entity
 
 ALREADY_EXISTS = "DurableTask.Core.Exceptions.OrchestrationAlreadyExistsException"
 
 
 def raise_event(
-    engine: Engine, request: ManagementRequest, id: str, name: str
+    client: DurableClient, request: ManagementRequest, id: str, name: str
 ) -> ManagementResponse:
     """Raise an event for an instance that has not ended."""
     if not request.is_json:
@@ -29,19 +28,19 @@ def raise_event(
     data = read(request.body)
 
     def send(instance: Instance) -> None:
-        engine.raise_event(id, name, data)
+        client.raise_event(id, name, data)
 
-    return _send_unless_ended(engine, id, send)
+    return _send_unless_ended(client, id, send)
 
 
 def _send_unless_ended(
-    engine: Engine, id: str, send: Callable[[Instance], ManagementResponse | None]
+    client: DurableClient, id: str, send: Callable[[Instance], ManagementResponse | None]
 ) -> ManagementResponse:
     """Send a message to an instance that has not ended; an entity ignores it.
 
     `send` returns a response where it refuses to.
     """
-    instance = find(engine, id)
+    instance = find(client, id)
     if instance is None:
         return ManagementResponse(404)
     if instance.status in ENDED:
@@ -52,36 +51,36 @@ def _send_unless_ended(
 
 
 def _terminate(
-    engine: Engine, request: ManagementRequest, now: datetime, id: str
+    client: DurableClient, request: ManagementRequest, now: datetime, id: str
 ) -> ManagementResponse:
     def send(instance: Instance) -> None:
-        engine.terminate(id, request.query.get("reason"))
+        client.terminate(id, request.query.get("reason"))
 
-    return _send_unless_ended(engine, id, send)
+    return _send_unless_ended(client, id, send)
 
 
 def _suspend(
-    engine: Engine, request: ManagementRequest, now: datetime, id: str
+    client: DurableClient, request: ManagementRequest, now: datetime, id: str
 ) -> ManagementResponse:
     def send(instance: Instance) -> ManagementResponse | None:
         if instance.status == "Suspended":
             return _cannot("suspend", instance)
-        engine.suspend(id, request.query.get("reason"))
+        client.suspend(id, request.query.get("reason"))
         return None
 
-    return _send_unless_ended(engine, id, send)
+    return _send_unless_ended(client, id, send)
 
 
 def _resume(
-    engine: Engine, request: ManagementRequest, now: datetime, id: str
+    client: DurableClient, request: ManagementRequest, now: datetime, id: str
 ) -> ManagementResponse:
     def send(instance: Instance) -> ManagementResponse | None:
         if instance.status != "Suspended":
             return _cannot("resume", instance)
-        engine.resume(id, request.query.get("reason"))
+        client.resume(id, request.query.get("reason"))
         return None
 
-    return _send_unless_ended(engine, id, send)
+    return _send_unless_ended(client, id, send)
 
 
 def _cannot(operation: str, instance: Instance) -> ManagementResponse:
@@ -92,9 +91,9 @@ def _cannot(operation: str, instance: Instance) -> ManagementResponse:
 
 
 def _rewind(
-    engine: Engine, request: ManagementRequest, now: datetime, id: str
+    client: DurableClient, request: ManagementRequest, now: datetime, id: str
 ) -> ManagementResponse:
-    instance = find(engine, id)
+    instance = find(client, id)
     if instance is None:
         message = f'No orchestration with instance ID "${id}" found.'  # the real host has this $
         return ManagementResponse(404, written(message))
@@ -105,26 +104,26 @@ def _rewind(
         )
         return ManagementResponse(412, written(message))
 
-    engine.rewind(id, request.query.get("reason", ""), now)
+    client.rewind(id, request.query.get("reason", ""), now)
     return ManagementResponse(202)
 
 
 def _restart(
-    engine: Engine, request: ManagementRequest, now: datetime, id: str
+    client: DurableClient, request: ManagementRequest, now: datetime, id: str
 ) -> ManagementResponse:
-    instance = find(engine, id)
+    instance = find(client, id)
     if instance is None:
         message = "InstanceId does not match a valid orchestration instance."
         exception = f"No instance with ID '{id}' was found. (Parameter 'instanceId')"
         return error(400, message, exception, "System.ArgumentException")
 
     if request.flag("restartWithNewInstanceId", default=True):
-        return create(engine, request, now, instance.name, instance.input, None)
+        return create(client, request, now, instance.name, instance.input, None)
 
-    if reason := why_in_use(engine, id):
+    if reason := why_in_use(client, id):
         message = "A non-terminal instance with this instance ID already exists."
         return error(409, message, reason, ALREADY_EXISTS)
-    return create(engine, request, now, instance.name, instance.input, id)
+    return create(client, request, now, instance.name, instance.input, id)
 
 
 OPERATIONS: dict[str, Handler] = {

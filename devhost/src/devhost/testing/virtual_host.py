@@ -43,7 +43,8 @@ from azure.durable_functions.models.utils import http_utils
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from devhost.engine.work_items import WorkItem
+from devhost.composition import build_host
+from devhost.engine.decisions import WorkItem
 from devhost.engine.workers import Done, Execute
 from devhost.functions.app import App
 from devhost.functions.indexing import index
@@ -58,13 +59,14 @@ from devhost.management.endpoint import ManagementEndpoint
 from devhost.management.lists import CONTINUATION
 from devhost.management.messages import ManagementRequest
 from devhost.management.urls import PREFIX, client_binding
-from devhost.runner import compose
 from devhost.settings.files import HostJson, read_host_json
+from devhost.storage.sqlite import open_store
 from devhost.storage.store import Store
 from devhost.testing.answers import Answer, Unanswered
-from devhost.testing.faults import Unkind
-from devhost.testing.faulty_client import clock_skew
-from devhost.testing.faulty_host import HostDied
+from devhost.testing.faults import Faults
+from devhost.testing.faulty_host import build_faulty_host
+from devhost.testing.faulty_work_items import clock_skew
+from devhost.testing.processes import HostDied
 
 Result = TypeVar("Result")
 Receiver = Callable[[str, str, Mapping[str, str], bytes], int | Awaitable[int]]
@@ -208,7 +210,7 @@ class VirtualHost:
         start: datetime = START,
         receiver: Receiver | None = None,
         timers: bool = True,
-        unkind: Unkind | None = None,
+        faults: Faults | None = None,
         config: HostJson | None = None,
         **environment: object,
     ) -> None:
@@ -221,18 +223,18 @@ class VirtualHost:
 
         Where `timers` is false, timer-triggered functions run by `fire` only. What is named in
         capitals are settings of the app, as its environment has them. A `store` that is given stays
-        open; `start` is when time begins. `unkind` decides what goes wrong: by default nothing
+        open; `start` is when time begins. `faults` decides what goes wrong: by default nothing
         does. `config` stands in for the host.json of the app.
         """
         self.costs = Costs()
         self.receiver = receiver
         """The rest of the web; None refuses connections."""
         self._app, self._seed, self._start, self._timers = app or ROOT, seed, start, timers
-        self._unkind, self._config = unkind, config
+        self.faults, self._config = faults, config
         self._environment: dict[str, object] = environment
         self._settings: Any = None
         self._own_store = store is None
-        self.store = store or Store(None)
+        self.store = store or open_store()
         self._patches = ExitStack()
         self._loop = VirtualLoop()
 
@@ -264,8 +266,8 @@ class VirtualHost:
         return self._start + timedelta(seconds=round(self._loop.time(), 6))
 
     def utc_now(self) -> datetime:
-        """The clock that the app sees: to the millisecond, and a little off where the host is
-        unkind.
+        """The clock that the app sees: to the millisecond, and a little off where the host has
+        faults.
         """
         now = self.now() + timedelta(seconds=clock_skew.get())
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
@@ -437,7 +439,6 @@ class VirtualHost:
         ) -> requests.Response:
             return self._send(request)
 
-        self._patches.enter_context(patch("devhost.engine.dispatcher.Workers", InlineWorkers))
         self._patches.enter_context(patch("aiohttp.ClientSession._request", request))
         self._patches.enter_context(patch("requests.sessions.Session.send", send))
 
@@ -447,9 +448,8 @@ class VirtualHost:
         http_utils._client_session = aiohttp.ClientSession(connector=aiohttp.BaseConnector())
         load_again = None if isinstance(self._app, App) else self._load_again
         app = self._chosen_functions()
-        self.host, self.management = compose(
-            app, self.store, config, self.now, self._unkind, load_again
-        )
+        build = build_faulty_host(self.faults, load_again) if self.faults else build_host
+        self.host, self.management = build(app, self.store, config, self.now, workers=InlineWorkers)
         table = route_table(self.app.http, config.route_prefix)
         self._front = HttpServer(
             FunctionEndpoint(self.host, table),
@@ -458,7 +458,7 @@ class VirtualHost:
         self.host.start(client_binding(ORIGIN, config.hub_name))
 
     async def _end(self) -> None:
-        with patch.object(Store, "close"):  # it may be given to the next host
+        with patch.object(self.store, "close"):  # it may be given to the next host
             await self.host.stop()
         http_utils._session_lock = asyncio.Lock()
 
