@@ -1,6 +1,4 @@
-"""Apps that load, or do not: what the real host answered for them, and what devhost answers or
-refuses.
-"""
+"""Recorded apps, some of which do not load: devhost serves or refuses the same ones."""
 
 import re
 
@@ -19,7 +17,7 @@ NOT_OF_THE_APP = ("/", "/admin/host/ping")
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory) -> dict[str, Outcome]:
-    """What became of each app."""
+    """The outcome of each app."""
     return outcomes(tmp_path_factory.mktemp("apps"))
 
 
@@ -33,7 +31,7 @@ def is_served(app: str) -> bool:
 
 
 def is_as_on_the_real_host(case: Case, served: dict[str, Outcome]) -> bool:
-    """To refuse, with the cause, what has no function there is the same."""
+    """Refusing an app, with the cause, is the same as serving none of its functions."""
     app = case.name.split("/")[1]
     return (
         same(case.real, served[app].answers[case.name])

@@ -1,6 +1,4 @@
-"""Requests, responses, routes and keys: what the real host answered, and what devhost answers to
-the same bytes.
-"""
+"""Recorded requests, sent to devhost byte for byte: responses, routes and keys."""
 
 import asyncio
 import gc

@@ -1,6 +1,4 @@
-"""How many of the recorded cases are as on the real host: each is that, or it is in a list of
-differences.
-"""
+"""The shares of recorded cases that are not listed as differences."""
 
 from tests.conformance import ABSENT, Case, durable_cases, http_cases
 from tests.conformance.differences import APPS, MANAGEMENT, NOT_DRIVEN, ORCHESTRATIONS, REQUESTS

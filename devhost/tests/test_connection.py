@@ -1,4 +1,4 @@
-"""Connections, over sockets, to a server whose answers the tests decide."""
+"""Connections over sockets, with handlers of the tests."""
 
 import asyncio
 import errno
@@ -18,17 +18,17 @@ OK = b"HTTP/1.1 200 OK"
 
 
 async def echo(request: Request) -> Response:
-    """Says what it got."""
+    """Return the body."""
     return Response(200, [], await request.read())
 
 
 async def unread(request: Request) -> Response:
-    """Does not look at the body."""
+    """Return the path, without reading the body."""
     return Response(200, [], request.head.path.encode())
 
 
 async def large(request: Request) -> Response:
-    """Says more than a client reads at once."""
+    """Return more than a client reads at once."""
     return Response(200, [], b"x" * 50_000_000)
 
 
@@ -44,7 +44,7 @@ async def dying(request: Request) -> Response:
 async def connected(
     handler=echo, **limits
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter, Listener]]:
-    """A connection to a server with such limits."""
+    """Connect to a server with some limits."""
     server = Listener(Limits(**limits))
     port = await server.bind("127.0.0.1", 0)
     await server.serve(handler)
@@ -57,7 +57,7 @@ async def connected(
 
 
 async def answers(reader: asyncio.StreamReader, count: int) -> list[bytes]:
-    """The status lines or bodies of answers, those with a body by the body."""
+    """Read responses; returns their bodies, or the status lines of those without."""
     found = []
     for _ in range(count):
         head = await reader.readuntil(b"\r\n\r\n")
@@ -67,9 +67,7 @@ async def answers(reader: asyncio.StreamReader, count: int) -> list[bytes]:
 
 
 def exchange(*parts: bytes, handler=echo, half_close: bool = False, **limits) -> bytes:
-    """What comes until the server ends the connection, after parts that are sent one after the
-    other.
-    """
+    """Send parts one after the other; returns all that comes until the connection ends."""
 
     async def run() -> bytes:
         async with connected(handler, **limits) as (reader, writer, _):
@@ -292,9 +290,7 @@ def test_clients_can_read_what_was_sent_before_the_stop() -> None:
 
 
 def fed(*parts: bytes | None, handler=unread) -> tuple[bytes, Mock]:
-    """What is written when a client's bytes come part by part, None being their end; and the
-    transport.
-    """
+    """Feed a connection part by part (None ends it); returns what it wrote, and the transport."""
 
     async def run() -> tuple[bytes, Mock]:
         transport = Mock(spec=asyncio.Transport)

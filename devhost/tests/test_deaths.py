@@ -1,6 +1,4 @@
-"""Functions that end the worker of the real host, or run too long, seen by those who call them and
-by others.
-"""
+"""Functions that would end the worker of the real host, or that run too long."""
 
 import asyncio
 import threading

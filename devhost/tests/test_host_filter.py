@@ -9,9 +9,7 @@ LINK = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch
 def refusal(
     host: str = "localhost:7071", method: str = "GET", path: str = "/api/x", **headers: str
 ) -> int | None:
-    """With what status a request is refused that came to 192.0.2.1, by a host that is also called
-    gifts.example.
-    """
+    """The status that refuses a request to 192.0.2.1, where gifts.example is allowed too."""
     given = {"host": host} | {name.replace("_", "-"): value for name, value in headers.items()}
     return HostFilter({"gifts.example"}).refusal(Head(method, path, path, "", given), "192.0.2.1")
 

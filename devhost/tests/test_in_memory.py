@@ -23,14 +23,14 @@ from tests.sample_app import make_app
 
 @asynccontextmanager
 async def serving(**options) -> AsyncIterator[tuple[DurableOrchestrationClient, Store]]:
-    """A host with the sample app, as a function's client reaches it; and its store."""
+    """Serve the sample app; gives a Durable client, and the store."""
     store = open_store()
     async with running(index(make_app()), store, patience=1, **options) as served:
         yield DurableOrchestrationClient(client_binding(served.origin)), store
 
 
 async def outcome(call) -> object:
-    """What a call of the client returns, or raises."""
+    """What a call returns or raises."""
     try:
         result = await call
     except Exception as error:
@@ -58,9 +58,7 @@ REPLIES = [
 
 
 async def walk(in_memory: bool) -> tuple[list[ManagementRequest], list[object]]:
-    """What the management API is asked, and what the client makes of each of its replies, for all
-    it can ask.
-    """
+    """Call every method of the client; returns the requests to the API, and the outcomes."""
     asked: list[ManagementRequest] = []
     replies = itertools.cycle(REPLIES)
 

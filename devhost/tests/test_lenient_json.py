@@ -1,6 +1,4 @@
-"""JSON that clients send; texts that were recorded of the real host stand in the conformance cases
-too.
-"""
+"""JSON as Newtonsoft.Json reads it; the conformance cases have more of it."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The management API beyond one instance: lists, filters, histories, and what its URLs lead to."""
+"""The management API: lists, filters, purges, histories and URLs."""
 
 import asyncio
 import json
@@ -28,8 +28,9 @@ def ids(reply) -> list[str]:
 
 @pytest.fixture
 def five(host) -> None:
-    """Instances a to e, started a minute after each other; a and b have completed, c was
-    terminated, d is suspended.
+    """Start instances a to e, a minute apart.
+
+    a and b have completed, c was terminated, and d is suspended.
     """
     for id in "abcde":
         host.start("two_events", {"number": id}, id=id)

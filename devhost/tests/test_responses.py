@@ -6,9 +6,7 @@ from devhost.http.responses import Response, encode
 def sent(
     response: Response, method: str = "GET", stays: bool = True
 ) -> tuple[list[str], bytes, bool]:
-    """What goes out: the head without Date and Server, the body, and whether the connection stays
-    open.
-    """
+    """The head without Date and Server, the body, and whether the connection stays open."""
     octets, open = encode(response, method, stays)
     head, _, body = octets.partition(b"\r\n\r\n")
     lines = [

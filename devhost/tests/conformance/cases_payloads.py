@@ -30,8 +30,7 @@ def waiter(d: Driver, name: str = "w") -> str:
 
 
 OTHER = "yield c.wait_for_external_event('N')"
-"""In place of an activity that takes its time: until it is raised, nothing waits for the event E.
-"""
+"""Stands for a slow activity: the event E is raised before anything waits for it."""
 
 
 @case("ev-buffered")
