@@ -18,7 +18,7 @@ from tests.waiting import until
 
 
 class Slow:
-    """An app with an entity and an orchestrator that wait until a test lets them go on, on a host."""
+    """A host of an app whose entity and orchestrator wait until a test lets them go on."""
 
     def __init__(self) -> None:
         self.go, self.has_begun = threading.Event(), threading.Event()
