@@ -177,8 +177,9 @@ def test_an_operation_that_cannot_be_decoded_is_dropped(sample, caplog, content)
 
 @pytest.mark.parametrize("content", BROKEN[:-1])
 def test_a_state_that_cannot_be_decoded_fails_what_is_asked_of_it(sample, caplog, content) -> None:
-    """Whoever asked is told, and the log is told once; another entity goes on, and the row stays as
-    it is.
+    """The caller gets the error, and the log has it once. Another entity goes on.
+
+    The row stays as it is.
     """
     sample.signal("a", "put", "1")
     sample.signal("b", "put", "2")
@@ -196,7 +197,7 @@ def test_a_state_that_cannot_be_decoded_fails_what_is_asked_of_it(sample, caplog
 
 
 def test_an_answer_of_the_sdk_that_does_not_fit_fails_what_was_asked(sample) -> None:
-    """Each caller is told, and the state stays as it was."""
+    """Each caller gets the error, and the state stays as it was."""
     sample.signal("a", "put", "1")
     sample.run()
     answer = json.dumps({"results": [], "entityExists": True, "entityState": "2", "signals": []})

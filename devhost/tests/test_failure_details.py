@@ -1,4 +1,4 @@
-"""Why tasks fail, as an orchestrator is told."""
+"""Why tasks fail, as an orchestrator learns it."""
 
 import json
 from socket import gaierror
@@ -31,7 +31,8 @@ def test_an_activity_fails_with_what_its_function_raised() -> None:
     assert failure.details.startswith(
         '{"$type":"System.Exception, System.Private.CoreLib","ClassName":"System.Exception",'
         '"Message":" ValueError: no\\npaper","Data":null,"InnerException":'
-        '{"$type":"Microsoft.Azure.WebJobs.Script.Workers.Rpc.RpcException, Microsoft.Azure.WebJobs.Script",'
+        '{"$type":"Microsoft.Azure.WebJobs.Script.Workers.Rpc.RpcException, '
+        'Microsoft.Azure.WebJobs.Script",'
         '"IsUserException":false,"RemoteStackTrace":"  File '
     )
     inner = json.loads(failure.details)["InnerException"]
@@ -46,7 +47,8 @@ def test_an_activity_fails_with_its_worker() -> None:
     failure = activity_failure("wrap", WorkerExit(SystemExit(3)))
     assert failure.reason == "Activity function 'wrap' failed: python exited with code 3 (0x3)"
     assert failure.details.startswith(
-        '{"$type":"Microsoft.Azure.WebJobs.Script.Workers.WorkerProcessExitException, Microsoft.Azure.WebJobs.Script",'
+        '{"$type":"Microsoft.Azure.WebJobs.Script.Workers.WorkerProcessExitException, '
+        'Microsoft.Azure.WebJobs.Script",'
     )
     assert json.loads(failure.details)["Message"] == "python exited with code 3 (0x3)"
 

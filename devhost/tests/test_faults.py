@@ -152,7 +152,7 @@ def sample() -> Sample:
 
 
 def test_messages_are_under_way_for_some_time(sample) -> None:
-    """What a client has sent is in effect after its answer, and what is sent later may come before."""
+    """A message has its effect some time after its answer, and a later one may overtake it."""
     with sample.on(message_delayed=1):
         for gift in "abcdefgh":
             assert sample.put(gift) == 202
@@ -243,7 +243,7 @@ def test_clocks_are_off(sample) -> None:
 
 
 def test_a_batch_is_committed_late(sample) -> None:
-    """Its replies leave at once, its state can be read later, and no other batch runs until then."""
+    """Its replies leave at once. Its state is there later, and no other batch runs before."""
     with sample.on(commit_late=1):
         sample.start("fills")
         sample.host.settle()
@@ -306,7 +306,7 @@ def test_activities_run_twice(sample) -> None:
 
 
 def test_a_worker_that_dies_takes_what_it_runs_with_it(sample) -> None:
-    """Requests in flight are answered 500 without a body, and the tasks that they made end as well."""
+    """Requests in flight get a 500 without a body, and the tasks that they made end as well."""
     begun = 0
     with sample.on(worker_deaths_a_minute=1) as sample:
         answer = sample.host.request("GET", "/api/sleep/3600")
@@ -368,7 +368,8 @@ def test_an_orchestration_whose_turn_was_running_fails_with_the_worker(sample) -
         assert sample.host.run(both()).status == 500
         assert sample.host.store.instance("i").status == "Failed"
         assert sample.output() == (
-            "Orchestrator function 'waits' failed: One or more errors occurred. (python exited with code 137 (0x89))"
+            "Orchestrator function 'waits' failed: One or more errors occurred. "
+            "(python exited with code 137 (0x89))"
         )
 
 

@@ -188,7 +188,7 @@ class Scheduled:
         self._path = path / "hub.db"
 
     async def at(self, *moments: datetime) -> list[bool]:
-        """Start at the first moment, let the others come, and stop; what each run was told."""
+        """Start at the first moment, let the others come, and stop. Returns each run's past_due."""
         self.now = moments[0]
         host = Host(self._app, open_store(self._path), clock=lambda: self.now)
         host.start("")
@@ -223,7 +223,7 @@ def test_a_timer_triggered_function_runs_when_it_is_due(short_sleeps, tmp_path, 
 def test_what_fell_due_while_the_host_was_down_runs_once_at_the_start(
     short_sleeps, tmp_path
 ) -> None:
-    """And is told that it is late."""
+    """And learns that it is late."""
     assert asyncio.run(Scheduled(tmp_path).at(DAY)) == []
     assert asyncio.run(Scheduled(tmp_path).at(DAY + timedelta(seconds=90))) == [True]
     assert asyncio.run(Scheduled(tmp_path).at(DAY + timedelta(seconds=95))) == []

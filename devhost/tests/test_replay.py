@@ -151,25 +151,28 @@ WRAPPED = {"actionType": 2, "functionName": "wrap", "input": "1", "instanceId": 
         (
             past(0, EventType.TIMER_CREATED, Name=None),
             [activity()],
-            f"a timer task with sequence number 0 but {NOW}produced a ScheduleTaskOrchestratorAction action with this "
-            "sequence number.",
+            f"a timer task with sequence number 0 but {NOW}"
+            "produced a ScheduleTaskOrchestratorAction action with this sequence number.",
         ),
         (
             CHILD,
             [entity()],
-            "a sub-orchestration task with sequence ID 0 and name 'wrap' (version '', instance ID 'a:0'), but "
+            "a sub-orchestration task with sequence ID 0 and name 'wrap' "
+            "(version '', instance ID 'a:0'), but "
             f"{NOW}produced a SendEventOrchestratorAction action with this sequence number.",
         ),
         (
             past(0, EventType.EVENT_SENT, Name="op", InstanceId="@counter@b"),
             [WRAPPED],
-            "a send event task with sequence ID 0, type 'EventSent', name 'op', instance ID '@counter@b', but "
+            "a send event task with sequence ID 0, type 'EventSent', name 'op', "
+            "instance ID '@counter@b', but "
             f"{NOW}produced a CreateSubOrchestrationAction action with this sequence number.",
         ),
         (
             past(0, EventType.EVENT_SENT, Name="op", InstanceId="@counter@b"),
             [entity()],
-            "a send event task with sequence ID 0, type 'EventSent', name 'op', instance ID '@counter@b', but "
+            "a send event task with sequence ID 0, type 'EventSent', name 'op', "
+            "instance ID '@counter@b', but "
             f"{NOW}addressed it to instance ID '@counter@a'.",
         ),
     ],

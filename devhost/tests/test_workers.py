@@ -34,7 +34,7 @@ class Step(WorkItem):
 
 
 class Working:
-    """Workers, and what they told late, for the length of an async block."""
+    """Workers, and their late items, for the length of an async block."""
 
     async def __aenter__(self) -> "Working":
         self.late: asyncio.Queue[Done] = asyncio.Queue()
