@@ -7,7 +7,7 @@ from tempfile import TemporaryFile
 
 from bench.load import Figures, adds, opens
 from bench.servers import Server, progress, started
-from devhost.__main__ import log_handler
+from devhost.terminal import log_handler
 
 REGISTRIES = 100
 CLIENTS = (1, 16, 64)

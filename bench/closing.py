@@ -13,7 +13,8 @@ from pathlib import Path
 from bench.load import opens, peeks
 from bench.servers import Server, progress
 from devhost.replay.protocol import from_timestamp
-from devhost.storage.store import Query, Store
+from devhost.storage.rows import Query
+from devhost.storage.sqlite import open_store
 from registry.domain.moments import from_text
 from tests.e2e.test_crash import kill_under_load
 
@@ -81,7 +82,7 @@ def print_lags(path: Path, not_before: datetime) -> None:
     """From the deadline of each registry, or from a later start of the host, to the end of its
     orchestration.
     """
-    store = Store(path)
+    store = open_store(path)
     lags, after = [], ""
     while page := store.instances(Query(after=after, limit=1000)):
         for instance in page:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from azure.durable_functions import DurableOrchestrationClient
 
-from devhost.management.api import client_binding
+from devhost.management.urls import client_binding
 from tests import conformance
 from tests.sample_host import ORIGIN, SampleHost
 

@@ -1,4 +1,4 @@
-"""An engine in a time that stands still until a test moves it, for looks at single turns."""
+"""The engine in a time that stands still until a test moves it, to look at single turns."""
 
 import json
 import sys
@@ -9,14 +9,18 @@ from typing import Any
 from unittest.mock import patch
 from urllib.parse import parse_qsl, urlsplit
 
-from devhost.engine.client import MOST_TAKEN, Engine, Outcome
-from devhost.engine.failure_details import Cause
+from devhost.engine.client import DurableClient
+from devhost.engine.failure_details import FailureDetails
+from devhost.engine.work_items import MOST_TAKEN, ActivityOutcome, WorkItems
 from devhost.functions.app import App
-from devhost.functions.loading import index
-from devhost.management.api import PREFIX, Call, Reply, handle
+from devhost.functions.indexing import index
+from devhost.management.api import handle
+from devhost.management.messages import ManagementRequest, ManagementResponse
+from devhost.management.urls import PREFIX
 from devhost.replay.protocol import from_timestamp, timestamp
 from devhost.settings.files import DEFAULTS, HostJson
-from devhost.storage.store import Store
+from devhost.storage.database import Database
+from devhost.storage.sqlite import SqliteStore
 from tests.clock import FakeClock
 from tests.sample_app import make_app
 
@@ -24,13 +28,13 @@ ORIGIN = "http://virtual"
 CLIENT = "azure.durable_functions.models.DurableOrchestrationClient"
 
 
-def turns(engine: Engine, now: datetime, limit: int = MOST_TAKEN) -> int:
+def turns(work_items: WorkItems, now: datetime, limit: int = MOST_TAKEN) -> int:
     """Take, execute and complete work items of at most `limit` messages; returns how many items
     there were.
     """
-    items = engine.take(now, limit)
+    items = work_items.take(now, limit)
     for item in items:
-        engine.complete(item, engine.execute(item), now)
+        work_items.complete(item, work_items.execute(item), now)
     return len(items)
 
 
@@ -38,15 +42,16 @@ class EngineHost:
     """What a call causes has happened when it returns, but for activities, which complete when a
     test says so.
 
-    Time passes by `advance`. The SDK's client reaches the engine.
+    Time passes by `advance`. The SDK's client reaches the task hub.
     """
 
     def __init__(self, app: App, path: Path | None = None, config: HostJson = DEFAULTS) -> None:
         """`path` keeps the task hub in a file."""
         self.clock = FakeClock()
-        self.store = Store(path)
+        self.database = Database(path)
+        self.store = SqliteStore(self.database)
         self.app = app
-        self.engine = Engine(self.store, app.durable, config)
+        self.use(config)
         self._patches = ExitStack()
 
     def __enter__(self) -> Any:
@@ -62,10 +67,15 @@ class EngineHost:
         self._patches.close()
         self.store.close()
 
+    def use(self, config: HostJson) -> None:
+        """Run the app with this host.json, as after a deployment."""
+        self.client = DurableClient(self.store, self.app.durable, config)
+        self.work_items = WorkItems(self.store, self.app.durable, config)
+
     def advance(self, **span: float) -> None:
         """Let time pass, and whatever is due happen at its time."""
         end = self.clock.now + timedelta(**span)
-        while (due := self.engine.next_due()) is not None and due <= timestamp(end):
+        while (due := self.work_items.next_due()) is not None and due <= timestamp(end):
             self.clock.now = max(self.clock.now, from_timestamp(due) if due else self.clock.now)
             self.run()
         self.clock.now = end
@@ -74,13 +84,13 @@ class EngineHost:
     def run(self) -> None:
         """Run turns until nothing is due."""
         with self.store.transaction():
-            while turns(self.engine, self.clock.now):
+            while turns(self.work_items, self.clock.now):
                 pass
 
-    def manage(self, call: Call) -> Reply:
+    def manage(self, call: ManagementRequest) -> ManagementResponse:
         """Serve a request to the management API, and run the turns that follow."""
         with self.store.transaction():
-            reply = handle(self.engine, call, self.clock.now)
+            reply = handle(self.client, call, self.clock.now)
         self.run()
         return reply
 
@@ -97,7 +107,7 @@ class EngineHost:
 
     def _answer(self, empty: Any, method: str, url: str, body: str = "") -> list[Any]:
         parts = urlsplit(url)
-        call = Call(
+        call = ManagementRequest(
             method, parts.path.removeprefix(PREFIX), ORIGIN, dict(parse_qsl(parts.query)), body
         )
         reply = self.manage(call)
@@ -106,7 +116,9 @@ class EngineHost:
     def start(self, name: str, input=None, id: str | None = None) -> str:
         body = json.dumps(json.dumps(input))
         reply = self.manage(
-            Call("POST", f"orchestrators/{name}" + (f"/{id}" if id else ""), ORIGIN, body=body)
+            ManagementRequest(
+                "POST", f"orchestrators/{name}" + (f"/{id}" if id else ""), ORIGIN, body=body
+            )
         )
         assert reply.status == 202, reply
         return json.loads(reply.body)["id"]
@@ -114,15 +126,19 @@ class EngineHost:
     def raise_event(self, id: str, name: str, data: object = None) -> int:
         body = json.dumps(json.dumps(data))
         return self.manage(
-            Call("POST", f"instances/{id}/raiseEvent/{name}", ORIGIN, body=body)
+            ManagementRequest("POST", f"instances/{id}/raiseEvent/{name}", ORIGIN, body=body)
         ).status
 
     def complete(self, result: str | None = None, error: str | None = None) -> None:
         """Complete the oldest activity."""
         activity = self.store.activities()[0]
-        cause = Cause(f"Activity function '{activity.name}' failed: {error}") if error else None
+        failure = (
+            FailureDetails(f"Activity function '{activity.name}' failed: {error}")
+            if error
+            else None
+        )
         with self.store.transaction():
-            self.engine.complete_activity(activity, Outcome(result, cause))
+            self.work_items.complete_activity(activity, ActivityOutcome(result, failure))
         self.run()
 
     def status(self, id: str) -> tuple[str, object]:

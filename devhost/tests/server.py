@@ -8,16 +8,19 @@ from pathlib import Path
 
 from azure.durable_functions.models.utils import http_utils
 
+from devhost.composition import BuildHost, build_host
 from devhost.functions.app import App
 from devhost.runner import running
 from devhost.settings.files import DEFAULTS, HostJson
-from devhost.storage.store import Store
-from devhost.testing.faults import Unkind
+from devhost.storage.sqlite import open_store
 
 
 @contextmanager
 def serving(
-    app: App, path: Path | None = None, unkind: Unkind | None = None, config: HostJson = DEFAULTS
+    app: App,
+    path: Path | None = None,
+    build: BuildHost = build_host,
+    config: HostJson = DEFAULTS,
 ) -> Iterator[str]:
     """Serve the app for the length of the block; gives its address."""
     loop = asyncio.new_event_loop()
@@ -28,7 +31,7 @@ def serving(
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result(20)
 
     async def make():
-        return running(app, Store(path), unkind=unkind, patience=1, config=config)
+        return running(app, open_store(path), build=build, patience=1, config=config)
 
     try:
         context = run(make())

@@ -4,9 +4,9 @@ import json
 import azure.functions as func
 import pytest
 
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from devhost.runner import running
-from devhost.storage.store import Store
+from devhost.storage.sqlite import open_store
 from tests.conformance.wire import Answer, ask
 
 
@@ -17,7 +17,7 @@ def answer(
     body: str = "",
     content_type: str = "application/json",
 ) -> Answer:
-    """What the host itself answers; `x` of its functions is in error, and `hourly` has a timer."""
+    """Ask a host for one of its own paths; its function `x` is in error, `hourly` has a timer."""
     return asyncio.run(_answer(f"{method} {target}", key, body, content_type))[0]
 
 
@@ -34,15 +34,16 @@ async def _answer(line: str, key: str, body: str, content_type: str) -> tuple[An
     async def hourly(timer: func.TimerRequest) -> None:
         await ran.put("hourly")
 
-    head = f"{line} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
+    head = f"{line} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\n"
+    head += f"Content-Length: {len(body)}\r\n"
     head += f"x-functions-key: {key}\r\n\r\n" if key else "\r\n"
-    async with running(index(app), Store(None), patience=0.1) as served:
+    async with running(index(app), open_store(), patience=0.1) as served:
         found = await ask(int(served.origin.rpartition(":")[2]), {"raw": head + body})
         return found, [await ran.get()] if found["status"].startswith("HTTP/1.1 202") else []
 
 
-def test_who_asks_whether_it_lives_is_told() -> None:
-    """Without a key, by any method, and nothing of it is cached."""
+def test_probes_need_no_key() -> None:
+    """Any method will do; the response is not cached."""
     pinged = answer("/admin/host/ping", "POST", key="")
     assert (pinged["status"], pinged["body"]) == ("HTTP/1.1 200 OK", "")
     assert "Cache-Control: no-store,no-cache" in pinged["headers"]
@@ -50,15 +51,15 @@ def test_who_asks_whether_it_lives_is_told() -> None:
 
 
 def test_the_home_page_can_be_switched_off(monkeypatch) -> None:
-    """Then `/` is there, and empty; devhost has none, so that else it is not found."""
+    """Then `/` is 204. devhost has no home page, so that otherwise it is 404."""
     assert answer("/")["status"] == "HTTP/1.1 404 Not Found"
     monkeypatch.setenv("AzureWebJobsDisableHomepage", "True")
     assert answer("/", "POST")["status"] == "HTTP/1.1 204 No Content"
     assert answer("/x")["status"] == "HTTP/1.1 404 Not Found"
 
 
-def test_its_status_is_that_it_runs() -> None:
-    """Told to who names a key, whichever that is."""
+def test_the_host_status_is_running() -> None:
+    """Any key will do."""
     assert json.loads(answer("/admin/host/status")["body"])["state"] == "Running"
     assert json.loads(answer("/admin/host/status?Code=x", key="")["body"])["state"] == "Running"
 
@@ -66,20 +67,18 @@ def test_its_status_is_that_it_runs() -> None:
 @pytest.mark.parametrize(
     "target", ["/admin/host/status", "/admin/functions/x", "/runtime/webhooks/blobs", "/admin/vfs/"]
 )
-def test_who_names_no_key_is_unauthorized(target) -> None:
-    """As in Azure."""
+def test_a_request_without_a_key_is_401(target) -> None:
     assert answer(target, key="")["status"] == "HTTP/1.1 401 Unauthorized"
 
 
-def test_a_function_says_why_it_does_not_run() -> None:
-    """Those that run have no errors."""
+def test_the_status_of_a_function_has_the_reason_why_it_does_not_run() -> None:
     reason = "The route specified conflicts with the route defined by function 'w'."
     assert json.loads(answer("/admin/functions/X/status")["body"]) == {"errors": [reason]}
     assert json.loads(answer("/admin/functions/w/status")["body"]) == {}
 
 
 def test_a_timer_function_runs_on_demand() -> None:
-    """The answer does not wait for its end."""
+    """The response does not wait for it."""
     found, ran = asyncio.run(
         _answer("POST /admin/functions/hourly", "any", "{}", "application/json; charset=utf-8")
     )
@@ -95,20 +94,20 @@ def test_a_timer_function_runs_on_demand() -> None:
         ("hourly", "{}", "text/plain", "415 Unsupported Media Type"),
     ],
 )
-def test_what_cannot_be_run_is_refused(name, body, content_type, status) -> None:
-    """A function that is not there or has no timer, and a request that is not JSON."""
+def test_only_timer_functions_run_on_demand(name, body, content_type, status) -> None:
+    """Others are 404; a body that is not JSON is refused."""
     found = answer(f"/admin/functions/{name}", "POST", body=body, content_type=content_type)
     assert found["status"] == f"HTTP/1.1 {status}"
 
 
-def test_what_the_real_host_has_not_either_is_not_found() -> None:
-    """Whoever asks."""
+def test_paths_that_the_real_host_does_not_have_are_404() -> None:
+    """Even without a key."""
     assert answer("/admin/host/nosuch", key="")["status"] == "HTTP/1.1 404 Not Found"
     assert answer("/admin/functionsx", key="")["status"] == "HTTP/1.1 404 Not Found"
 
 
-def test_what_is_not_offered_is_not_found() -> None:
-    """With a key; the files of the app are forbidden."""
+def test_paths_that_only_the_real_host_has_are_404() -> None:
+    """With a key; the app's files are forbidden."""
     assert answer("/admin/host/keys")["status"] == "HTTP/1.1 404 Not Found"
     assert answer("/admin/functions/w/nosuch")["status"] == "HTTP/1.1 404 Not Found"
     assert answer("/admin/vfs/")["status"] == "HTTP/1.1 403 Forbidden"

@@ -9,8 +9,8 @@ import azure.durable_functions as df
 import pytest
 
 from devhost.functions.errors import WorkerExit, shown
-from devhost.functions.loading import index
-from devhost.management.calls import Call
+from devhost.functions.indexing import index
+from devhost.management.messages import ManagementRequest
 from tests.sample_host import ORIGIN, EngineHost
 
 ENDS = [
@@ -63,22 +63,22 @@ class Sample(EngineHost):
         """Start orchestrations under their names as ids."""
         with self.store.transaction():
             for name in names:
-                self.engine.start(name, None, self.clock.now, name)
+                self.client.start(name, None, self.clock.now, name)
         self.run()
 
     def signal(self, key: str, operation: str, input: str) -> None:
         with self.store.transaction():
-            self.engine.signal(f"@bag@{key}", operation, json.dumps(json.dumps(input)))
+            self.client.signal(f"@bag@{key}", operation, json.dumps(json.dumps(input)))
 
     def go(self, *ids: str) -> None:
         with self.store.transaction():
             for id in ids:
-                self.engine.raise_event(id, "go", '"now"')
+                self.client.raise_event(id, "go", '"now"')
         self.run()
 
     def change(self, statement: str, *values: object) -> None:
         """Change rows as somebody else would who writes to the file."""
-        assert self.store._db.execute(statement, values).rowcount == 1
+        assert self.database.execute(statement, values) == 1
 
     def bag(self, key: str) -> object:
         state = self.store.entity(f"@bag@{key}")
@@ -118,7 +118,7 @@ def test_an_entity_that_ends_its_worker_is_tried_again(sample, error, exit) -> N
     tries = []
     for _ in range(8):
         assert (sample.bag("a"), sample.bag("b")) == (None, ["3"])
-        tries.append(sample.engine.next_due())
+        tries.append(sample.work_items.next_due())
         sample.advance(seconds=(timedelta(seconds=min(2 ** (len(tries) - 1), 60))).total_seconds())
     assert len(set(tries)) == 8
     sample.signal("a", "put", "4")
@@ -149,7 +149,7 @@ def test_a_row_that_cannot_be_decoded_fails_its_instance(sample, caplog, table, 
     sample.raised = RuntimeError()
     sample.start("raises", "waits")
     with sample.store.transaction():
-        sample.engine.raise_event("raises", "go", '"now"')
+        sample.client.raise_event("raises", "go", '"now"')
     column = "body" if table == "messages" else "events"
     key = "target" if table == "messages" else "instance"
     sample.change(f"UPDATE {table} SET {column} = CAST(? AS TEXT) WHERE {key} = 'raises'", content)
@@ -177,8 +177,9 @@ def test_an_operation_that_cannot_be_decoded_is_dropped(sample, caplog, content)
 
 @pytest.mark.parametrize("content", BROKEN[:-1])
 def test_a_state_that_cannot_be_decoded_fails_what_is_asked_of_it(sample, caplog, content) -> None:
-    """Whoever asked is told, and the log is told once; another entity goes on, and the row stays as
-    it is.
+    """The caller gets the error, and the log has it once. Another entity goes on.
+
+    The row stays as it is.
     """
     sample.signal("a", "put", "1")
     sample.signal("b", "put", "2")
@@ -196,11 +197,11 @@ def test_a_state_that_cannot_be_decoded_fails_what_is_asked_of_it(sample, caplog
 
 
 def test_an_answer_of_the_sdk_that_does_not_fit_fails_what_was_asked(sample) -> None:
-    """Each caller is told, and the state stays as it was."""
+    """Each caller gets the error, and the state stays as it was."""
     sample.signal("a", "put", "1")
     sample.run()
     answer = json.dumps({"results": [], "entityExists": True, "entityState": "2", "signals": []})
-    sample.engine.functions.entities["bag"] = lambda payload: answer
+    sample.work_items.functions.entities["bag"] = lambda payload: answer
     sample.start("asks")
     assert sample.status("asks")[0] == "Failed"
     assert "0 results for 1 operations" in sample.status("asks")[1]
@@ -228,7 +229,9 @@ def test_what_clients_send_forges_no_line_of_the_log(sample, caplog) -> None:
     sample.raised = ValueError("no paper")
     sample.signal("1\n[2026] event=closed", "raise\nagain", "")
     sample.run()
-    sample.manage(Call("POST", "orchestrators/none%0A[2026]%20event=closed/12345678", ORIGIN))
+    sample.manage(
+        ManagementRequest("POST", "orchestrators/none%0A[2026]%20event=closed/12345678", ORIGIN)
+    )
     lines = [
         record.getMessage().splitlines()[0] for record in caplog.records if record.name == "devhost"
     ]

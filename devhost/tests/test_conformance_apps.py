@@ -1,6 +1,4 @@
-"""Apps that load, or do not: what the real host answered for them, and what devhost answers or
-refuses.
-"""
+"""Recorded apps, some of which do not load: devhost serves or refuses the same ones."""
 
 import re
 
@@ -19,7 +17,7 @@ NOT_OF_THE_APP = ("/", "/admin/host/ping")
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory) -> dict[str, Outcome]:
-    """What became of each app."""
+    """The outcome of each app."""
     return outcomes(tmp_path_factory.mktemp("apps"))
 
 
@@ -33,7 +31,7 @@ def is_served(app: str) -> bool:
 
 
 def is_as_on_the_real_host(case: Case, served: dict[str, Outcome]) -> bool:
-    """To refuse, with the cause, what has no function there is the same."""
+    """Refusing an app, with the cause, is the same as serving none of its functions."""
     app = case.name.split("/")[1]
     return (
         same(case.real, served[app].answers[case.name])
@@ -44,7 +42,7 @@ def is_as_on_the_real_host(case: Case, served: dict[str, Outcome]) -> bool:
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
 def test_answers_as_the_real_host_or_differs_by_decision(case, served) -> None:
-    """Each case is as on the real host, or it is listed with a reason and does differ."""
+    """Each case is as on the real host, or is listed with a reason and does differ."""
     is_same = is_as_on_the_real_host(case, served)
     HTTP.note(case.name, is_same)
     assert is_same != (case.name in DECISIONS), f"{case}\n{served[case.name.split('/')[1]]}"
@@ -52,9 +50,10 @@ def test_answers_as_the_real_host_or_differs_by_decision(case, served) -> None:
 
 @pytest.mark.parametrize("app", list(cases()))
 def test_a_refusal_names_its_cause(app, served) -> None:
-    """The last line has the file, the function or the setting at fault."""
+    """The last line has the file, the function or the setting."""
     if not served[app].answers:
         assert re.match(
-            r"devhost: .*(function_app\.py|host\.json|the \S+ function|function \S+|'Host\.Functions\.)",
+            r"devhost: .*"
+            r"(function_app\.py|host\.json|the \S+ function|function \S+|'Host\.Functions\.)",
             served[app].refusal,
         )

@@ -1,4 +1,4 @@
-"""Each case of durable.json, on a devhost that serves the app which the real host was asked with."""
+"""Each case of durable.json, asked of devhost, which serves the same app as the real host."""
 
 from collections.abc import Iterator
 
@@ -47,7 +47,7 @@ def shared() -> Iterator[Driver]:
 
 
 def test_each_case_is_driven_or_excluded_by_name():
-    """No case is forgotten, none is made up, and none is both driven and excluded."""
+    """None is forgotten or made up, and none is both driven and excluded."""
     assert set(CASES) | NOT_DRIVEN == set(REAL)
     assert not set(CASES) & NOT_DRIVEN
 
@@ -55,7 +55,7 @@ def test_each_case_is_driven_or_excluded_by_name():
 # Before the others: the SDK has one session of its client, and one event loop for it at a time.
 @pytest.mark.parametrize("name", [name for name, drive in CASES.items() if drive.alone])
 def test_case_on_a_task_hub_of_its_own(name):
-    """Devhost does what the real host did, or differs where that is a decision."""
+    """Each case is as on the real host, or differs by decision."""
     drive = CASES[name]
     with driver(drive.config) as on:
         judge(name, drive.run(on), on.unique)
@@ -63,7 +63,7 @@ def test_case_on_a_task_hub_of_its_own(name):
 
 @pytest.mark.parametrize("name", [name for name, drive in CASES.items() if not drive.alone])
 def test_case(name, shared):
-    """Devhost does what the real host did, or differs where that is a decision."""
+    """Each case is as on the real host, or differs by decision."""
     on = Driver(shared.origin, shared.hub)
     judge(name, CASES[name].run(on), on.unique)
 

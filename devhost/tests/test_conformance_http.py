@@ -1,6 +1,4 @@
-"""Requests, responses, routes and keys: what the real host answered, and what devhost answers to
-the same bytes.
-"""
+"""Recorded requests, sent to devhost byte for byte: responses, routes and keys."""
 
 import asyncio
 import gc
@@ -13,7 +11,7 @@ import pytest
 
 from devhost.functions.loading import load
 from devhost.runner import running
-from devhost.storage.store import Store
+from devhost.storage.sqlite import open_store
 from tests.conformance import HERE, HTTP, http_cases
 from tests.conformance.differences import REQUESTS
 from tests.conformance.wire import Answer, ask_all, same
@@ -50,7 +48,7 @@ async def _ask(app: str, folder: Path) -> dict[str, Answer]:
         patch.setattr(sys, "path", [*sys.path])
         patch.setitem(sys.modules, "function_app", None)
         loaded = load(folder)
-    async with running(loaded, Store(None), patience=0.1) as served:
+    async with running(loaded, open_store(), patience=0.1) as served:
         port = int(served.origin.rpartition(":")[2])
         answered = await ask_all(port, [case.request for case in cases], {str(folder): "{app}"})
     return {case.name: answer for case, answer in zip(cases, answered, strict=True)}
@@ -58,7 +56,7 @@ async def _ask(app: str, folder: Path) -> dict[str, Answer]:
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
 def test_answers_as_the_real_host_or_differs_by_decision(case, answers):
-    """Each case is as on the real host, or it is listed with a reason and does differ."""
+    """Each case is as on the real host, or is listed with a reason and does differ."""
     is_same = same(case.real, answers[case.name])
     HTTP.note(case.name, is_same)
     print(f"{case.request}\n{case.real}\n{answers[case.name]}")

@@ -1,6 +1,4 @@
-"""How many of the recorded cases are as on the real host: each is that, or it is in a list of
-differences.
-"""
+"""The shares of recorded cases that are not listed as differences."""
 
 from tests.conformance import ABSENT, Case, durable_cases, http_cases
 from tests.conformance.differences import APPS, MANAGEMENT, NOT_DRIVEN, ORCHESTRATIONS, REQUESTS
@@ -15,14 +13,14 @@ def counted(cases: list[Case]) -> set[str]:
 
 
 def test_of_the_http_cases_95_percent_are_as_on_the_real_host() -> None:
-    """Those about keys and the home page aside, of which devhost has none."""
+    """Without those about keys and the home page, which devhost does not have."""
     cases, different = counted(http_cases()) - ABSENT, listed(REQUESTS, APPS) - ABSENT
     assert different <= cases
     assert 1 - len(different) / len(cases) >= 0.95
 
 
 def test_of_the_durable_cases_90_percent_are_as_on_the_real_host() -> None:
-    """All that do not depend on timing or on a kill."""
+    """Without those that depend on timing or on a kill."""
     cases, different = counted(durable_cases()), listed(MANAGEMENT, ORCHESTRATIONS)
     assert different <= cases
     assert 1 - len(different) / len(cases) >= 0.9

@@ -1,4 +1,4 @@
-"""Connections, over sockets, to a server whose answers the tests decide."""
+"""Connections over sockets, with handlers of the tests."""
 
 import asyncio
 import errno
@@ -8,8 +8,9 @@ from unittest.mock import Mock
 
 import pytest
 
-from devhost.http.connection import Connection, Limits, Request
+from devhost.http.connection import Connection
 from devhost.http.listener import Listener
+from devhost.http.requests import Limits, Request
 from devhost.http.responses import Response
 
 HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
@@ -17,17 +18,17 @@ OK = b"HTTP/1.1 200 OK"
 
 
 async def echo(request: Request) -> Response:
-    """Says what it got."""
+    """Return the body."""
     return Response(200, [], await request.read())
 
 
 async def unread(request: Request) -> Response:
-    """Does not look at the body."""
+    """Return the path, without reading the body."""
     return Response(200, [], request.head.path.encode())
 
 
 async def large(request: Request) -> Response:
-    """Says more than a client reads at once."""
+    """Return more than a client reads at once."""
     return Response(200, [], b"x" * 50_000_000)
 
 
@@ -43,9 +44,10 @@ async def dying(request: Request) -> Response:
 async def connected(
     handler=echo, **limits
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter, Listener]]:
-    """A connection to a server with such limits."""
-    server = Listener(handler, Limits(**limits))
-    port = await server.start("127.0.0.1", 0)
+    """Connect to a server with some limits."""
+    server = Listener(Limits(**limits))
+    port = await server.bind("127.0.0.1", 0)
+    await server.serve(handler)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         yield reader, writer, server
@@ -55,7 +57,7 @@ async def connected(
 
 
 async def answers(reader: asyncio.StreamReader, count: int) -> list[bytes]:
-    """The status lines or bodies of answers, those with a body by the body."""
+    """Read responses; returns their bodies, or the status lines of those without."""
     found = []
     for _ in range(count):
         head = await reader.readuntil(b"\r\n\r\n")
@@ -65,9 +67,7 @@ async def answers(reader: asyncio.StreamReader, count: int) -> list[bytes]:
 
 
 def exchange(*parts: bytes, handler=echo, half_close: bool = False, **limits) -> bytes:
-    """What comes until the server ends the connection, after parts that are sent one after the
-    other.
-    """
+    """Send parts one after the other; returns all that comes until the connection ends."""
 
     async def run() -> bytes:
         async with connected(handler, **limits) as (reader, writer, _):
@@ -84,8 +84,8 @@ def exchange(*parts: bytes, handler=echo, half_close: bool = False, **limits) ->
 CLOSING = HEAD + b"Connection: close\r\n"
 
 
-def test_requests_follow_each_other() -> None:
-    """Those that come at once too, and with empty lines before them."""
+def test_requests_are_answered_one_after_the_other() -> None:
+    """Even those that arrive together, or after empty lines."""
     one = HEAD + b"Content-Length: 1\r\n\r\n"
     received = exchange(
         b"\r\n\r\n" + one + b"a" + one + b"b\r\n" + CLOSING + b"Content-Length: 1\r\n\r\nc"
@@ -93,8 +93,8 @@ def test_requests_follow_each_other() -> None:
     assert [part[-1:] for part in received.split(OK)[1:]] == [b"a", b"b", b"c"]
 
 
-def test_a_request_may_come_in_parts() -> None:
-    """A head as well as a body that is larger than what is kept of it at once."""
+def test_a_request_may_arrive_in_parts() -> None:
+    """Both its head, and a body that exceeds the buffer."""
 
     async def run() -> None:
         async with connected() as (reader, writer, _):
@@ -119,15 +119,15 @@ def test_a_request_may_come_in_parts() -> None:
     ],
 )
 def test_a_chunked_body_never_arrives(body, goes_on) -> None:
-    """The next request is found behind it, if it is one."""
+    """The next request is found after it, if the chunks are valid."""
     received = exchange(
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + body, CLOSING + b"\r\n", farewell_seconds=0.1
     )
     assert received.count(OK) == 1 + goes_on
 
 
-def test_a_body_that_nobody_reads_is_left_behind() -> None:
-    """And the next request is served, as long as it is not too far away."""
+def test_a_body_that_nobody_reads_is_skipped() -> None:
+    """Unless too much of it would have to be read to find the next request."""
 
     async def run() -> None:
         async with connected(unread) as (reader, writer, _):
@@ -146,8 +146,8 @@ def test_a_body_that_nobody_reads_is_left_behind() -> None:
     assert exchange(expecting, handler=unread, farewell_seconds=0.1).startswith(OK)
 
 
-def test_who_asks_first_is_told_to_continue() -> None:
-    """Only if the body is wanted and has not come yet."""
+def test_100_continue_is_sent_once_the_body_is_wanted() -> None:
+    """Not if the body is not read, or has come already."""
 
     async def run() -> None:
         async with connected() as (reader, writer, _):
@@ -162,8 +162,8 @@ def test_who_asks_first_is_told_to_continue() -> None:
     asyncio.run(run())
 
 
-def test_what_is_no_request_is_refused_with_a_line(caplog) -> None:
-    """Without the request's content, and without a trace."""
+def test_an_invalid_request_is_refused_and_logged(caplog) -> None:
+    """In one line, without the request's content."""
     caplog.set_level("INFO")
     received = exchange(b"secret\r\n\r\n", farewell_seconds=0.1)
     assert received.startswith(
@@ -180,14 +180,14 @@ def test_what_is_no_request_is_refused_with_a_line(caplog) -> None:
         (HEAD + b"Content-Length: 5\r\n\r\nabc", b""),
     ],
 )
-def test_who_is_silent_is_not_waited_for(sent, received) -> None:
-    """Neither for a head, which is told, nor for a body."""
+def test_a_silent_client_is_disconnected(sent, received) -> None:
+    """It gets 408 for a head that is not complete, and nothing for a body."""
     answer = exchange(sent, head_seconds=0.05, idle_seconds=0.05, farewell_seconds=0.1)
     assert answer.partition(b"\r\n")[0] == received
 
 
-def test_who_does_not_read_is_not_waited_for() -> None:
-    """The connection ends in the middle of the answer."""
+def test_a_client_that_does_not_read_is_disconnected() -> None:
+    """In the middle of the response."""
 
     async def run() -> None:
         async with connected(large, idle_seconds=0.05, farewell_seconds=0.05) as (
@@ -209,13 +209,13 @@ def test_who_does_not_read_is_not_waited_for() -> None:
     ("sent", "received"),
     [(HEAD + b"\r\n", OK), (HEAD + b"Content-Length: 5\r\n\r\nabc", b""), (b"GET", b"")],
 )
-def test_who_says_no_more_is_still_answered(sent, received) -> None:
+def test_a_half_closed_connection_is_still_answered(sent, received) -> None:
     """If the request is complete."""
     assert exchange(sent, half_close=True).partition(b"\r\n")[0] == received
 
 
-def test_one_connection_too_many_is_told_so() -> None:
-    """The others go on."""
+def test_one_connection_too_many_gets_503() -> None:
+    """The others stay."""
 
     async def run() -> None:
         async with connected(connections=1, farewell_seconds=0.1) as (reader, writer, _):
@@ -230,25 +230,24 @@ def test_one_connection_too_many_is_told_so() -> None:
     asyncio.run(run())
 
 
-def test_a_farewell_is_heard_while_the_client_still_sends() -> None:
-    """Its connection is not cut before it could read the answer."""
+def test_a_client_that_still_sends_can_read_the_last_response() -> None:
     many = CLOSING + b"Content-Length: 1000\r\n\r\n" + b"x" * 1000 + b"y" * 1_000_000
     assert exchange(many, handler=unread, farewell_seconds=0.2).startswith(OK)
 
 
-def test_a_failure_ends_the_connection(caplog) -> None:
-    """With its trace in the log."""
+def test_an_exception_in_the_handler_ends_the_connection(caplog) -> None:
+    """Its traceback is logged."""
     assert exchange(HEAD + b"\r\n", handler=failing, farewell_seconds=0.1) == b""
     assert "RuntimeError: out of answers" in caplog.text
 
 
-def test_a_host_that_dies_answers_nothing() -> None:
+def test_a_cancelled_request_is_not_answered() -> None:
     """The connection is cut."""
     assert exchange(HEAD + b"\r\n", handler=dying) == b""
 
 
-def test_the_end_of_the_server_ends_its_connections() -> None:
-    """Whatever is being asked."""
+def test_stopping_the_server_closes_its_connections() -> None:
+    """Also while requests are pending."""
 
     async def run() -> bytes:
         asked = asyncio.Event()
@@ -266,8 +265,8 @@ def test_the_end_of_the_server_ends_its_connections() -> None:
     assert asyncio.run(run()) == b""
 
 
-def test_what_was_said_before_the_end_can_still_be_read() -> None:
-    """Clients have some time for that, but not for ever."""
+def test_clients_can_read_what_was_sent_before_the_stop() -> None:
+    """They have some time to do so, but not forever."""
 
     async def run() -> int:
         async with connected(large) as (reader, writer, server):
@@ -291,9 +290,7 @@ def test_what_was_said_before_the_end_can_still_be_read() -> None:
 
 
 def fed(*parts: bytes | None, handler=unread) -> tuple[bytes, Mock]:
-    """What is written when a client's bytes come part by part, None being their end; and the
-    transport.
-    """
+    """Feed a connection part by part (None ends it); returns what it wrote, and the transport."""
 
     async def run() -> tuple[bytes, Mock]:
         transport = Mock(spec=asyncio.Transport)
@@ -312,28 +309,26 @@ def fed(*parts: bytes | None, handler=unread) -> tuple[bytes, Mock]:
     return asyncio.run(run())
 
 
-def test_bytes_may_come_one_by_one() -> None:
-    """Of heads, chunks and trailers alike."""
+def test_a_request_may_arrive_byte_by_byte() -> None:
+    """Heads, chunks and trailers alike."""
     chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-T: 1\r\n\r\n"
     written, _ = fed(*(bytes([byte]) for byte in chunked + HEAD + b"\r\n"))
     assert written.count(OK) == 2
 
 
-def test_a_chunk_begins_with_a_short_line() -> None:
-    """One without an end is not waited for."""
+def test_a_chunk_line_that_is_too_long_ends_the_connection() -> None:
     _, transport = fed(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1" * 2000)
     transport.write_eof.assert_called_once()
 
 
-def test_a_client_that_is_far_ahead_is_held_back() -> None:
-    """Until its bytes are wanted."""
+def test_a_client_that_sends_too_fast_is_paused() -> None:
+    """Until its bytes are read."""
     _, transport = fed(HEAD + b"Content-Length: 300001\r\n\r\n" + b"x" * 300_000, b"x")
     transport.pause_reading.assert_called_once()
     assert transport.resume_reading.called
 
 
-def test_what_comes_after_the_last_response_is_not_looked_at() -> None:
-    """The client may still be sending."""
+def test_bytes_after_the_last_response_are_ignored() -> None:
     written, transport = fed(CLOSING + b"\r\n", HEAD + b"\r\n")
     assert written.count(OK) == 1
     transport.write_eof.assert_called_once()
@@ -349,8 +344,8 @@ def test_a_body_that_ends_too_early_is_not_answered() -> None:
     transport.close.assert_called_once()
 
 
-def test_a_client_that_has_gone_is_not_written_to() -> None:
-    """The function has run to its end all the same."""
+def test_nothing_is_written_to_a_client_that_has_gone() -> None:
+    """Its request is handled all the same."""
     transport = Mock(spec=asyncio.Transport)
     transport.is_closing.return_value = True
     transport.get_extra_info.return_value = None
@@ -368,8 +363,8 @@ def test_a_client_that_has_gone_is_not_written_to() -> None:
     transport.write.assert_not_called()
 
 
-def test_a_client_that_has_cut_the_connection_hears_no_farewell() -> None:
-    """Its connection is given up, and nothing is raised: it is nobody's failure."""
+def test_a_connection_that_the_client_has_cut_is_aborted() -> None:
+    """That is not logged as a failure."""
     transport = Mock(spec=asyncio.Transport)
     transport.is_closing.return_value = False
     transport.get_extra_info.return_value = None

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from devhost.http.constraints import make_check
+from devhost.http.routing.constraints import make_check
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_constraint_takes_what_it_takes_in_azure(constraint, arguments, good, 
         ),
     ],
 )
-def test_what_is_no_constraint_says_why(constraint, arguments, reason) -> None:
+def test_an_unknown_constraint_is_refused_with_the_reason(constraint, arguments, reason) -> None:
     """The real host would not start with it."""
     with pytest.raises(ValueError, match=f"^{re.escape(reason)}$"):
         make_check(constraint, arguments)

@@ -1,6 +1,4 @@
-"""Functions that end the worker of the real host, or run too long, seen by those who call them and
-by others.
-"""
+"""Functions that would end the worker of the real host, or that run too long."""
 
 import asyncio
 import threading
@@ -10,7 +8,7 @@ import azure.functions as func
 import pytest
 import requests
 
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from devhost.settings.files import HostJson
 from tests.server import serving
 
@@ -60,9 +58,7 @@ class Waiting:
 @pytest.mark.parametrize("how", [*DEATHS, "StopIteration"])
 @pytest.mark.parametrize("function", ["die", "adie"])
 def test_the_caller_gets_500_and_others_go_on(function, how, caplog) -> None:
-    """On the real host they get 500 too, or no answer at all; here nothing is lost by letting them
-    go on.
-    """
+    """On the real host they get 500 too, or no response at all."""
     waiting = Waiting()
     with serving(index(waiting.app)) as origin, ThreadPoolExecutor() as pool:
         other = pool.submit(requests.get, f"{origin}/api/wait")
@@ -76,9 +72,7 @@ def test_the_caller_gets_500_and_others_go_on(function, how, caplog) -> None:
 
 @pytest.mark.parametrize("function", ["wait", "await"])
 def test_a_function_that_runs_too_long_is_500(function, caplog) -> None:
-    """At functionTimeout of host.json, with the words of the real host in the log, and others are
-    served.
-    """
+    """After functionTimeout of host.json; the log has the real host's message."""
     waiting = Waiting()
     with serving(index(waiting.app, HostJson(function_timeout=1))) as origin:
         response = requests.get(f"{origin}/api/{function}")
@@ -87,8 +81,8 @@ def test_a_function_that_runs_too_long_is_500(function, caplog) -> None:
         assert requests.get(f"{origin}/api/wait").text == "True"
     name = "await_" if function == "await" else function
     assert (
-        f"function {name} failed: Timeout value of 00:00:01 exceeded by function 'Functions.{name}'."
-        in (caplog.messages)
+        f"function {name} failed: "
+        f"Timeout value of 00:00:01 exceeded by function 'Functions.{name}'." in (caplog.messages)
     )
 
 

@@ -1,18 +1,21 @@
 import asyncio
-import sqlite3
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from datetime import timedelta
 from types import NoneType
+from unittest.mock import Mock
 
 import pytest
 
-from devhost.engine.client import Engine
-from devhost.engine.dispatcher import Dispatcher
-from devhost.engine.work_items import WorkItem
+from devhost.engine.client import DurableClient
+from devhost.engine.decisions import WorkItem
+from devhost.engine.dispatcher import Dispatcher, MakeWorkers
+from devhost.engine.work_items import WorkItems
 from devhost.engine.workers import Done, Execute
-from devhost.functions.loading import index
-from devhost.storage.store import Activity, Message, Store, StoreError
+from devhost.functions.indexing import index
+from devhost.storage.rows import Activity, Message
+from devhost.storage.sqlite import open_store
+from devhost.storage.store import StoreError
 from devhost.testing.virtual_host import InlineWorkers
 from tests.clock import START, FakeClock
 from tests.sample_app import make_app
@@ -20,26 +23,29 @@ from tests.sample_host import turns
 from tests.waiting import until
 
 
-@pytest.fixture(autouse=True)
-def inline(monkeypatch) -> None:
-    """No thread, so that nothing depends on how busy the machine is."""
-    monkeypatch.setattr("devhost.engine.dispatcher.Workers", InlineWorkers)
-
-
 class Dispatching:
-    """A dispatcher over a task hub in memory, for the length of an async block."""
+    """A dispatcher over a task hub in memory, for the length of an async block.
 
-    def __init__(self) -> None:
+    It uses no threads, so that nothing depends on how busy the machine is.
+    """
+
+    def __init__(self, workers: MakeWorkers = InlineWorkers) -> None:
+        self._workers = workers
         self.clock = FakeClock()
-        self.store = Store(None)
-        self.engine = Engine(self.store, index(make_app()).durable)
+        self.store = open_store()
+        functions = index(make_app()).durable
+        self.client = DurableClient(self.store, functions)
+        self.work_items = WorkItems(self.store, functions)
         self.scheduled: list[str] = []
 
     async def __aenter__(self) -> "Dispatching":
         self.it = Dispatcher(
-            self.engine,
+            self.store,
+            self.client,
+            self.work_items,
             self.clock.utc_now,
-            lambda new: self.scheduled.extend(each.name for each in new),
+            self._note,
+            self._workers,
         )
         self.it.start()
         return self
@@ -52,8 +58,8 @@ class Dispatching:
         self.store.close()
 
 
-def signal(engine: Engine, now) -> None:
-    engine.signal("@counter@a", "add", '"1"')
+def signal(client: DurableClient, now) -> None:
+    client.signal("@counter@a", "add", '"1"')
 
 
 def test_what_a_command_causes_has_happened_when_it_is_answered() -> None:
@@ -67,19 +73,17 @@ def test_what_a_command_causes_has_happened_when_it_is_answered() -> None:
     asyncio.run(scenario())
 
 
-def test_commands_that_come_together_share_a_commit() -> None:
+def test_commands_that_come_together_share_a_commit(monkeypatch) -> None:
     """All are answered, in order; what they cause is completed in one more."""
 
     async def scenario() -> None:
         async with Dispatching() as dispatching:
             await asyncio.sleep(0)
-            commits: list[str] = []
-            dispatching.store._db.set_trace_callback(
-                lambda sql: commits.append(sql) if sql == "COMMIT" else None
-            )
+            transaction = Mock(side_effect=dispatching.store.transaction)
+            monkeypatch.setattr(dispatching.store, "transaction", transaction)
             await asyncio.gather(*(dispatching.it.submit(signal) for _ in range(20)))
             assert dispatching.store.entity("@counter@a") == "20"
-            assert len(commits) == 2
+            assert transaction.call_count == 2
 
     asyncio.run(scenario())
 
@@ -90,7 +94,7 @@ def test_scheduled_activities_are_told_after_the_commit() -> None:
     async def scenario() -> None:
         async with Dispatching() as dispatching:
             await dispatching.it.submit(
-                lambda engine, now: engine.start("fan_out", '"[1, 2]"', now)
+                lambda client, now: client.start("fan_out", '"[1, 2]"', now)
             )
             assert dispatching.scheduled == ["square", "square"]
 
@@ -98,13 +102,13 @@ def test_scheduled_activities_are_told_after_the_commit() -> None:
 
 
 def test_a_batch_runs_in_no_context_but_its_own() -> None:
-    """What whoever submits a command has set for itself does not reach what runs in the same batch."""
+    """Context variables of whoever submits a command do not reach the batch."""
     mine: ContextVar[str] = ContextVar("mine", default="")
 
     async def scenario() -> None:
         async with Dispatching() as dispatching:
             mine.set("mine")
-            assert await dispatching.it.submit(lambda engine, now: mine.get()) == ""
+            assert await dispatching.it.submit(lambda client, now: mine.get()) == ""
 
     asyncio.run(scenario())
 
@@ -115,8 +119,8 @@ def test_a_command_that_fails_undoes_itself_and_nothing_else() -> None:
     async def scenario() -> None:
         async with Dispatching() as dispatching:
 
-            def fail(engine: Engine, now) -> None:
-                signal(engine, now)
+            def fail(client: DurableClient, now) -> None:
+                signal(client, now)
                 raise KeyError("bad command")
 
             results = await asyncio.gather(
@@ -129,17 +133,20 @@ def test_a_command_that_fails_undoes_itself_and_nothing_else() -> None:
 
 
 def test_a_store_that_cannot_be_written_undoes_the_batch(caplog) -> None:
-    """All of the batch are told, no activity of it is run, and the next batch works."""
+    """Every command of the batch fails, none of its activities runs, and the next batch works."""
 
     async def scenario() -> None:
         async with Dispatching() as dispatching:
 
-            def fill(engine: Engine, now) -> None:
-                raise sqlite3.OperationalError("database or disk is full")
+            def fill(client: DurableClient, now) -> None:
+                raise StoreError("the task hub cannot be written: database or disk is full")
 
             results = await asyncio.gather(
                 dispatching.it.submit(
-                    lambda engine, now: (engine.start("fan_out", '"[1]"', now), turns(engine, now))
+                    lambda client, now: (
+                        client.start("fan_out", '"[1]"', now),
+                        turns(dispatching.work_items, now),
+                    )
                 ),
                 dispatching.it.submit(fill),
                 return_exceptions=True,
@@ -163,17 +170,17 @@ def test_after_an_error_it_tries_again_by_itself(monkeypatch) -> None:
         async with Dispatching() as dispatching:
             await asyncio.sleep(0)
             with dispatching.store.transaction():
-                signal(dispatching.engine, dispatching.clock.now)
-            take, failures = dispatching.engine.take, [StoreError("disk"), StoreError("disk")]
+                signal(dispatching.client, dispatching.clock.now)
+            take, failures = dispatching.work_items.take, [StoreError("disk"), StoreError("disk")]
 
             def failing(now):
                 if failures:
                     raise failures.pop()
                 return take(now)
 
-            monkeypatch.setattr(dispatching.engine, "take", failing)
+            monkeypatch.setattr(dispatching.work_items, "take", failing)
             with pytest.raises(StoreError):
-                await dispatching.it.submit(lambda engine, now: None)
+                await dispatching.it.submit(lambda client, now: None)
             for _ in range(10):
                 await asyncio.sleep(0)
             assert dispatching.store.entity("@counter@a") == "1"
@@ -181,18 +188,20 @@ def test_after_an_error_it_tries_again_by_itself(monkeypatch) -> None:
     asyncio.run(scenario())
 
 
-def test_it_wakes_when_something_falls_due() -> None:
+def test_it_wakes_when_something_falls_due(monkeypatch) -> None:
     """By the clock that it was given."""
 
     async def scenario() -> None:
         async with Dispatching() as dispatching:
             loop = asyncio.get_running_loop()
-            await dispatching.it.submit(lambda engine, now: engine.start("raced_twice", None, now))
-            assert dispatching.it._next.when() - loop.time() == pytest.approx(10, abs=0.5)
+            call_later = Mock(wraps=loop.call_later)
+            monkeypatch.setattr(loop, "call_later", call_later)
+            await dispatching.it.submit(lambda client, now: client.start("raced_twice", None, now))
+            assert call_later.call_args.args[0] == 10
             await dispatching.it.submit(
-                lambda engine, now: engine.terminate(dispatching.store.due("9", 1)[0].target, "")
+                lambda client, now: client.terminate(dispatching.store.due("9", 1)[0].target, "")
             )
-            assert dispatching.it._next.when() - loop.time() == pytest.approx(60, abs=0.5)
+            assert call_later.call_args.args[0] == 60
 
     asyncio.run(scenario())
 
@@ -203,7 +212,7 @@ def test_what_is_overdue_at_the_start_happens_at_once() -> None:
     async def scenario() -> None:
         dispatching = Dispatching()
         with dispatching.store.transaction():
-            signal(dispatching.engine, START - timedelta(days=1))
+            signal(dispatching.client, START - timedelta(days=1))
         async with dispatching:
             await asyncio.sleep(0)
             assert dispatching.store.entity("@counter@a") == "1"
@@ -249,15 +258,14 @@ class Lazy(InlineWorkers):
         return [], list(items[1:])
 
 
-def test_what_is_late_is_completed_and_what_is_left_is_taken_again(monkeypatch) -> None:
+def test_what_is_late_is_completed_and_what_is_left_is_taken_again() -> None:
     """Each once, and a target has one work item at a time."""
-    monkeypatch.setattr("devhost.engine.dispatcher.Workers", Lazy)
 
     async def scenario() -> None:
-        async with Dispatching() as dispatching:
+        async with Dispatching(Lazy) as dispatching:
             for key in "aabbca":
                 await dispatching.it.submit(
-                    lambda engine, now, key=key: engine.signal(f"@counter@{key}", "add", '"1"'),
+                    lambda client, now, key=key: client.signal(f"@counter@{key}", "add", '"1"'),
                 )
             await until(
                 lambda: (
@@ -265,7 +273,7 @@ def test_what_is_late_is_completed_and_what_is_left_is_taken_again(monkeypatch) 
                     == ["3", "2", "1"]
                 )
             )
-            assert dispatching.engine.next_due() is None
+            assert dispatching.work_items.next_due() is None
 
     asyncio.run(scenario())
 
@@ -283,7 +291,7 @@ def test_what_cannot_be_completed_is_executed_again(monkeypatch, caplog) -> None
 
             def failing(*entity) -> None:
                 if failures:
-                    raise sqlite3.OperationalError(failures.pop())
+                    raise StoreError(failures.pop())
                 save(*entity)
 
             monkeypatch.setattr(dispatching.store, "save_entity", failing)

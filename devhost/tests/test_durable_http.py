@@ -9,9 +9,11 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from devhost.engine.durable_http import NoIdentity, send
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from devhost.host import Host
-from devhost.management.api import Call, Management
+from devhost.management.api import ManagementApi
+from devhost.management.messages import ManagementRequest
+from devhost.storage.sqlite import open_store
 from devhost.storage.store import Store
 from tests.clock import FakeClock
 from tests.sample_app import make_app
@@ -54,11 +56,13 @@ async def outcome(host: Host, store: Store, id: str) -> dict:
 
 async def called(given: dict) -> tuple[str, Any]:
     """What becomes of an orchestration that calls http."""
-    store = Store(None)
+    store = open_store()
     host = Host(index(make_app()), store, FakeClock().utc_now)
     host.start("")
     body = json.dumps(json.dumps(given))
-    await Management(host).answer(Call("POST", "orchestrators/calls/a", "http://test", body=body))
+    await ManagementApi(host).answer(
+        ManagementRequest("POST", "orchestrators/calls/a", "http://test", body=body)
+    )
     output = await outcome(host, store, "a")
     status = store.instance("a").status
     await host.stop()

@@ -5,14 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from devhost.engine.client import Engine, Outcome
-from devhost.engine.failure_details import of_activity
-from devhost.engine.work_items import WorkItem
+from devhost.engine.decisions import WorkItem
+from devhost.engine.failure_details import activity_failure
+from devhost.engine.work_items import ActivityOutcome, WorkItems
 from devhost.functions.app import App
-from devhost.functions.loading import index
-from devhost.management.api import Call
+from devhost.functions.indexing import index
+from devhost.management.messages import ManagementRequest
 from devhost.settings.files import DEFAULTS
-from devhost.storage.store import Message, Store
+from devhost.storage.rows import Message
+from devhost.storage.sqlite import open_store
 from tests.sample_app import make_app
 from tests.sample_host import ORIGIN, SampleHost, turns
 
@@ -53,7 +54,7 @@ def test_an_activity_counts_once(host) -> None:
     activity = host.store.activities()[0]
     for _ in range(2):
         with host.store.transaction():
-            host.engine.complete_activity(activity, Outcome("4"))
+            host.work_items.complete_activity(activity, ActivityOutcome("4"))
         host.run()
     assert host.status(id) == ("Running", None)
 
@@ -77,7 +78,9 @@ def test_an_activity_that_fails_is_not_logged_once_more_at_its_caller(host, capl
     error = ValueError("no paper")
     (activity,) = host.store.activities()
     with host.store.transaction():
-        host.engine.complete_activity(activity, Outcome(cause=of_activity("square", error)))
+        host.work_items.complete_activity(
+            activity, ActivityOutcome(failure=activity_failure("square", error))
+        )
     host.run()
     assert '"RemoteMessage":"ValueError: no paper"' in host.store.instance(id).output.replace(
         "\\", ""
@@ -99,7 +102,7 @@ def test_an_orchestrator_that_is_not_deterministic_fails(host) -> None:
 def test_an_orchestrator_that_is_gone_fails_its_instances(host) -> None:
     """When the app has changed since they were started."""
     id = host.start("two_events")
-    host.engine.functions = replace(host.engine.functions, orchestrators={})
+    host.work_items.functions = replace(host.work_items.functions, orchestrators={})
     host.raise_event(id, "go")
     assert host.status(id)[0] == "Failed"
 
@@ -151,14 +154,14 @@ def test_a_cancelled_timer_does_not_fire(host) -> None:
 def test_a_reply_to_an_earlier_execution_is_not_taken(host) -> None:
     """It asked, was ended and started again under its id before the entity answered."""
     with host.store.transaction():
-        host.engine.start("asks_twice", None, host.clock.now, "again")
-        turns(host.engine, host.clock.now)
-        host.engine.terminate("again", "over")
+        host.client.start("asks_twice", None, host.clock.now, "again")
+        turns(host.work_items, host.clock.now)
+        host.client.terminate("again", "over")
         call, _ = host.store.due("9", 10)
         host.store.dequeue([call])
-        turns(host.engine, host.clock.now)
+        turns(host.work_items, host.clock.now)
         assert host.store.instance("again").status == "Terminated"
-        host.engine.start("asks_twice", None, host.clock.now, "again")
+        host.client.start("asks_twice", None, host.clock.now, "again")
         host.store.enqueue([call])
     host.run()
     assert host.status("again") == ("Completed", [1, 2])
@@ -181,8 +184,8 @@ def test_an_entity_function_that_breaks_keeps_its_state(host, caplog) -> None:
     def breaks(payload: str) -> str:
         raise MemoryError("too many gifts")
 
-    host.engine.functions = App(host.app.functions).durable
-    host.engine.functions.entities["counter"] = breaks
+    host.work_items.functions = App(host.app.functions).durable
+    host.work_items.functions.entities["counter"] = breaks
     id = host.start("counts", "a")
     assert host.status(id)[0] == "Failed"
     assert "too many gifts" in host.status(id)[1]
@@ -193,7 +196,9 @@ def test_an_entity_function_that_breaks_keeps_its_state(host, caplog) -> None:
 def test_a_terminated_instance_ends(host) -> None:
     """Its timers with it."""
     id = host.start("raced_twice")
-    reply = host.manage(Call("POST", f"instances/{id}/terminate", ORIGIN, query={"reason": "over"}))
+    reply = host.manage(
+        ManagementRequest("POST", f"instances/{id}/terminate", ORIGIN, query={"reason": "over"})
+    )
     assert reply.status == 202
     assert host.status(id) == ("Terminated", "over")
     assert host.store.next_due() is None
@@ -215,11 +220,11 @@ def test_an_id_can_be_used_again_after_the_end(host) -> None:
 def test_a_turn_that_is_not_committed_has_no_effect(host) -> None:
     """It is run again from the same messages, and comes to the same."""
     with host.store.transaction():
-        id = host.engine.start("fan_out", json.dumps("[2]"), host.clock.now)
+        id = host.client.start("fan_out", json.dumps("[2]"), host.clock.now)
 
     def interrupted() -> None:
         with host.store.transaction():
-            turns(host.engine, host.clock.now)
+            turns(host.work_items, host.clock.now)
             assert host.store.activities()
             raise KeyboardInterrupt
 
@@ -236,8 +241,8 @@ def test_many_messages_are_taken_in_several_rounds(host) -> None:
     """In order, at most as many as asked for."""
     with host.store.transaction():
         for _ in range(5):
-            host.engine.signal("@counter@b", "add", json.dumps("1"))
-        assert [turns(host.engine, host.clock.now, limit=2) for _ in range(4)] == [1, 1, 1, 0]
+            host.client.signal("@counter@b", "add", json.dumps("1"))
+        assert [turns(host.work_items, host.clock.now, limit=2) for _ in range(4)] == [1, 1, 1, 0]
     assert host.store.entity("@counter@b") == "5"
 
 
@@ -247,16 +252,16 @@ def test_a_restart_goes_on_where_it_was(tmp_path) -> None:
     with SampleHost(path) as host:
         waiting, working = host.start("raced_twice"), host.start("fan_out", [2])
         host.raise_event(waiting, "go")
-    store = Store(path)
-    engine = Engine(store, index(make_app()).durable)
+    store = open_store(path)
+    work_items = WorkItems(store, index(make_app()).durable)
     later = host.clock.now + timedelta(hours=1)
     with store.transaction():
-        while turns(engine, later):
+        while turns(work_items, later):
             pass
         square, third = store.activities()
-        engine.complete_activity(square, Outcome("4"))
-        engine.complete_activity(third, Outcome("9"))
-        while turns(engine, later):
+        work_items.complete_activity(square, ActivityOutcome("4"))
+        work_items.complete_activity(third, ActivityOutcome("9"))
+        while turns(work_items, later):
             pass
     assert json.loads(store.instance(working).output) == 4
     assert json.loads(store.instance(waiting).output) == 9
@@ -285,8 +290,8 @@ def test_a_message_after_the_end_changes_nothing(host) -> None:
     id = host.start("unknown_activity")
     before = (host.store.instance(id), host.store.history(id))
     with host.store.transaction():
-        host.engine.raise_event(id, "go", "null")
-        host.engine.suspend(id, "late")
+        host.client.raise_event(id, "go", "null")
+        host.client.suspend(id, "late")
     host.advance(seconds=1)
     assert (host.store.instance(id), host.store.history(id)) == before
 
@@ -294,7 +299,7 @@ def test_a_message_after_the_end_changes_nothing(host) -> None:
 def test_a_message_for_nobody_is_dropped(host) -> None:
     """No instance comes of it."""
     with host.store.transaction():
-        host.engine.raise_event("nobody", "go", "null")
+        host.client.raise_event("nobody", "go", "null")
     host.run()
     assert host.store.instance("nobody") is None
     assert host.store.next_due() is None
@@ -307,15 +312,17 @@ def test_characters_that_xml_cannot_have(text, encoding) -> None:
     with SampleHost(config=replace(DEFAULTS, message_encoding=encoding)) as host:
         id = host.start("two_events")
         calls = [
-            Call("POST", f"instances/{id}/raiseEvent/no", ORIGIN, body=json.dumps(text)),
-            Call(
+            ManagementRequest(
+                "POST", f"instances/{id}/raiseEvent/no", ORIGIN, body=json.dumps(text)
+            ),
+            ManagementRequest(
                 "POST", "entities/Counter/a", ORIGIN, query={"op": "add"}, body=json.dumps([text])
             ),
             *(
-                Call("POST", f"instances/{id}/{each}", ORIGIN, query={"reason": text})
+                ManagementRequest("POST", f"instances/{id}/{each}", ORIGIN, query={"reason": text})
                 for each in ("suspend", "resume")
             ),
-            Call("POST", f"instances/{id}/terminate", ORIGIN, query={"reason": text}),
+            ManagementRequest("POST", f"instances/{id}/terminate", ORIGIN, query={"reason": text}),
         ]
         expected = 500 if encoding == "UTF8" else 202
         assert {host.manage(call).status for call in calls} == {expected}
@@ -334,43 +341,43 @@ def test_payloads_of_clients_are_read_as_the_real_host_reads_them(host) -> None:
     """Half of a surrogate pair becomes U+FFFD, and NaN a text."""
     id = host.start("two_events")
     for body in (r'"a\ud800b"', "NaN"):
-        host.manage(Call("POST", f"instances/{id}/raiseEvent/go", ORIGIN, body=body))
+        host.manage(ManagementRequest("POST", f"instances/{id}/raiseEvent/go", ORIGIN, body=body))
     assert host.status(id) == ("Completed", ["a\ufffdb", "NaN"])
-    host.manage(Call("POST", "orchestrators/two_events/n", ORIGIN, body="[NaN]"))
+    host.manage(ManagementRequest("POST", "orchestrators/two_events/n", ORIGIN, body="[NaN]"))
     assert json.loads(host.store.instance("n").input) == ["NaN"]
 
 
 def test_a_target_is_taken_once_until_its_item_is_completed_or_abandoned(host) -> None:
     """What comes for it meanwhile waits; where it is abandoned, its messages can be taken again."""
-    engine, now = host.engine, host.clock.now
+    client, work_items, now = host.client, host.work_items, host.clock.now
 
     def signal_and_take() -> list[WorkItem]:
         with host.store.transaction():
-            engine.signal("@counter@a", "add", json.dumps("1"))
-            return engine.take(now)
+            client.signal("@counter@a", "add", json.dumps("1"))
+            return work_items.take(now)
 
     (first,) = signal_and_take()
-    assert (signal_and_take(), engine.next_due()) == ([], None)
-    engine.abandon(first)
-    assert engine.next_due() == ""
+    assert (signal_and_take(), work_items.next_due()) == ([], None)
+    work_items.abandon(first)
+    assert work_items.next_due() == ""
     (again,) = signal_and_take()
     with host.store.transaction():
-        engine.complete(again, engine.execute(again), now)
+        work_items.complete(again, work_items.execute(again), now)
     assert host.store.entity("@counter@a") == "3"
 
 
 def test_nothing_more_is_taken_while_very_many_are_executed(host, monkeypatch) -> None:
     """Until one of them is done."""
-    monkeypatch.setattr("devhost.engine.client.MOST_LOCKED", 1)
-    engine, now = host.engine, host.clock.now
+    monkeypatch.setattr("devhost.engine.work_items.MOST_LOCKED", 1)
+    client, work_items, now = host.client, host.work_items, host.clock.now
     with host.store.transaction():
-        engine.signal("@counter@a", "add", json.dumps("1"))
-        (first,) = engine.take(now)
-        engine.signal("@counter@b", "add", json.dumps("1"))
-        assert (engine.take(now), engine.next_due()) == ([], None)
-        engine.complete(first, engine.execute(first), now)
-        assert engine.next_due() == ""
-        assert [item.target for item in engine.take(now)] == ["@counter@b"]
+        client.signal("@counter@a", "add", json.dumps("1"))
+        (first,) = work_items.take(now)
+        client.signal("@counter@b", "add", json.dumps("1"))
+        assert (work_items.take(now), work_items.next_due()) == ([], None)
+        work_items.complete(first, work_items.execute(first), now)
+        assert work_items.next_due() == ""
+        assert [item.target for item in work_items.take(now)] == ["@counter@b"]
 
 
 @pytest.fixture(autouse=True)
@@ -381,7 +388,7 @@ def log_level(caplog) -> None:
 def test_nothing_is_due_once_all_is_completed(host) -> None:
     """Else the next batch would be made for nothing."""
     with host.store.transaction():
-        host.engine.signal("@counter@a", "add", "1")
-        assert host.engine.next_due() == ""
-        assert turns(host.engine, host.clock.now) == 1
-    assert host.engine.next_due() is None
+        host.client.signal("@counter@a", "add", "1")
+        assert host.work_items.next_due() == ""
+        assert turns(host.work_items, host.clock.now) == 1
+    assert host.work_items.next_due() is None

@@ -5,13 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from devhost.management.api import Call
+from devhost.management.messages import ManagementRequest
 from tests.sample_host import ORIGIN
 
 
 def signal(host, operation: str, input: int | None = None) -> None:
     body = json.dumps(json.dumps(input))
-    host.manage(Call("POST", "entities/Counter/a", ORIGIN, query={"op": operation}, body=body))
+    host.manage(
+        ManagementRequest("POST", "entities/Counter/a", ORIGIN, query={"op": operation}, body=body)
+    )
 
 
 @pytest.mark.parametrize(("before", "operation"), [(None, "burst"), (3, "delete")])
@@ -22,7 +24,7 @@ def test_an_entity_without_a_state_exists(host, before, operation) -> None:
     if before:
         signal(host, "add", before)
     signal(host, operation)
-    reply = host.manage(Call("GET", "entities/Counter/a", ORIGIN))
+    reply = host.manage(ManagementRequest("GET", "entities/Counter/a", ORIGIN))
     assert (reply.status, json.loads(reply.body)) == (200, None)
     signal(host, "add", 2)
     assert host.store.entity("@counter@a") == "2"
@@ -31,9 +33,9 @@ def test_an_entity_without_a_state_exists(host, before, operation) -> None:
 def test_an_entity_that_the_app_no_longer_has_stays_as_it_was(host) -> None:
     """And its messages are gone."""
     signal(host, "add", 2)
-    host.engine.functions = replace(host.engine.functions, entities={})
+    host.work_items.functions = replace(host.work_items.functions, entities={})
     with host.store.transaction():
-        host.engine.signal("@counter@a", "add", json.dumps(json.dumps(3)))
+        host.client.signal("@counter@a", "add", json.dumps(json.dumps(3)))
     host.run()
     assert host.store.entity("@counter@a") == "2"
     assert host.store.next_due() is None

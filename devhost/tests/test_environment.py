@@ -7,7 +7,7 @@ from devhost.functions.environment import use_local_settings, worker_environment
 
 
 def test_local_settings_are_put_into_the_environment(tmp_path, monkeypatch) -> None:
-    """What is set already wins."""
+    """Unless they are set already."""
     monkeypatch.setenv("DEVHOST_TEST_SET", "before")
     monkeypatch.setenv("DEVHOST_TEST_NEW", "")
     monkeypatch.delenv("DEVHOST_TEST_NEW")
@@ -18,8 +18,8 @@ def test_local_settings_are_put_into_the_environment(tmp_path, monkeypatch) -> N
     monkeypatch.delenv("DEVHOST_TEST_NEW")
 
 
-def test_the_worker_finds_its_environment(tmp_path, monkeypatch) -> None:
-    """What is set already wins."""
+def test_the_environment_is_that_of_the_worker(tmp_path, monkeypatch) -> None:
+    """Unless a variable is set already."""
     monkeypatch.setattr(os, "environ", {"WEBSITE_HOSTNAME": "gifts.example"})
     worker_environment(tmp_path, "127.0.0.1", 7071)
     assert os.environ["WEBSITE_HOSTNAME"] == "gifts.example"
@@ -31,7 +31,6 @@ def test_the_worker_finds_its_environment(tmp_path, monkeypatch) -> None:
 
 
 def test_local_settings_may_be_missing(tmp_path) -> None:
-    """Then nothing is set."""
     use_local_settings(tmp_path)
 
 
@@ -44,7 +43,7 @@ def test_local_settings_may_be_missing(tmp_path) -> None:
         ('{"Values": {"A": 1}}', "value of A must be"),
     ],
 )
-def test_local_settings_of_another_form_are_refused(tmp_path, content, message) -> None:
+def test_malformed_local_settings_are_refused(tmp_path, content, message) -> None:
     """The message names the file."""
     (tmp_path / "local.settings.json").write_text(content)
     with pytest.raises(ValueError, match=f"local.settings.json.*{message}"):

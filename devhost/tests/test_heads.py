@@ -7,10 +7,8 @@ def head(*fields: str, line: str = "GET /a?b HTTP/1.1", end: str = "\r\n") -> He
     return parse_head(end.join([line, *fields, "", ""]).encode("latin-1"))
 
 
-def test_a_head_is_read() -> None:
-    """The method in upper case, the path decoded, headers by names in lower case; those of one name
-    are joined.
-    """
+def test_a_head_is_parsed() -> None:
+    """The method is in upper case, the path decoded; repeated headers are joined."""
     read = head("Host: localhost", "X-Two:1 ", "x-two: \xc3\xa9", line="get /a%20b?c=%20? HTTP/1.1")
     headers = {"host": "localhost", "x-two": "1,é"}
     assert read == Head("GET", "/a%20b", "/a b", "?c=%20?", headers)
@@ -28,7 +26,7 @@ def test_a_head_is_read() -> None:
     ],
 )
 def test_a_target_may_repeat_the_host(target, path) -> None:
-    """But not name another one."""
+    """But it may not name another one."""
     if path is None:
         with pytest.raises(HeadError):
             head("Host: localhost", line=f"GET {target} HTTP/1.1")
@@ -36,8 +34,8 @@ def test_a_target_may_repeat_the_host(target, path) -> None:
         assert head("Host: localhost", line=f"GET {target} HTTP/1.1").path == path
 
 
-def test_an_asterisk_is_no_path() -> None:
-    """It is what OPTIONS may ask of a server as a whole."""
+def test_an_asterisk_asks_for_no_path() -> None:
+    """OPTIONS may ask it of the whole server."""
     assert head("Host: x", line="OPTIONS * HTTP/1.1").path == ""
 
 
@@ -55,8 +53,8 @@ def test_an_asterisk_is_no_path() -> None:
         ("POST /a HTTP/1.0", 400),
     ],
 )
-def test_a_request_line_that_is_none(line, status) -> None:
-    """It is refused as by Kestrel."""
+def test_an_invalid_request_line_is_refused(line, status) -> None:
+    """With the status of Kestrel."""
     with pytest.raises(HeadError) as error:
         head("Host: x", line=line)
     assert error.value.status == status
@@ -86,8 +84,8 @@ def test_a_request_line_that_is_none(line, status) -> None:
         ["Host: x", "Transfer-Encoding: chunked, gzip"],
     ],
 )
-def test_headers_that_are_none(fields) -> None:
-    """They are refused as by Kestrel: what can be read in two ways is read in none."""
+def test_invalid_headers_are_refused(fields) -> None:
+    """As by Kestrel, so that no two programs can read them differently."""
     with pytest.raises(HeadError) as error:
         head(*fields)
     assert error.value.status == 400
@@ -105,7 +103,7 @@ def test_headers_that_are_none(fields) -> None:
     ],
 )
 def test_a_head_says_how_long_the_body_is(line, fields, length, chunked, stays) -> None:
-    """And whether another request may follow it."""
+    """And whether another request may follow."""
     read = head("Host: x", *fields, line=line)
     assert (read.length, read.chunked, read.stays) == (length, chunked, stays)
 
@@ -123,7 +121,7 @@ def test_a_head_says_how_long_the_body_is(line, fields, length, chunked, stays) 
     ],
 )
 def test_a_head_ends_with_an_empty_line(sent, end) -> None:
-    """Until then, it may be as large as Kestrel takes it."""
+    """Before that, it may be as large as Kestrel allows."""
     assert end_of_head(sent) == end
 
 
@@ -137,21 +135,21 @@ def test_a_head_ends_with_an_empty_line(sent, end) -> None:
     ],
 )
 def test_a_head_that_is_too_large(sent, status) -> None:
-    """It is refused before it has come whole."""
+    """It is refused before it is complete."""
     with pytest.raises(HeadError) as error:
         end_of_head(sent)
     assert error.value.status == status
 
 
 def test_a_head_has_a_hundred_headers_at_most() -> None:
-    """The Host is one of them."""
+    """Including the Host."""
     assert len(head("Host: x", *(f"X-{number}: 1" for number in range(99))).headers) == 100
     with pytest.raises(HeadError) as error:
         head("Host: x", *(f"X-{number}: 1" for number in range(100)))
     assert error.value.status == 431
 
 
-def test_an_upgrade_to_http_2_is_not_seen() -> None:
-    """Kestrel takes it out of the list of what concerns the connection."""
+def test_http2_settings_are_removed_from_the_connection_header() -> None:
+    """As by Kestrel."""
     read = head("Host: x", "Connection: Upgrade, HTTP2-Settings")
     assert read.headers["connection"] == "Upgrade"

@@ -3,24 +3,31 @@ import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import azure.functions as func
 import pytest
 
-from devhost.engine.client import Outcome
+from devhost.engine.activities import ActivityRunner
+from devhost.engine.work_items import ActivityOutcome
 from devhost.functions.app import App
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
+from devhost.functions.invocation import FunctionInfo
 from devhost.host import Host
-from devhost.management.api import Call, Management, Reply
+from devhost.management.api import ManagementApi
+from devhost.management.messages import ManagementRequest, ManagementResponse
 from devhost.settings.files import DEFAULTS
-from devhost.storage.store import Activity, Store, StoreError
+from devhost.storage.rows import Activity
+from devhost.storage.sqlite import open_store
+from devhost.storage.store import Store, StoreError
 from tests.sample_app import make_app
 from tests.waiting import until
 
 
-def make_host(store: Store, runs: list[str]) -> Host:
-    return Host(index(make_app(runs)), store, clock=lambda: datetime.now(UTC))
+def make_host(store: Store, runs: list[str], **parts: Any) -> Host:
+    return Host(index(make_app(runs)), store, clock=lambda: datetime.now(UTC), **parts)
 
 
 def test_activities_that_had_not_completed_run_again_at_the_start(tmp_path) -> None:
@@ -29,18 +36,19 @@ def test_activities_that_had_not_completed_run_again_at_the_start(tmp_path) -> N
     runs: list[str] = []
 
     async def begin() -> None:
-        host = make_host(Store(path), runs)
-        host._run_activities = lambda activities: None  # the host dies before it runs one
-        host._dispatcher._on_scheduled = host._run_activities
+        # It runs no activity, as if it died before that.
+        host = make_host(open_store(path), runs, run_times=lambda activity: [])
         host.start("")
-        await Management(host).answer(
-            Call("POST", "orchestrators/fan_out/a", "http://test", body=json.dumps("[3, 4]"))
+        await ManagementApi(host).answer(
+            ManagementRequest(
+                "POST", "orchestrators/fan_out/a", "http://test", body=json.dumps("[3, 4]")
+            )
         )
         await host.stop()
 
     asyncio.run(begin())
     assert runs == []
-    store = Store(path)
+    store = open_store(path)
     outputs: list[str | None] = []
 
     async def again() -> None:
@@ -65,59 +73,52 @@ def test_an_app_without_durable_functions_leaves_the_task_hub_alone(tmp_path) ->
     path = tmp_path / "hub.db"
 
     async def serve(app: App, *amounts: str) -> None:
-        host = Host(app, Store(path), clock=lambda: datetime.now(UTC))
+        host = Host(app, open_store(path), clock=lambda: datetime.now(UTC))
         host.start("")
         for amount in map(json.dumps, amounts):
             await host.submit(
-                lambda engine, now, amount=amount: engine.signal("@counter@a", "add", amount)
+                lambda client, now, amount=amount: client.signal("@counter@a", "add", amount)
             )
-        await host.submit(lambda engine, now: None)  # a batch later
+        await host.submit(lambda client, now: None)  # a batch later
         await host.stop()
 
     asyncio.run(serve(index(func.FunctionApp()), "1", "1"))
-    assert Store(path).entity("@counter@a") is None
+    assert open_store(path).entity("@counter@a") is None
     asyncio.run(serve(index(make_app([]))))
-    assert Store(path).entity("@counter@a") == "2"
+    assert open_store(path).entity("@counter@a") == "2"
 
 
 def test_an_activity_that_is_gone_fails() -> None:
     """When the app has changed since it was scheduled."""
 
-    async def scenario() -> None:
-        store = Store(None)
-        host = make_host(store, [])
-        outcome = await host._outcome(Activity("a", "e", 0, "nothing", "1"))
-        assert outcome.cause.reason == "The function 'nothing' doesn't exist any more."
-        store.close()
+    async def scenario() -> ActivityOutcome:
+        runner = ActivityRunner({}, invoke=Mock(), limit=1)
+        return await runner.run(Activity("a", "e", 0, "nothing", "1"))
 
-    asyncio.run(scenario())
+    outcome = asyncio.run(scenario())
+    assert outcome.failure.reason == "The function 'nothing' doesn't exist any more."
 
 
 def test_so_many_activities_run_at_once_as_host_json_says() -> None:
     """Further ones wait for their turn."""
 
     async def scenario() -> None:
-        store = Store(None)
-        host = Host(
-            index(make_app()),
-            store,
-            lambda: datetime.now(UTC),
-            replace(DEFAULTS, max_concurrent_activities=2),
-        )
+        store = open_store()
         running, most, go = 0, 0, asyncio.Event()
 
-        async def outcome(activity: Activity) -> Outcome:
+        async def invoke(function: FunctionInfo, *arguments: object) -> int:
             nonlocal running, most
             running += 1
             most = max(most, running)
             await go.wait()
             running -= 1
-            return Outcome("1")
+            return 1
 
-        host._outcome = outcome
-        host._run_activities(
-            [store.schedule(Activity("a", "e", task, "square", "3")) for task in range(4)]
-        )
+        config = replace(DEFAULTS, max_concurrent_activities=2)
+        host = make_host(store, [], config=config, invoke=invoke)
+        for task in range(4):
+            store.schedule(Activity("a", "e", task, "square", "3"))
+        host.start("")
         await until(lambda: running == 2)
         go.set()
         await until(lambda: not store.activities())
@@ -130,22 +131,23 @@ def test_so_many_activities_run_at_once_as_host_json_says() -> None:
 def test_an_outcome_waits_until_it_can_be_written(monkeypatch) -> None:
     """A full disk delays it, and loses nothing."""
     monkeypatch.setattr("devhost.host.RETRY_SECONDS", 0)
+    monkeypatch.setattr("devhost.engine.dispatcher.PAUSE_AFTER_ERROR", 0)
 
     async def scenario() -> None:
-        store = Store(None)
+        store = open_store()
         host = make_host(store, [])
-        activity = store.schedule(Activity("a", "e", 0, "square", "3"))
-        submit, failures = host._dispatcher.submit, [StoreError("full"), StoreError("full")]
+        store.schedule(Activity("a", "e", 0, "square", "3"))
+        complete, failures = store.complete, [StoreError("full"), StoreError("full")]
 
-        async def failing(command):
+        def failing(activity: Activity) -> bool:
             if failures:
                 raise failures.pop()
-            return await submit(command)
+            return complete(activity)
 
-        monkeypatch.setattr(host._dispatcher, "submit", failing)
-        host._dispatcher.start()
-        await host._run_activity(activity)
-        assert store.activities() == []
+        monkeypatch.setattr(store, "complete", failing)
+        host.start("")
+        await until(lambda: not store.activities())
+        assert not failures
         await host.stop()
 
     asyncio.run(scenario())
@@ -155,16 +157,15 @@ def test_a_read_waits_for_no_batch(monkeypatch) -> None:
     """It is answered from what is committed; and with an error where that cannot be read."""
 
     async def scenario() -> None:
-        store = Store(None)
+        store = open_store()
         host = make_host(store, [])
-        monkeypatch.setattr(host._dispatcher, "submit", Mock(side_effect=AssertionError("a batch")))
-        with store.transaction():
-            store.save_entity("@counter@a", "3", "")
-        call = Call("GET", "entities/Counter/a", "http://test")
-        assert await Management(host).answer(call) == Reply(200, "3")
+        monkeypatch.setattr(store, "transaction", Mock(side_effect=AssertionError("a batch")))
+        store.save_entity("@counter@a", "3", "")
+        call = ManagementRequest("GET", "entities/Counter/a", "http://test")
+        assert await ManagementApi(host).answer(call) == ManagementResponse(200, "3")
         await host.stop()
         with pytest.raises(StoreError, match="cannot be read"):
-            await Management(host).answer(call)
+            await ManagementApi(host).answer(call)
 
     asyncio.run(scenario())
 
@@ -172,7 +173,7 @@ def test_a_read_waits_for_no_batch(monkeypatch) -> None:
 class Scheduled:
     """A host with functions that are due at 18:00 each day, in a time that a test sets."""
 
-    def __init__(self, store: Store, **options: object) -> None:
+    def __init__(self, path: Path, **options: object) -> None:
         self.now = datetime(2026, 12, 24, 12, 0, tzinfo=UTC)
         self.runs: list[bool] = []
         app = func.FunctionApp()
@@ -184,17 +185,16 @@ class Scheduled:
                 raise RuntimeError("no paper")
 
         self._app = index(app)
-        self._store = store
+        self._path = path / "hub.db"
 
     async def at(self, *moments: datetime) -> list[bool]:
-        """Start at the first moment, let the others come, and stop; what each run was told."""
+        """Start at the first moment, let the others come, and stop. Returns each run's past_due."""
         self.now = moments[0]
-        host = Host(self._app, self._store, clock=lambda: self.now)
+        host = Host(self._app, open_store(self._path), clock=lambda: self.now)
         host.start("")
         for moment in moments:
             self.now = moment
             await asyncio.sleep(0.1)  # for a function that runs in a thread
-        host._store = Mock()  # the test closes it
         await host.stop()
         return self.runs
 
@@ -208,72 +208,70 @@ def short_sleeps(monkeypatch) -> None:
 DAY = datetime(2026, 12, 24, 17, 59, tzinfo=UTC)
 
 
-def test_a_timer_triggered_function_runs_when_it_is_due(short_sleeps, caplog) -> None:
+def test_a_timer_triggered_function_runs_when_it_is_due(short_sleeps, tmp_path, caplog) -> None:
     """Not earlier, each time once, and also after it has failed."""
-    store = Store(None)
     moments = [
         DAY,
         DAY + timedelta(seconds=61),
         DAY + timedelta(seconds=90),
         DAY + timedelta(days=1, seconds=60),
     ]
-    assert asyncio.run(Scheduled(store).at(*moments)) == [False, False]
+    assert asyncio.run(Scheduled(tmp_path).at(*moments)) == [False, False]
     assert "no paper" in caplog.text
-    store.close()
 
 
-def test_what_fell_due_while_the_host_was_down_runs_once_at_the_start(short_sleeps) -> None:
-    """And is told that it is late."""
-    store = Store(None)
-    assert asyncio.run(Scheduled(store).at(DAY)) == []
-    assert asyncio.run(Scheduled(store).at(DAY + timedelta(seconds=90))) == [True]
-    assert asyncio.run(Scheduled(store).at(DAY + timedelta(seconds=95))) == []
-    assert asyncio.run(Scheduled(store).at(DAY + timedelta(days=3, seconds=5))) == [True]
-    store.close()
+def test_what_fell_due_while_the_host_was_down_runs_once_at_the_start(
+    short_sleeps, tmp_path
+) -> None:
+    """And learns that it is late."""
+    assert asyncio.run(Scheduled(tmp_path).at(DAY)) == []
+    assert asyncio.run(Scheduled(tmp_path).at(DAY + timedelta(seconds=90))) == [True]
+    assert asyncio.run(Scheduled(tmp_path).at(DAY + timedelta(seconds=95))) == []
+    assert asyncio.run(Scheduled(tmp_path).at(DAY + timedelta(days=3, seconds=5))) == [True]
 
 
-def test_a_timer_without_monitor_does_not_catch_up(short_sleeps) -> None:
+def test_a_timer_without_monitor_does_not_catch_up(short_sleeps, tmp_path) -> None:
     """use_monitor=False."""
-    store = Store(None)
     assert asyncio.run(
-        Scheduled(store, use_monitor=False).at(DAY, DAY + timedelta(seconds=60))
+        Scheduled(tmp_path, use_monitor=False).at(DAY, DAY + timedelta(seconds=60))
     ) == [False]
-    assert asyncio.run(Scheduled(store, use_monitor=False).at(DAY + timedelta(days=3))) == []
-    store.close()
+    assert asyncio.run(Scheduled(tmp_path, use_monitor=False).at(DAY + timedelta(days=3))) == []
 
 
-def test_a_timer_that_runs_on_startup(short_sleeps) -> None:
+def test_a_timer_that_runs_on_startup(short_sleeps, tmp_path) -> None:
     """Whatever the time is."""
-    store = Store(None)
-    assert asyncio.run(Scheduled(store, run_on_startup=True).at(DAY)) == [False]
-    store.close()
+    assert asyncio.run(Scheduled(tmp_path, run_on_startup=True).at(DAY)) == [False]
 
 
 def test_a_start_that_waits_for_the_end() -> None:
     """With timeout and pollingInterval: the output if it comes in time, where to look if not."""
 
     async def scenario() -> None:
-        host = make_host(Store(None), [])
+        host = make_host(open_store(), [])
         host.start("")
         waits = {"timeout": "5", "pollingInterval": "0.1"}
-        management = Management(host)
+        management = ManagementApi(host)
         done = await management.answer(
-            Call("POST", "orchestrators/fan_out", "http://test", waits, json.dumps("[3, 4]"))
+            ManagementRequest(
+                "POST", "orchestrators/fan_out", "http://test", waits, json.dumps("[3, 4]")
+            )
         )
         assert (done.status, done.body) == (200, "25")
-        failed = await management.answer(Call("POST", "orchestrators/broken", "http://test", waits))
+        failed = await management.answer(
+            ManagementRequest("POST", "orchestrators/broken", "http://test", waits)
+        )
         assert json.loads(failed.body)["runtimeStatus"] == "Failed"
         began = time.monotonic()
         impatient = {"timeout": "0.1", "pollingInterval": "0.01"}
         pending = await management.answer(
-            Call("POST", "orchestrators/two_events", "http://test", impatient)
+            ManagementRequest("POST", "orchestrators/two_events", "http://test", impatient)
         )
         assert pending.status == 202
         assert time.monotonic() - began >= 0.1
         endless = {"timeout": "inf", "pollingInterval": "nan"}
         assert (
             await management.answer(
-                Call("POST", "orchestrators/two_events", "http://test", endless)
+                ManagementRequest("POST", "orchestrators/two_events", "http://test", endless)
             )
         ).status == 202
         await host.stop()

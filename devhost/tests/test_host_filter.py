@@ -1,7 +1,7 @@
 import pytest
 
 from devhost.http.heads import Head
-from devhost.http.host_filter import Guard
+from devhost.http.host_filter import HostFilter
 
 LINK = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 
@@ -9,11 +9,9 @@ LINK = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch
 def refusal(
     host: str = "localhost:7071", method: str = "GET", path: str = "/api/x", **headers: str
 ) -> int | None:
-    """With what status a request is refused that came to 192.0.2.1, by a host that is also called
-    gifts.example.
-    """
+    """The status that refuses a request to 192.0.2.1, where gifts.example is allowed too."""
     given = {"host": host} | {name.replace("_", "-"): value for name, value in headers.items()}
-    return Guard({"gifts.example"}).refusal(Head(method, path, path, "", given), "192.0.2.1")
+    return HostFilter({"gifts.example"}).refusal(Head(method, path, path, "", given), "192.0.2.1")
 
 
 @pytest.mark.parametrize(
@@ -30,7 +28,7 @@ def refusal(
     ],
 )
 def test_this_machine_is_served(host) -> None:
-    """Under its own names, the address that was connected to, and the names that were allowed."""
+    """By its own names, the address of the connection, and allowed names."""
     assert refusal(host) is None
 
 
@@ -48,9 +46,7 @@ def test_this_machine_is_served(host) -> None:
     ],
 )
 def test_another_host_is_misdirected(host) -> None:
-    """Its owner could let the name point to this machine, to read what is here from a page of the
-    same name.
-    """
+    """Its owner could point the name at this machine, to read from it in a browser."""
     assert refusal(host) == 421
     assert refusal(host, path="/runtime/webhooks/durabletask/instances") == 421
 
@@ -58,8 +54,7 @@ def test_another_host_is_misdirected(host) -> None:
 @pytest.mark.parametrize(
     "origin", ["http://localhost:7071", "HTTP://LocalHost:7071", "https://localhost:7071"]
 )
-def test_the_own_page_is_served(origin) -> None:
-    """Whatever it sends."""
+def test_requests_of_the_apps_own_pages_are_served(origin) -> None:
     assert refusal(method="POST", origin=origin, sec_fetch_site="same-origin") is None
 
 
@@ -77,12 +72,12 @@ def test_the_own_page_is_served(origin) -> None:
     ],
 )
 def test_a_page_of_another_origin_is_refused(headers) -> None:
-    """Whether it sends a form, embeds a picture or fetches without reading."""
+    """Whether it posts a form, embeds a picture or fetches without reading."""
     assert refusal(**headers) == 403
 
 
-def test_a_link_is_followed() -> None:
-    """From wherever it is, since links are there to be shared; but nothing is posted by one."""
+def test_a_link_may_be_followed_from_anywhere() -> None:
+    """But not to post something."""
     headers = {name.replace("-", "_"): value for name, value in LINK.items()}
     assert refusal(**headers) is None
     assert refusal(method="HEAD", **headers) is None
@@ -90,17 +85,14 @@ def test_a_link_is_followed() -> None:
 
 
 @pytest.mark.parametrize("path", ["/runtime/webhooks/durabletask/instances", "/Admin/host/status"])
-def test_no_link_leads_to_what_is_privileged(path) -> None:
-    """Neither to the management API nor to the host itself."""
+def test_no_link_may_lead_to_the_management_api_or_the_host(path) -> None:
     assert (
         refusal(path=path, **{name.replace("-", "_"): value for name, value in LINK.items()}) == 403
     )
 
 
-def test_who_is_no_browser_is_served() -> None:
-    """Neither curl nor the SDK's client says where it comes from; a browser's own address bar says
-    none.
-    """
+def test_clients_that_are_no_browsers_are_served() -> None:
+    """They send neither Origin nor Sec-Fetch-Site; nor does the address bar."""
     assert refusal(method="DELETE", path="/runtime/webhooks/durabletask/instances") is None
     assert (
         refusal(sec_fetch_site="none", sec_fetch_mode="navigate", sec_fetch_dest="document") is None

@@ -6,11 +6,12 @@ from unittest.mock import AsyncMock
 import pytest
 import requests
 
-from devhost.functions.loading import index
-from devhost.management.api import Management
+from devhost.functions.indexing import index
+from devhost.management.api import ManagementApi
 from devhost.runner import running
 from devhost.settings.files import HostJson
-from devhost.storage.store import Store, StoreError
+from devhost.storage.sqlite import open_store
+from devhost.storage.store import StoreError
 from tests.conformance.wire import ask_all
 from tests.sample_app import make_app
 from tests.server import serving
@@ -24,18 +25,17 @@ def origin():
 
 
 def test_a_function_gets_the_request(origin) -> None:
-    """Method, URL, route parameters, query and body; literal parts of a route match in any letter
-    case.
-    """
+    """Method, URL, route parameters, query and body; routes match in any letter case."""
     response = requests.post(f"{origin}/API/eCHO/Word/?a=1&b=x+y&a=2&empty=", data=b"\x00body")
     assert response.status_code == 201
     assert response.text == (
-        f"POST {origin}/API/eCHO/Word/?a=1&b=x+y&a=2&empty= {{'word': 'Word'}} {{'a': '1,2', 'b': 'x y'}} b'\\x00body'"
+        f"POST {origin}/API/eCHO/Word/?a=1&b=x+y&a=2&empty= "
+        "{'word': 'Word'} {'a': '1,2', 'b': 'x y'} b'\\x00body'"
     )
 
 
 def test_a_function_gets_decoded_parameters(origin) -> None:
-    """From UTF-8, percent-encoded; what is none stays."""
+    """Percent-encoded UTF-8 is decoded; other escapes stay."""
     response = requests.get(f"{origin}/api/echo/B%C3%A4r?q=%F0%9F%8E%81&bad=%FF")
     assert "{'word': 'Bär'} {'q': '🎁', 'bad': '%FF'}" in response.text
 
@@ -50,7 +50,7 @@ def test_a_function_gets_decoded_parameters(origin) -> None:
     ],
 )
 def test_a_function_is_in_the_trace_of_its_caller(origin, traceparent, continued) -> None:
-    """As a span of its own; what is no traceparent begins a new trace."""
+    """In a span of its own; an invalid traceparent begins a new trace."""
     response = requests.get(
         f"{origin}/api/trace", headers={"traceparent": traceparent, "tracestate": "a=b"}
     )
@@ -62,20 +62,18 @@ def test_a_function_is_in_the_trace_of_its_caller(origin, traceparent, continued
     assert (flags, state) == (("01", "a=b") if continued else ("00", ""))
 
 
-def test_an_encoded_slash_separates_nothing(origin) -> None:
-    """It stays encoded, as on the real host."""
+def test_an_encoded_slash_does_not_separate_segments(origin) -> None:
     assert "{'word': '..%2Fa'}" in requests.get(f"{origin}/api/echo/..%2fa").text
 
 
 def test_an_optional_parameter(origin) -> None:
-    """With it and without."""
     assert "{'word': 'a', 'rest': 'b'}" in requests.get(f"{origin}/api/echo/a/b").text
     assert "{'word': 'a'}" in requests.get(f"{origin}/api/echo/a").text
     assert requests.get(f"{origin}/api/echo/a/b/c").status_code == 404
 
 
 def test_a_response_has_its_headers_and_cookies(origin) -> None:
-    """Several Set-Cookie headers stay several; ASP.NET writes them anew."""
+    """Each cookie is a Set-Cookie header of its own, as ASP.NET writes it."""
     response = requests.get(f"{origin}/api/echo/a")
     assert response.headers["X-Function"] == "echo"
     assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
@@ -85,8 +83,7 @@ def test_a_response_has_its_headers_and_cookies(origin) -> None:
     ]
 
 
-def test_repeated_headers_are_joined(origin) -> None:
-    """As on the real host."""
+def test_repeated_request_headers_are_joined(origin) -> None:
     from http.client import HTTPConnection
 
     connection = HTTPConnection(origin.removeprefix("http://"))
@@ -98,41 +95,36 @@ def test_repeated_headers_are_joined(origin) -> None:
     connection.close()
 
 
-def test_a_function_may_return_bytes_but_not_nothing(origin) -> None:
-    """Bytes go out as they are; None is 500."""
+def test_a_function_may_return_bytes_but_not_none(origin) -> None:
     assert requests.get(f"{origin}/api/nothing").status_code == 500
     response = requests.get(f"{origin}/api/bytes/7")
     assert response.content == bytes(range(256))
     assert response.headers["Content-Type"] == "application/octet-stream"
 
 
-def test_head_has_no_body(origin) -> None:
-    """But the headers."""
+def test_head_gets_the_headers_only(origin) -> None:
     response = requests.head(f"{origin}/api/echo/a")
     assert (response.status_code, response.content) == (201, b"")
 
 
-def test_a_route_constraint(origin) -> None:
-    """What does not fit is not found."""
+def test_a_value_that_violates_a_route_constraint_is_404(origin) -> None:
     assert requests.get(f"{origin}/api/bytes/seven").status_code == 404
 
 
-def test_what_is_not_found(origin) -> None:
-    """Neither an unknown path nor a method that the function does not take."""
+def test_unknown_paths_and_methods_are_404(origin) -> None:
     assert requests.get(f"{origin}/api/other").status_code == 404
     assert requests.get(f"{origin}/").status_code == 404
     assert requests.get(f"{origin}/api/start/fan_out").status_code == 404
 
 
-def test_a_function_that_fails_is_500_without_its_secrets(origin, caplog) -> None:
-    """The log has the trace."""
+def test_a_failure_is_500_and_its_traceback_is_only_logged(origin, caplog) -> None:
     response = requests.get(f"{origin}/api/fail")
     assert (response.status_code, response.content) == (500, b"")
     assert "secret of the stack trace" in caplog.text
 
 
-def test_a_request_leaves_one_line_without_query_and_parameters(origin, caplog) -> None:
-    """For who looks on, not for who steals ids."""
+def test_a_request_is_logged_without_query_and_parameters(origin, caplog) -> None:
+    """They may hold secrets."""
     caplog.set_level(logging.INFO)
     requests.post(f"{origin}/api/echo/capability?item=secret")
     (line,) = caplog.messages
@@ -140,9 +132,8 @@ def test_a_request_leaves_one_line_without_query_and_parameters(origin, caplog) 
     assert line.endswith(" ms")
 
 
-def test_a_body_that_is_too_large_is_refused(origin, monkeypatch) -> None:
-    """500, and the host goes on."""
-    monkeypatch.setattr("devhost.http.server.LARGEST_BODY", 1000)
+def test_a_body_that_is_too_large_is_500(origin, monkeypatch) -> None:
+    monkeypatch.setattr("devhost.http.functions.LARGEST_BODY", 1000)
     assert requests.post(f"{origin}/api/echo/a", data=b"x" * 1001).status_code == 500
     assert requests.post(f"{origin}/api/echo/a", data=b"x" * 1000).status_code == 201
 
@@ -151,7 +142,7 @@ def test_a_body_that_is_too_large_is_refused(origin, monkeypatch) -> None:
     "path", ["runtime/webhooks/durabletask/orchestrators/fan_out", "admin/host/status"]
 )
 def test_the_host_itself_takes_smaller_bodies(origin, path) -> None:
-    """A mebibyte; more is refused before it is read."""
+    """Requests to the host have at most 1 MiB; more is refused before it is read."""
     from http.client import HTTPConnection
 
     connection = HTTPConnection(origin.removeprefix("http://"))
@@ -171,8 +162,8 @@ def test_the_host_itself_takes_smaller_bodies(origin, path) -> None:
         ("localhost:99999", 500),
     ],
 )
-def test_a_host_header_is_part_of_the_url(origin, host, status) -> None:
-    """As the client named it, if it is one of this machine and a URL can be made of it."""
+def test_the_url_has_the_host_that_the_client_named(origin, host, status) -> None:
+    """It must name this machine, and be valid in a URL."""
     response = requests.get(f"{origin}/api/echo/a", headers={"Host": host})
     assert response.status_code == status
     assert status != 201 or f"GET http://{host}/api/echo/a " in response.text
@@ -181,8 +172,8 @@ def test_a_host_header_is_part_of_the_url(origin, host, status) -> None:
 @pytest.mark.parametrize(
     "path", ["api/echo/a", "runtime/webhooks/durabletask/instances", "admin/host/ping"]
 )
-def test_a_page_of_another_origin_is_refused_everywhere(origin, path) -> None:
-    """By functions, the management API and the host itself; the page's own requests pass."""
+def test_requests_of_foreign_pages_are_refused_everywhere(origin, path) -> None:
+    """By functions, the management API and the host itself."""
     assert (
         requests.post(f"{origin}/{path}", headers={"Origin": "http://evil.example"}).status_code
         == 403
@@ -191,13 +182,13 @@ def test_a_page_of_another_origin_is_refused_everywhere(origin, path) -> None:
 
 
 def test_custom_headers_are_on_every_answer() -> None:
-    """Of functions, of the host itself, and where there is none; a function's own value wins."""
+    """Whoever answers; the function's own headers win."""
 
     async def run() -> list[list[str]]:
         config = HostJson(
             custom_headers={"X-Content-Type-Options": "nosniff", "x-function": "none"}
         )
-        async with running(index(make_app()), Store(None), config=config, patience=0.1) as served:
+        async with running(index(make_app()), open_store(), config=config, patience=0.1) as served:
             port = int(served.origin.rpartition(":")[2])
             targets = [
                 "/api/bytes/7",
@@ -219,16 +210,16 @@ def test_custom_headers_are_on_every_answer() -> None:
 
 
 def test_a_task_hub_that_fails_is_500(origin, monkeypatch) -> None:
-    """With its reason."""
-    monkeypatch.setattr(Management, "answer", AsyncMock(side_effect=StoreError("the disk is full")))
+    """The response has the reason."""
+    monkeypatch.setattr(
+        ManagementApi, "answer", AsyncMock(side_effect=StoreError("the disk is full"))
+    )
     response = requests.get(f"{origin}/runtime/webhooks/durabletask/instances")
     assert (response.status_code, response.json()) == (500, {"Message": "the disk is full"})
 
 
-def test_an_orchestration_over_http(origin) -> None:
-    """Started by a function, followed by the URLs that create_check_status_response gives,
-    activities run.
-    """
+def test_an_orchestration_is_started_and_followed_over_http(origin) -> None:
+    """By the URLs that create_check_status_response returns."""
     started = requests.post(f"{origin}/api/start/fan_out", json=[2, 3, 4])
     assert started.status_code == 202
     urls = started.json()
@@ -244,8 +235,7 @@ def test_an_orchestration_over_http(origin) -> None:
 
 
 @pytest.mark.parametrize("number", [3, 4])
-def test_an_async_activity_over_http(origin, number) -> None:
-    """Its result, or its error at the caller."""
+def test_an_async_activity_returns_or_raises_to_its_orchestrator(origin, number) -> None:
     urls = requests.post(f"{origin}/api/start/halves", json=number).json()
     for _ in range(500):
         status = requests.get(urls["statusQueryGetUri"]).json()
@@ -255,8 +245,7 @@ def test_an_async_activity_over_http(origin, number) -> None:
     assert "ValueError: 3 is odd" in status["output"] if number == 3 else status["output"] == 2.0
 
 
-def test_the_management_api_wants_json_where_the_real_one_does(origin) -> None:
-    """By content type."""
+def test_the_management_api_checks_content_types_as_the_real_host_does(origin) -> None:
     base = f"{origin}/runtime/webhooks/durabletask"
     id = requests.post(f"{base}/orchestrators/two_events").json()["id"]
     json_type = {"Content-Type": "application/json"}

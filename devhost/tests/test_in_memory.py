@@ -10,24 +10,27 @@ import aiohttp
 import pytest
 from azure.durable_functions import DurableOrchestrationClient, EntityId, OrchestrationRuntimeStatus
 
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from devhost.functions.sdk import close_client_session
-from devhost.management.api import Call, Management, Reply, client_binding
+from devhost.management.api import ManagementApi
+from devhost.management.messages import ManagementRequest, ManagementResponse
+from devhost.management.urls import client_binding
 from devhost.runner import running
+from devhost.storage.sqlite import open_store
 from devhost.storage.store import Store
 from tests.sample_app import make_app
 
 
 @asynccontextmanager
 async def serving(**options) -> AsyncIterator[tuple[DurableOrchestrationClient, Store]]:
-    """A host with the sample app, as a function's client reaches it; and its store."""
-    store = Store(None)
+    """Serve the sample app; gives a Durable client, and the store."""
+    store = open_store()
     async with running(index(make_app()), store, patience=1, **options) as served:
         yield DurableOrchestrationClient(client_binding(served.origin)), store
 
 
 async def outcome(call) -> object:
-    """What a call of the client returns, or raises."""
+    """What a call returns or raises."""
     try:
         result = await call
     except Exception as error:
@@ -37,30 +40,29 @@ async def outcome(call) -> object:
 
 
 REPLIES = [
-    Reply(202, '{"id": "one"}', {"Location": "http://test/one"}),
-    Reply(
+    ManagementResponse(202, '{"id": "one"}', {"Location": "http://test/one"}),
+    ManagementResponse(
         200,
-        '{"instancesDeleted": 1, "name": "\\ud83c\\udf81 \N{WRAPPED PRESENT}", "instanceId": "NaN"}',
+        '{"instancesDeleted": 1, "name": "\\ud83c\\udf81 \N{WRAPPED PRESENT}", '
+        '"instanceId": "NaN"}',
     ),
-    Reply(200, "NaN"),
-    Reply(202),
-    Reply(202, " \n"),
-    Reply(400, '{"Message": "no", "ExceptionMessage": "It is not."}'),
-    Reply(404),
-    Reply(410, "null"),
-    Reply(500, '{"Message": "out of order"}'),
-    Reply(200, "not JSON"),
+    ManagementResponse(200, "NaN"),
+    ManagementResponse(202),
+    ManagementResponse(202, " \n"),
+    ManagementResponse(400, '{"Message": "no", "ExceptionMessage": "It is not."}'),
+    ManagementResponse(404),
+    ManagementResponse(410, "null"),
+    ManagementResponse(500, '{"Message": "out of order"}'),
+    ManagementResponse(200, "not JSON"),
 ]
 
 
-async def walk(in_memory: bool) -> tuple[list[Call], list[object]]:
-    """What the management API is asked, and what the client makes of each of its replies, for all
-    it can ask.
-    """
-    asked: list[Call] = []
+async def walk(in_memory: bool) -> tuple[list[ManagementRequest], list[object]]:
+    """Call every method of the client; returns the requests to the API, and the outcomes."""
+    asked: list[ManagementRequest] = []
     replies = itertools.cycle(REPLIES)
 
-    async def answer(_: Management, call: Call) -> Reply:
+    async def answer(_: ManagementApi, call: ManagementRequest) -> ManagementResponse:
         asked.append(replace(call, origin=""))
         return next(replies)
 
@@ -93,21 +95,21 @@ async def walk(in_memory: bool) -> tuple[list[Call], list[object]]:
             lambda: client.signal_entity(entity, "add"),
             lambda: client.read_entity_state(entity),
         ]
-        with patch.object(Management, "answer", answer):
+        with patch.object(ManagementApi, "answer", answer):
             return asked, [await outcome(call()) for call in calls for _ in REPLIES]
 
 
 def test_in_memory_all_is_as_over_http() -> None:
-    """What is asked, however it is spelled, and what the client returns or raises for each answer."""
-    asked, told = asyncio.run(walk(in_memory=True))
-    asked_over_http, told_over_http = asyncio.run(walk(in_memory=False))
+    """What the API is asked, and what the client makes of every response."""
+    asked, outcomes = asyncio.run(walk(in_memory=True))
+    asked_over_http, outcomes_over_http = asyncio.run(walk(in_memory=False))
     assert asked == asked_over_http
-    assert repr(told) == repr(told_over_http)  # for NaN is not equal to itself
-    assert len(asked) == len(told) == 18 * len(REPLIES)
+    assert repr(outcomes) == repr(outcomes_over_http)  # for NaN is not equal to itself
+    assert len(asked) == len(outcomes) == 18 * len(REPLIES)
 
 
-def test_nothing_is_sent_to_a_host_in_memory() -> None:
-    """While over HTTP the client needs a session."""
+def test_no_session_is_used_for_a_host_in_memory() -> None:
+    """Over HTTP the client needs one."""
 
     async def start(in_memory: bool) -> str:
         async with serving(in_memory=in_memory) as (client, _):
@@ -119,8 +121,8 @@ def test_nothing_is_sent_to_a_host_in_memory() -> None:
         asyncio.run(start(in_memory=False))
 
 
-def test_each_host_of_a_process_is_asked_for_what_is_its_own() -> None:
-    """Requests find their host by its address."""
+def test_requests_find_their_host_by_its_address() -> None:
+    """Also if there are several hosts in the process."""
 
     async def scenario() -> None:
         async with serving() as (first, one), serving() as (second, other):
@@ -132,9 +134,7 @@ def test_each_host_of_a_process_is_asked_for_what_is_its_own() -> None:
     asyncio.run(scenario())
 
 
-def test_a_function_with_an_event_loop_of_its_own_sends_its_requests() -> None:
-    """A host serves on one loop; what comes from another comes over HTTP, as from anywhere else."""
-
+def test_requests_from_another_event_loop_are_sent_over_http() -> None:
     async def elsewhere(client: DurableOrchestrationClient) -> str:
         try:
             return await client.start_new("two_events", "one")
@@ -148,8 +148,8 @@ def test_a_function_with_an_event_loop_of_its_own_sends_its_requests() -> None:
     assert asyncio.run(scenario()) == "one"
 
 
-def test_a_host_that_has_ended_is_not_reached_any_more() -> None:
-    """Its address may be another's by then."""
+def test_a_host_that_has_stopped_is_not_reached_any_more() -> None:
+    """Another host may have its address by then."""
 
     async def scenario() -> None:
         async with serving() as (client, _):
@@ -164,7 +164,7 @@ def test_a_host_that_has_ended_is_not_reached_any_more() -> None:
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_a_task_hub_that_cannot_be_read_is_told_as_an_answer_of_500(in_memory: bool) -> None:
+def test_a_task_hub_that_cannot_be_read_is_500(in_memory: bool) -> None:
     """With the reason."""
 
     async def scenario() -> None:

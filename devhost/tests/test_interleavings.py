@@ -10,11 +10,11 @@ from datetime import timedelta
 import azure.durable_functions as df
 import pytest
 
-from devhost.engine.client import Outcome
-from devhost.engine.failure_details import Cause
+from devhost.engine.failure_details import FailureDetails
+from devhost.engine.work_items import ActivityOutcome
 from devhost.functions.app import App
-from devhost.functions.loading import index
-from devhost.management.api import Call
+from devhost.functions.indexing import index
+from devhost.management.messages import ManagementRequest
 from tests.sample_host import ORIGIN, EngineHost
 
 FAILURES = 2
@@ -79,14 +79,14 @@ def test_answers_in_any_order(app, seed) -> None:
     chance = random.Random(seed)
     failures: Counter[str] = Counter()
 
-    def outcome(input: str) -> Outcome:
+    def outcome(input: str) -> ActivityOutcome:
         if "retried" in input and failures[input] < FAILURES and chance.random() < 0.5:
             failures[input] += 1
-            return Outcome(cause=Cause("not yet"))
-        return Outcome(result=input)
+            return ActivityOutcome(failure=FailureDetails("not yet"))
+        return ActivityOutcome(result=input)
 
     with EngineHost(app) as host:
-        host.manage(Call("POST", "orchestrators/everything/a", ORIGIN))
+        host.manage(ManagementRequest("POST", "orchestrators/everything/a", ORIGIN))
         for _ in range(200):
             if host.store.instance("a").status != "Running":
                 break
@@ -95,10 +95,12 @@ def test_answers_in_any_order(app, seed) -> None:
             if activities and step < 0.7:
                 with host.store.transaction():
                     for activity in chance.sample(activities, chance.randint(1, len(activities))):
-                        host.engine.complete_activity(activity, outcome(activity.input))
+                        host.work_items.complete_activity(activity, outcome(activity.input))
                 host.run()
             elif step < 0.8:
-                host.manage(Call("POST", "instances/a/raiseEvent/go", ORIGIN, body='"null"'))
+                host.manage(
+                    ManagementRequest("POST", "instances/a/raiseEvent/go", ORIGIN, body='"null"')
+                )
             else:
                 host.advance(seconds=chance.choice([0.5, 1, 2]))
         ended = host.store.instance("a")

@@ -32,8 +32,8 @@ def raising_async(error: BaseException):
     return wrap
 
 
-def test_a_function_returns_what_it_is_called_for() -> None:
-    """In a thread, or on the loop where it is async."""
+def test_an_invocation_returns_what_the_function_returns() -> None:
+    """From a thread, or from the event loop if it is async."""
 
     async def wrap(gift):
         return gift, threading.current_thread() is threading.main_thread()
@@ -50,7 +50,7 @@ def test_a_function_returns_what_it_is_called_for() -> None:
 @pytest.mark.parametrize("raiser", [raising, raising_async])
 @pytest.mark.parametrize("error", [ValueError("no paper"), TimeoutError("of its own")])
 def test_an_error_reaches_the_caller(raiser, error) -> None:
-    """As it is, a TimeoutError of the function's own too."""
+    """Unchanged, even if it is a TimeoutError of the function's own."""
     with pytest.raises(type(error), match=str(error)):
         invoke(function(raiser(error), timeout=60))
 
@@ -68,23 +68,21 @@ def test_an_error_reaches_the_caller(raiser, error) -> None:
     ],
 )
 def test_what_ends_a_worker_ends_the_invocation_alone(raiser, error, code) -> None:
-    """Neither the loop nor a thread ends, and the caller learns what the real host says of the
-    worker.
-    """
+    """Neither the loop nor a thread ends; the error has the real host's message."""
     with pytest.raises(WorkerExit, match=rf"python exited with code {code} \("):
         invoke(function(raiser(error), timeout=60))
 
 
 def test_stop_iteration_reaches_the_caller() -> None:
-    """A future would refuse it, and the caller would wait for ever, as on the real host."""
+    """A future would not hold it, and the caller would wait forever, as on the real host."""
     with pytest.raises(RuntimeError, match="the function raised StopIteration"):
         invoke(function(raising(StopIteration())))
     with pytest.raises(RuntimeError, match="coroutine raised StopIteration"):
         invoke(function(raising_async(StopIteration())))
 
 
-def test_who_cancels_an_invocation_cancels_the_function() -> None:
-    """That is no failure of the function."""
+def test_cancelling_an_invocation_cancels_the_function() -> None:
+    """That is not a failure of the function."""
     ended = []
 
     async def wrap(gift):
@@ -106,9 +104,7 @@ def test_who_cancels_an_invocation_cancels_the_function() -> None:
 
 
 def test_an_async_function_that_runs_too_long_is_cancelled() -> None:
-    """When the time of host.json is up, to the second, and the message has the words of the real
-    host.
-    """
+    """After the time in host.json, with the real host's message."""
     ended = []
 
     async def wrap(gift):
@@ -127,7 +123,7 @@ def test_an_async_function_that_runs_too_long_is_cancelled() -> None:
     assert ended == [pytest.approx(5)]
 
 
-def test_a_thread_that_runs_too_long_is_left() -> None:
+def test_a_thread_that_runs_too_long_is_abandoned() -> None:
     """Its caller does not wait for it."""
     go_on = threading.Event()
     with pytest.raises(FunctionTimeout):
@@ -142,9 +138,7 @@ async def _and_then(function: FunctionInfo, end) -> None:
 
 
 def test_a_function_learns_of_its_invocation() -> None:
-    """Its context is as on the real host: the directory is that of its code, and retries there are
-    none.
-    """
+    """Its context is as on the real host, except that there are no retries."""
 
     async def wrap(gift, context):
         return context
@@ -166,7 +160,7 @@ def test_a_function_learns_of_its_invocation() -> None:
 
 
 def test_a_failure_is_logged_with_the_traceback_of_the_app(caplog) -> None:
-    """Once, and without the frames of the host."""
+    """Once, and without devhost's own frames."""
     with pytest.raises(ValueError, match="no paper") as error:
         invoke(function(raising(ValueError("no paper"))))
     log_failure("wrap", error.value)
@@ -181,7 +175,6 @@ def test_a_failure_is_logged_with_the_traceback_of_the_app(caplog) -> None:
 
 
 def test_a_timeout_is_logged_in_one_line(caplog) -> None:
-    """There is no traceback that would say more."""
     log_failure("wrap", FunctionTimeout("wrap", 300))
     assert caplog.messages == [
         "function wrap failed: Timeout value of 00:05:00 exceeded by function 'Functions.wrap'."

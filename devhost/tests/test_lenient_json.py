@@ -1,6 +1,4 @@
-"""JSON that clients send; texts that were recorded of the real host stand in the conformance cases
-too.
-"""
+"""JSON as Newtonsoft.Json reads it; the conformance cases have more of it."""
 
 import json
 
@@ -25,15 +23,13 @@ from devhost.replay.lenient_json import InvalidJson, read
     ],
 )
 def test_what_newtonsoft_takes_is_read(text, value) -> None:
-    """It becomes the JSON that it means."""
     assert json.loads(read(text)) == value
 
 
 @pytest.mark.parametrize(
     "text", ['{"a": 1.0}', "NaN", '"\\ud800"', "18446744073709551616", '{"a":1,"a":2}']
 )
-def test_json_stays_as_it_is(text) -> None:
-    """Letter by letter: what Python reads needs no other reader."""
+def test_strict_json_is_returned_unchanged(text) -> None:
     assert read(text) == text
 
 
@@ -47,7 +43,8 @@ def test_json_stays_as_it_is(text) -> None:
         ),
         (
             "1 2",
-            "Additional text encountered after finished reading JSON content: 2. Path '', line 1, position 2.",
+            "Additional text encountered after finished reading JSON content: 2. "
+            "Path '', line 1, position 2.",
         ),
         (
             "hello",
@@ -61,11 +58,13 @@ def test_json_stays_as_it_is(text) -> None:
         ),
         (
             '{"a":\n[1 2]}',
-            "After parsing a value an unexpected character was encountered: 2. Path 'a[0]', line 2, position 3.",
+            "After parsing a value an unexpected character was encountered: 2. "
+            "Path 'a[0]', line 2, position 3.",
         ),
         (
             "{'a':{'b':?}}",
-            "Unexpected character encountered while parsing value: ?. Path 'a.b', line 1, position 10.",
+            "Unexpected character encountered while parsing value: ?. "
+            "Path 'a.b', line 1, position 10.",
         ),
         ("{-", "Invalid property identifier character: -. Path '', line 1, position 1."),
         ('"abc', "Unterminated string. Expected delimiter: \". Path '', line 1, position 4."),
@@ -81,7 +80,7 @@ def test_what_newtonsoft_refuses_is_refused_in_its_words(text, why) -> None:
     assert str(refused.value) == why
 
 
-def test_what_is_too_deep_is_refused() -> None:
-    """Also where Python's own reader gives up."""
+def test_json_that_is_nested_too_deeply_is_refused() -> None:
+    """Also if Python's own reader gives up."""
     with pytest.raises(InvalidJson, match="MaxDepth of 64 has been exceeded"):
         read("[" * 100_000)

@@ -1,10 +1,13 @@
 import sys
 import textwrap
 from pathlib import Path
+from types import ModuleType
 
+import azure.durable_functions
 import pytest
 
-from devhost.functions.loading import AppError, load
+from devhost.functions.errors import AppError
+from devhost.functions.loading import load
 from devhost.settings.files import HostJson
 from tests.refused_apps import ACCEPTED, HEAD, IN_ERROR, REFUSED, app
 
@@ -21,8 +24,7 @@ def imports(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "function_app", None)
 
 
-def test_an_app_is_loaded_with_its_modules(tmp_path) -> None:
-    """Modules beside function_app.py are found."""
+def test_modules_beside_the_app_are_found(tmp_path) -> None:
     (tmp_path / "greeting_of_test_app.py").write_text("ROUTE = 'hello'")
     code = """
         import azure.functions as func
@@ -37,7 +39,7 @@ def test_an_app_is_loaded_with_its_modules(tmp_path) -> None:
 
 
 def test_an_app_whose_entities_would_not_run_is_refused(tmp_path) -> None:
-    """Azure runs no entity under strict versions; an app without entities is fine."""
+    """Azure runs no entity with strict versions; an app without entities is fine."""
     strict = HostJson(default_version="1.0", version_match="Strict")
     code = HEAD + "@app.entity_trigger(context_name='context')\ndef counter(context):\n    pass\n"
     with pytest.raises(AppError, match="with versionMatchStrategy Strict no entity runs on Azure"):
@@ -55,7 +57,7 @@ def test_a_folder_without_an_app(tmp_path) -> None:
 
 
 def test_an_app_of_the_v1_programming_model(tmp_path) -> None:
-    """It has a function.json for each function; devhost says that it is not what it runs."""
+    """It has a function.json for each function; the message says that devhost runs v2 only."""
     (tmp_path / "wrap").mkdir()
     (tmp_path / "wrap" / "function.json").write_text("{}")
     with pytest.raises(AppError, match="an app of the v1 programming model: devhost runs v2 only"):
@@ -72,7 +74,7 @@ def test_an_app_of_the_v1_programming_model(tmp_path) -> None:
     ],
 )
 def test_an_app_that_fails_to_import_names_the_place(tmp_path, code, place) -> None:
-    """The file and line of the app, also where it is a package that raises."""
+    """The file and line of the app, even if a package raises."""
     with pytest.raises(AppError) as error:
         load(app_in(tmp_path, code))
     assert f"failed to import at {tmp_path}/{place}" in str(error.value)
@@ -80,7 +82,7 @@ def test_an_app_that_fails_to_import_names_the_place(tmp_path, code, place) -> N
 
 @pytest.mark.parametrize("refused", REFUSED.values(), ids=list(REFUSED))
 def test_what_azure_refuses_is_refused(tmp_path, refused) -> None:
-    """At the start, in one line that has the words of Azure."""
+    """At the start, in one line with Azure's message."""
     with pytest.raises(AppError) as error:
         load(app_in(tmp_path, refused.code))
     assert refused.words in str(error.value)
@@ -88,16 +90,17 @@ def test_what_azure_refuses_is_refused(tmp_path, refused) -> None:
 
 
 @pytest.mark.parametrize("code", ACCEPTED.values(), ids=list(ACCEPTED))
-def test_what_azure_takes_is_taken(tmp_path, code) -> None:
-    """Nothing is refused that runs there."""
+def test_what_azure_accepts_is_accepted(tmp_path, code) -> None:
     assert load(app_in(tmp_path, code)).functions
 
 
 def test_each_function_that_is_refused_has_a_line(tmp_path) -> None:
-    """So that one start shows all there is to mend."""
+    """So that one start shows all mistakes."""
     code = (
         HEAD
-        + "@app.route('a')\ndef a(): ...\n@app.route('b')\ndef b(req): ...\n@app.route('c')\ndef c(req) -> int: ..."
+        + "@app.route('a')\ndef a(): ...\n"
+        + "@app.route('b')\ndef b(req): ...\n"
+        + "@app.route('c')\ndef c(req) -> int: ..."
     )
     with pytest.raises(AppError) as error:
         load(app_in(tmp_path, code))
@@ -108,7 +111,7 @@ def test_each_function_that_is_refused_has_a_line(tmp_path) -> None:
 
 @pytest.mark.parametrize(("code", "words"), IN_ERROR.values(), ids=list(IN_ERROR))
 def test_a_trigger_that_is_not_supported_is_named(tmp_path, caplog, code, words) -> None:
-    """One line says why, and the others run."""
+    """A line says why the function is left out; the others run."""
     code = app(f"@app.route('fine')\ndef fine(req): ...\n{textwrap.dedent(code)}")
     (function,) = load(app_in(tmp_path, code)).functions
     assert function.name == "fine"
@@ -116,7 +119,6 @@ def test_a_trigger_that_is_not_supported_is_named(tmp_path, caplog, code, words)
 
 
 def test_an_app_without_a_function_that_can_run_is_refused(tmp_path) -> None:
-    """There is nothing to serve."""
     with pytest.raises(AppError, match=r"function_app\.py has no functions that can run"):
         load(app_in(tmp_path, HEAD))
 
@@ -124,7 +126,7 @@ def test_an_app_without_a_function_that_can_run_is_refused(tmp_path) -> None:
 TWO = app("@app.route('a')\ndef a(req): ...\n@app.route('b')\ndef b(req): ...")
 
 
-def test_host_json_may_name_the_functions_that_there_are(tmp_path) -> None:
+def test_host_json_may_list_the_functions_to_load(tmp_path) -> None:
     """In any letter case."""
     config = HostJson(functions=frozenset({"b"}))
     assert [each.name for each in load(app_in(tmp_path, TWO), config).functions] == ["b"]
@@ -141,13 +143,12 @@ def test_host_json_may_name_the_functions_that_there_are(tmp_path) -> None:
     ],
 )
 def test_a_setting_may_disable_a_function(tmp_path, monkeypatch, setting, value, left) -> None:
-    """By the one name that has this effect on the real host under Linux."""
+    """By the one name that works on the real host under Linux."""
     monkeypatch.setenv(setting, value)
     assert [each.name for each in load(app_in(tmp_path, TWO)).functions] == left
 
 
 def test_a_function_has_the_timeout_of_host_json(tmp_path) -> None:
-    """Each of them."""
     assert [
         each.timeout
         for each in load(app_in(tmp_path, TWO), HostJson(function_timeout=60)).functions
@@ -163,16 +164,17 @@ def test_a_function_has_the_timeout_of_host_json(tmp_path) -> None:
         (": bytes", "generic"),
     ],
 )
-def test_a_function_may_take_the_payload_as_it_came(tmp_path, annotation, converter) -> None:
-    """As text or bytes, by the annotation of its parameter."""
-    code = f"@app.timer_trigger(arg_name='timer', schedule='0 0 3 * * *')\ndef wrap(timer{annotation}): ..."
+def test_a_function_may_take_the_unconverted_payload(tmp_path, annotation, converter) -> None:
+    """If its parameter is annotated as str or bytes."""
+    trigger = "@app.timer_trigger(arg_name='timer', schedule='0 0 3 * * *')"
+    code = f"{trigger}\ndef wrap(timer{annotation}): ..."
     (function,) = load(app_in(tmp_path, app(code))).functions
     assert function.converter == converter
 
 
 @pytest.mark.parametrize("annotation", ["str", "dict"])
-def test_an_activity_never_takes_its_payload_as_it_came(tmp_path, annotation) -> None:
-    """Text is a value like any other there."""
+def test_an_activity_never_takes_the_unconverted_payload(tmp_path, annotation) -> None:
+    """Its str is the decoded JSON."""
     code = f"@app.activity_trigger(input_name='gift')\ndef wrap(gift: {annotation}): ..."
     (function,) = load(app_in(tmp_path, app(code))).functions
     assert function.converter == "activityTrigger"
@@ -180,25 +182,26 @@ def test_an_activity_never_takes_its_payload_as_it_came(tmp_path, annotation) ->
 
 STRICT = '{"version": "2.0"}'
 COMMENTED = '{"version": "2.0"} // a comment'
+WITHOUT_DURABLE = """
+    import azure.functions as func
+    app = func.FunctionApp()
+    @app.route("a")
+    def a(req): ...
+"""
 
 
 @pytest.mark.parametrize("host_json", [COMMENTED, '{"version": "2.0",}', "\ufeff" + STRICT])
 def test_durable_functions_want_a_strict_host_json(tmp_path, host_json) -> None:
-    """The SDK reads it at its import, and the real host loads no function if that fails; the line
-    names the file.
-    """
+    """The SDK reads it when it is imported; if that fails, the real host loads nothing."""
     (tmp_path / "host.json").write_text(host_json, encoding="utf-8")
     with pytest.raises(AppError, match=r"host\.json is read by azure-functions-durable"):
         load(app_in(tmp_path, TWO))
 
 
 def test_an_app_without_durable_functions_may_have_comments_in_host_json(tmp_path) -> None:
-    """And one with them a host.json without."""
-    plain = (
-        "import azure.functions as func\napp = func.FunctionApp()\n@app.route('a')\ndef a(req): ..."
-    )
+    """An app with Durable Functions may not."""
     (tmp_path / "host.json").write_text(COMMENTED)
-    assert load(app_in(tmp_path, plain)).functions
+    assert load(app_in(tmp_path, WITHOUT_DURABLE)).functions
     (tmp_path / "host.json").write_text(STRICT)
     assert load(app_in(tmp_path, TWO)).functions
 
@@ -210,7 +213,17 @@ def test_an_app_without_durable_functions_may_have_comments_in_host_json(tmp_pat
         "import sys\nsys.exit('GIFTS is 7, but must be 8')",
     ],
 )
-def test_what_an_app_says_in_its_own_words_is_all_that_is_said(tmp_path, code) -> None:
-    """By an exception of a class of its own, or by leaving with a message."""
+def test_a_message_of_the_app_itself_is_shown_unchanged(tmp_path, code) -> None:
+    """Of an exception class of its own, or of sys.exit."""
     with pytest.raises(AppError, match=r"^GIFTS is 7, but must be 8$"):
         load(app_in(tmp_path, code))
+
+
+def test_devhost_may_lie_in_the_folder_of_the_app(tmp_path, monkeypatch) -> None:
+    """What devhost imports of the Durable SDK does not count for the app."""
+    module = ModuleType("devhost.part")
+    module.__file__ = f"{tmp_path}/devhost/part.py"
+    module.client = azure.durable_functions.DurableOrchestrationClient
+    monkeypatch.setitem(sys.modules, "devhost.part", module)
+    (tmp_path / "host.json").write_text(COMMENTED)
+    assert load(app_in(tmp_path, WITHOUT_DURABLE)).functions

@@ -1,3 +1,5 @@
+import importlib
+import inspect
 import os
 import re
 import resource
@@ -8,13 +10,14 @@ import subprocess
 import sys
 import textwrap
 import time
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import requests
 
-from devhost.__main__ import open_as_many_files_as_allowed
+from devhost.process import raise_file_limit
 from devhost.runner import SHUTDOWN_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +45,11 @@ APP = """
         time.sleep(60)
     @app.route("where")
     def where(req: func.HttpRequest) -> str:
-        names = ("AzureWebJobsScriptRoot", "FUNCTIONS_WORKER_RUNTIME", "PYTHON_THREADPOOL_THREAD_COUNT")
+        names = (
+            "AzureWebJobsScriptRoot",
+            "FUNCTIONS_WORKER_RUNTIME",
+            "PYTHON_THREADPOOL_THREAD_COUNT",
+        )
         return "|".join([os.getcwd(), *(os.environ[name] for name in names)])
     @app.route("exit/{how}")
     async def exit(req: func.HttpRequest) -> str:
@@ -107,8 +114,8 @@ class Running:
         return self.process.communicate(timeout=20)[0]
 
 
-def test_what_is_being_served_is_answered_before_the_end(folder) -> None:
-    """While nothing new is taken."""
+def test_running_requests_are_answered_before_the_end(folder) -> None:
+    """New ones are refused meanwhile."""
     running = Running(folder)
     with ThreadPoolExecutor() as pool:
         slow = pool.submit(requests.get, f"{running.url}/api/slow")
@@ -122,10 +129,8 @@ def test_what_is_being_served_is_answered_before_the_end(folder) -> None:
 
 
 @pytest.mark.parametrize("replaced", [False, True])
-def test_a_data_file_that_goes_away_ends_it(folder, replaced) -> None:
-    """With one line, within a second, whatever a function is stuck in: nothing of what is written
-    would be found.
-    """
+def test_it_ends_when_its_data_file_goes_away(folder, replaced) -> None:
+    """With one line, within a second, whatever a function is stuck in."""
     running = Running(folder)
     with ThreadPoolExecutor() as pool:
         stuck = pool.submit(requests.get, f"{running.url}/api/stuck")
@@ -144,7 +149,7 @@ def test_a_data_file_that_goes_away_ends_it(folder, replaced) -> None:
 
 @pytest.mark.parametrize("function", ["stuck", "blocks"])
 def test_a_second_signal_ends_it_at_once(folder, function) -> None:
-    """Whatever a function is stuck in, the event loop included."""
+    """Even if a function blocks the event loop."""
     running = Running(folder)
     with ThreadPoolExecutor() as pool:
         stuck = pool.submit(requests.get, f"{running.url}/api/{function}")
@@ -158,8 +163,8 @@ def test_a_second_signal_ends_it_at_once(folder, function) -> None:
     assert running.process.returncode == 128 + signal.SIGINT
 
 
-def test_a_function_that_is_stuck_does_not_keep_it(folder) -> None:
-    """It is given five seconds to answer, once; what its thread does after that counts as not done."""
+def test_a_stuck_function_does_not_prevent_the_end(folder) -> None:
+    """It has five seconds to answer; what its thread does later is not committed."""
     running = Running(folder)
     with ThreadPoolExecutor() as pool:
         stuck = pool.submit(requests.get, f"{running.url}/api/stuck")
@@ -172,16 +177,16 @@ def test_a_function_that_is_stuck_does_not_keep_it(folder) -> None:
 
 
 @pytest.mark.parametrize(("host", "shown"), [("::1", "[::1]"), ("0.0.0.0", "127.0.0.1")])
-def test_another_address_to_listen_on(folder, host, shown) -> None:
-    """The URLs are such that this machine reaches them."""
+def test_it_listens_on_another_address(folder, host, shown) -> None:
+    """The URLs that it prints can be opened on this machine."""
     running = Running(folder, "--host", host)
     assert running.url.startswith(f"http://{shown}:")
     assert requests.get(f"{running.url}/api/hello").text == "hello"
     running.stop()
 
 
-def test_other_names_are_served_where_they_are_allowed(folder) -> None:
-    """Each by an option of its own."""
+def test_allowed_host_names_are_served(folder) -> None:
+    """The option may be repeated."""
     running = Running(folder, "--allow-host", "Gifts.example", "--allow-host", "b.example")
     statuses = [
         requests.get(f"{running.url}/api/hello", headers={"Host": host}).status_code
@@ -191,20 +196,20 @@ def test_other_names_are_served_where_they_are_allowed(folder) -> None:
     running.stop()
 
 
-def test_as_many_files_are_opened_as_are_allowed() -> None:
-    """The soft limit is often a quarter of the connections that are taken."""
+def test_the_soft_limit_on_files_is_raised() -> None:
+    """It is often a quarter of the connections that the server accepts."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
     try:
-        open_as_many_files_as_allowed()
+        raise_file_limit()
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == limits[1]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_until_it_is_told_to_stop(folder, number) -> None:
-    """Ctrl-C or SIGTERM ends it cleanly; what it logs has the time."""
+def test_it_serves_until_a_signal(folder, number) -> None:
+    """Ctrl-C or SIGTERM ends it cleanly; log lines have the time."""
     running = Running(folder)
     assert requests.get(f"{running.url}/api/hello").text == "hello"
     logged, stopping = running.stop(number).splitlines()
@@ -215,9 +220,7 @@ def test_it_serves_until_it_is_told_to_stop(folder, number) -> None:
 
 
 def test_what_it_prints_at_the_start(folder) -> None:
-    """Where the page is, first and last; a line for each function that has a route; what of
-    host.json has no effect.
-    """
+    """The URL first and last, functions with a route, and settings without effect."""
     (folder / "host.json").write_text(
         '{"version": "2.0", "extensions": {"http": {"hsts": {"isEnabled": true}}}}'
     )
@@ -239,13 +242,12 @@ def test_what_it_prints_at_the_start(folder) -> None:
     assert re.search(r"^  hello  +\S+  +/api/hello$", "\n".join(table), re.MULTILINE)
     assert internal == "  and 1 without a route (--verbose names them)"
     assert (
-        ignored
-        == "devhost: these have no effect here: extensions.http.hsts (host.json and its settings)"
+        ignored == "devhost: these settings of host.json have no effect here: extensions.http.hsts"
     )
 
 
 def test_a_request_that_only_reads_is_not_logged(folder) -> None:
-    """Unless it fails, or --verbose asks for it; what may change something is."""
+    """Unless it fails, or with --verbose."""
     for options, logged in (((), ["POST", "404"]), (("--verbose",), ["GET", "POST", "404"])):
         running = Running(folder, *options)
         requests.get(f"{running.url}/api/where")
@@ -259,7 +261,7 @@ def test_a_request_that_only_reads_is_not_logged(folder) -> None:
 
 
 def test_an_app_runs_where_it_runs_on_the_real_host(folder) -> None:
-    """In its own folder, with what the worker has in its environment."""
+    """In its own folder, with the worker's environment."""
     running = Running(folder)
     assert requests.get(f"{running.url}/api/where").text == f"{folder}|{folder}|python|1000"
     running.stop()
@@ -267,7 +269,7 @@ def test_an_app_runs_where_it_runs_on_the_real_host(folder) -> None:
 
 @pytest.mark.parametrize("how", ["now", "in a task"])
 def test_a_function_that_leaves_does_not_end_it(folder, how) -> None:
-    """Its caller gets 500 and the log one traceback; others are served on."""
+    """Its caller gets 500, the log has one traceback, and others are served."""
     running = Running(folder)
     with ThreadPoolExecutor() as pool:
         slow = pool.submit(requests.get, f"{running.url}/api/slow")
@@ -279,11 +281,11 @@ def test_a_function_that_leaves_does_not_end_it(folder, how) -> None:
     assert running.process.returncode == 0
 
 
-def test_it_says_how_unkind_it_was(folder) -> None:
+def test_it_says_which_faults_it_injected(folder) -> None:
     """What went wrong, at its end."""
-    running = Running(folder, "--unkind", 7)
+    running = Running(folder, "--faults", 7)
     assert (
-        "devhost: unkind, with seed 7: expect what goes wrong on Azure now and then\n"
+        "devhost: injects faults, with seed 7: expect what goes wrong on Azure now and then\n"
         in running.printed
     )
     management = f"{running.url}/runtime/webhooks/durabletask/entities/nothing/a"
@@ -291,11 +293,11 @@ def test_it_says_how_unkind_it_was(folder) -> None:
         requests.get(management)
     stopping, wrong = running.stop().splitlines()[-2:]
     assert stopping == "devhost: stopping"
-    assert re.fullmatch(r"devhost: was unkind: answer delayed \d+(, [a-z ]+ \d+)*", wrong)
+    assert re.fullmatch(r"devhost: injected faults: answer delayed \d+(, [a-z ]+ \d+)*", wrong)
 
 
 def test_a_port_that_is_taken(folder) -> None:
-    """One line: who has it, and which commands free or avoid it."""
+    """One line says by whom, and which commands help."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -306,14 +308,14 @@ def test_a_port_that_is_taken(folder) -> None:
 
 
 def test_a_data_folder_that_cannot_be_used(folder) -> None:
-    """Because it is a file."""
+    """It is a file."""
     file = folder / "file"
     file.write_text("")
     assert str(file) in fails("--app", folder, "--port", 0, "--data", file)
 
 
 def test_an_app_that_fails_to_import(folder) -> None:
-    """What went wrong, and where."""
+    """One line says what is wrong, and where."""
     (folder / "function_app.py").write_text("x = 1 / 0")
     line = fails("--app", folder, "--port", 0)
     assert line == (
@@ -323,13 +325,12 @@ def test_an_app_that_fails_to_import(folder) -> None:
 
 
 def test_an_app_that_ends_the_worker_at_import(folder) -> None:
-    """One line, whatever it raises."""
+    """It is one line, whatever was raised."""
     (folder / "function_app.py").write_text("raise BaseException('no')")
     assert fails("--app", folder, "--port", 0).endswith("function_app.py:1: BaseException: no")
 
 
-def test_an_app_that_is_not_there(folder) -> None:
-    """It is said which folder is none."""
+def test_a_folder_that_does_not_exist(folder) -> None:
     done = subprocess.run(
         command("--app", folder / "x"), capture_output=True, text=True, cwd=ROOT, timeout=30
     )
@@ -337,8 +338,8 @@ def test_an_app_that_is_not_there(folder) -> None:
     assert f"there is no folder {folder}/x" in done.stderr
 
 
-def test_a_setting_that_is_not_allowed() -> None:
-    """One line: the setting, its value, and what is allowed."""
+def test_an_invalid_setting_of_the_app() -> None:
+    """The line is the app's own."""
     line = fails("--app", ROOT, "--port", 0, REGISTRY_OPEN_SECONDS="soon")
     assert (
         line
@@ -346,8 +347,8 @@ def test_a_setting_that_is_not_allowed() -> None:
     )
 
 
-def test_several_settings_that_are_not_allowed() -> None:
-    """A line for each."""
+def test_several_invalid_settings_of_the_app() -> None:
+    """There is a line for each."""
     done = subprocess.run(
         command("--app", ROOT, "--port", 0),
         capture_output=True,
@@ -363,24 +364,29 @@ def test_several_settings_that_are_not_allowed() -> None:
 
 
 def test_a_second_devhost_on_the_same_data(folder) -> None:
-    """One line for the second; the first goes on."""
+    """It ends with one line; the first goes on."""
     running = Running(folder)
     assert "taskhub.db is in use by another devhost" in fails("--app", folder, "--port", 0)
     assert requests.get(f"{running.url}/api/hello").text == "hello"
     running.stop()
 
 
-def test_it_explains_itself() -> None:
-    """--help names each option."""
+def test_the_console_script_calls_main_without_arguments() -> None:
+    scripts = tomllib.loads((ROOT / "devhost" / "pyproject.toml").read_text())["project"]["scripts"]
+    module, _, function = scripts["devhost"].partition(":")
+    inspect.signature(getattr(importlib.import_module(module), function)).bind()
+
+
+def test_help_names_every_option() -> None:
     done = subprocess.run(command("--help"), capture_output=True, text=True, cwd=ROOT, timeout=30)
     assert done.returncode == 0
-    for option in ("--port", "--host", "--app", "--data", "--page", "--verbose", "--unkind"):
+    for option in ("--port", "--host", "--app", "--data", "--page", "--verbose", "--faults"):
         assert option in done.stdout
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "http", "\N{SUPERSCRIPT TWO}"])
-def test_a_port_that_is_no_port(port) -> None:
-    """Named, with what is allowed."""
+def test_an_invalid_port(port) -> None:
+    """The message has the value, and what is allowed."""
     done = subprocess.run(
         command(f"--port={port}"), capture_output=True, text=True, cwd=ROOT, timeout=30
     )

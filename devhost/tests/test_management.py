@@ -1,4 +1,4 @@
-"""The management API beyond one instance: lists, filters, histories, and what its URLs lead to."""
+"""The management API: lists, filters, purges, histories and URLs."""
 
 import asyncio
 import json
@@ -8,13 +8,17 @@ import azure.durable_functions as df
 import pytest
 from azure.durable_functions import OrchestrationRuntimeStatus
 
-from devhost.management.api import CONTINUATION, Call, handle
+from devhost.management.api import handle
+from devhost.management.lists import CONTINUATION
+from devhost.management.messages import ManagementRequest
 from tests.clock import START
 from tests.sample_host import ORIGIN, SampleHost
 
 
 def call(host, method: str, path: str, continuation: str = "", **query: str):
-    return host.manage(Call(method, path, ORIGIN, query=query, continuation=continuation))
+    return host.manage(
+        ManagementRequest(method, path, ORIGIN, query=query, continuation=continuation)
+    )
 
 
 def ids(reply) -> list[str]:
@@ -24,8 +28,9 @@ def ids(reply) -> list[str]:
 
 @pytest.fixture
 def five(host) -> None:
-    """Instances a to e, started a minute after each other; a and b have completed, c was
-    terminated, d is suspended.
+    """Start instances a to e, a minute apart.
+
+    a and b have completed, c was terminated, and d is suspended.
     """
     for id in "abcde":
         host.start("two_events", {"number": id}, id=id)
@@ -55,12 +60,11 @@ def five(host) -> None:
     ],
 )
 def test_instances_are_listed_by_filters(host, five, query, expected) -> None:
-    """Status, time of creation, prefix and number; a filter that is none counts as missing."""
+    """Status, time of creation, prefix and number; an invalid filter is ignored."""
     assert "".join(ids(call(host, "GET", "instances", **query))) == expected
 
 
-def test_a_list_goes_on_where_it_ended(host, five) -> None:
-    """By the continuation token, until there are no more."""
+def test_a_list_goes_on_by_its_continuation_token(host, five) -> None:
     pages, token = [], ""
     while True:
         reply = call(host, "GET", "instances/", token, top="2")
@@ -72,8 +76,8 @@ def test_a_list_goes_on_where_it_ended(host, five) -> None:
     assert ids(call(host, "GET", "instances", "no token")) == []
 
 
-def test_a_page_of_no_length_has_a_token(host) -> None:
-    """It leads to the same place; so says the real host, whose pages may be empty too."""
+def test_an_empty_page_has_a_token(host) -> None:
+    """For the same place: on the real host, too, pages may be empty."""
     for id in "ab":
         host.start("two_events", id=id)
     empty = call(host, "GET", "instances", top="0")
@@ -89,8 +93,8 @@ def test_a_page_of_no_length_has_a_token(host) -> None:
 
 
 @pytest.mark.parametrize("path", ["instances", "entities"])
-def test_a_page_of_less_than_no_length_is_refused(host, path) -> None:
-    """By Azure Storage, so it is 500."""
+def test_a_negative_page_size_is_500(host, path) -> None:
+    """Azure Storage refuses it."""
     reply = call(host, "GET", path, top="-1")
     assert (reply.status, json.loads(reply.body)["ExceptionMessage"]) == (
         500,
@@ -98,15 +102,14 @@ def test_a_page_of_less_than_no_length_is_refused(host, path) -> None:
     )
 
 
-def test_a_list_shows_inputs_unless_it_is_told_not_to(host, five) -> None:
-    """ShowInput."""
+def test_a_list_shows_inputs_unless_show_input_is_false(host, five) -> None:
     first = json.loads(call(host, "GET", "instances").body)[0]
     assert json.loads(first["input"]) == {"number": "a"}
     assert json.loads(call(host, "GET", "instances", showInput="false").body)[0]["input"] is None
 
 
 def test_the_client_queries_and_purges_by_filters(host, client, five) -> None:
-    """The SDK's get_status_all, get_status_by and purge_instance_history_by."""
+    """By get_status_all, get_status_by and purge_instance_history_by."""
     assert len(asyncio.run(client.get_status_all())) == 5
     completed = [OrchestrationRuntimeStatus.Completed]
     (found,) = asyncio.run(client.get_status_by(START, START + timedelta(seconds=30), completed))
@@ -130,37 +133,36 @@ def test_the_client_queries_and_purges_by_filters(host, client, five) -> None:
         ({"createdTimeTo": "2026-12-24T18:02:30Z"}, "de"),
     ],
 )
-def test_a_purge_by_filters_takes_whatever_is_in_its_time_unless_it_names_an_end(
+def test_a_purge_without_a_final_status_deletes_everything_in_its_time(
     host, five, query, left
 ) -> None:
-    """As on the real host, where other statuses than those of ends do not count."""
+    """As on the real host, which ignores the other statuses."""
     reply = call(host, "DELETE", "instances", createdTimeFrom="2026-01-01", **query)
     assert (reply.status, json.loads(reply.body)) == (200, {"instancesDeleted": 5 - len(left)})
     assert ids(call(host, "GET", "instances")) == list(left)
 
 
-def test_a_purge_by_filters_takes_entities_with_what_they_have_not_taken(host) -> None:
-    """On the real host they are instances that run."""
+def test_a_purge_by_filters_deletes_entities_and_their_messages(host) -> None:
+    """On the real host they are running instances."""
     with host.store.transaction():
         host.store.save_entity("@counter@a", "1", "2026-12-24T18:00:00.000000Z")
-        host.engine.signal("@counter@a", "add", None)
+        host.client.signal("@counter@a", "add", None)
         assert handle(
-            host.engine,
-            Call("DELETE", "instances", ORIGIN, {"createdTimeFrom": "2026-01-01"}),
+            host.client,
+            ManagementRequest("DELETE", "instances", ORIGIN, {"createdTimeFrom": "2026-01-01"}),
             START,
         )
     assert host.store.next_due() is None
     assert host.store.entity("@counter@a") is None
 
 
-def test_a_purge_by_filters_wants_to_know_from_when(host, five) -> None:
-    """Or it does nothing."""
+def test_a_purge_by_filters_needs_created_time_from(host, five) -> None:
     assert call(host, "DELETE", "instances").status == 400
     assert len(ids(call(host, "GET", "instances"))) == 5
 
 
 def test_an_entity_is_purged_like_an_instance(host, client) -> None:
-    """With the operations that it has not taken; and then it is not there."""
+    """With the operations that it has not processed."""
     entity = df.EntityId("counter", "a")
     asyncio.run(client.signal_entity(entity, "add", 3))
     scheduler = df.EntityId.get_scheduler_id(entity)
@@ -170,7 +172,7 @@ def test_an_entity_is_purged_like_an_instance(host, client) -> None:
 
 
 def test_a_history_for_people(host) -> None:
-    """Types and functions by name; what was scheduled is merged into what came of it."""
+    """With names of types and functions; each task is one event."""
     id = host.start("parent", {"name": "child", "input": 3, "id": "my-child"})
     host.complete("9")
     query = {"showHistory": "true", "showHistoryOutput": "true"}
@@ -191,7 +193,7 @@ def test_a_history_for_people(host) -> None:
 
 
 def test_a_history_without_inputs_and_outputs(host) -> None:
-    """ShowInput and showHistoryOutput."""
+    """By showInput and showHistoryOutput."""
     id = host.start("fan_out", [2])
     host.complete("4")
     query = {"showHistory": "true", "showInput": "false"}
@@ -200,7 +202,7 @@ def test_a_history_without_inputs_and_outputs(host) -> None:
 
 
 def test_a_failure_may_be_500(host) -> None:
-    """If the request says so."""
+    """If the request asks for that."""
     id = host.start("unknown_activity")
     assert call(host, "GET", f"instances/{id}").status == 200
     assert (
@@ -234,7 +236,7 @@ def test_entities_are_listed(host) -> None:
 
 
 def test_the_client_suspends_resumes_rewinds_and_restarts(host, client) -> None:
-    """The SDK understands the answers."""
+    """The SDK understands the responses."""
     id = asyncio.run(client.start_new("two_events"))
     asyncio.run(client.suspend(id, "lunch"))
     assert asyncio.run(client.get_status(id)).runtime_status == OrchestrationRuntimeStatus.Suspended
@@ -250,7 +252,7 @@ def test_the_client_suspends_resumes_rewinds_and_restarts(host, client) -> None:
 
 
 def test_every_url_of_a_start_leads_to_its_instance(host) -> None:
-    """Also for an id that a URL has to encode."""
+    """Also for an id that has to be encoded in a URL."""
     body = json.loads(call(host, "POST", "orchestrators/two_events/a%20b%C3%A4").body)
     assert body["id"] == "a bä"
     assert set(body) == {
@@ -274,17 +276,16 @@ def test_every_url_of_a_start_leads_to_its_instance(host) -> None:
     assert call(host, "DELETE", path).status == 200
 
 
-def test_space_is_given_back(tmp_path) -> None:
-    """When instances are purged the file becomes smaller."""
+def test_a_purge_makes_the_file_smaller(tmp_path) -> None:
     path = tmp_path / "hub.db"
     with SampleHost(path) as host:
         for number in range(200):
             host.start("two_events", "x" * 5000, id=f"i{number}")
             call(host, "POST", f"instances/i{number}/terminate")
-        host.store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        host.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         before = path.stat().st_size
         reply = call(host, "DELETE", "instances", createdTimeFrom="2026-01-01T00:00:00Z")
         assert json.loads(reply.body) == {"instancesDeleted": 200}
-        host.store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        host.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         assert before > 1_000_000
         assert path.stat().st_size < before / 2

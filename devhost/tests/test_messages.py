@@ -6,7 +6,7 @@ from devhost.http.messages import from_function, to_function
 from devhost.http.responses import Response
 
 
-def test_a_function_gets_what_a_request_says() -> None:
+def test_a_function_gets_the_whole_request() -> None:
     """Method, URL, headers, query, route parameters and body."""
     head = Head("PUT", "/a%2Fb", "/a%2Fb", "?x=1&X=2", {"host": "localhost", "x-a": "1"})
     request = to_function(head, b"body", {"id": "7"})
@@ -19,14 +19,14 @@ def test_a_function_gets_what_a_request_says() -> None:
 
 
 @pytest.mark.parametrize("result", [None, b"raw", {"a": 1}, [1], 5, True, ("a", 201)])
-def test_what_is_no_response_fails(result) -> None:
-    """The real host answers 500, whatever the function is annotated with."""
+def test_a_result_that_is_not_a_response_fails(result) -> None:
+    """The real host answers 500, whatever the annotation of the function."""
     with pytest.raises(NotImplementedError):
         from_function(result)
 
 
-def test_a_text_is_a_response_of_its_own() -> None:
-    """What it may say is told by `texts`."""
+def test_a_text_may_describe_a_whole_response() -> None:
+    """test_texts has the details."""
     result = '{"status": 202, "headers": {"X-A": "1"}, "body": "b"}'
     assert from_function(result) == Response(
         202, [("X-A", "1"), ("Content-Type", "text/plain; charset=utf-8")], b"b"
@@ -47,23 +47,21 @@ def test_a_status_that_is_no_number_is_200(status, sent) -> None:
     [("X-A", "é"), ("X-A", "a\x01"), ("X A", "1"), ("X:", "1"), ("é", "1"), ("", "1")],
 )
 def test_a_header_that_cannot_be_sent_fails(name, value) -> None:
-    """The real host answers 500, instead of sending something else."""
+    """The real host answers 500."""
     with pytest.raises(ValueError, match="a header has a name or a value that cannot be sent"):
         from_function(func.HttpResponse("x", headers={name: value}))
 
 
-def test_an_empty_content_type_is_none() -> None:
-    """Other headers may be empty, and a tab is no control character."""
+def test_an_empty_content_type_is_left_out() -> None:
+    """Other headers may be empty, and may contain tabs."""
     response = from_function(
         func.HttpResponse("x", headers={"Content-Type": "", "X-A": "", "X-B": "a\tb"})
     )
     assert response.headers == [("X-A", ""), ("X-B", "a\tb")]
 
 
-def test_a_length_that_is_wrong() -> None:
-    """One that is too small is 500 and the connection's end; what is no number fails; one that is
-    too large is sent.
-    """
+def test_a_wrong_content_length() -> None:
+    """One that is too small is 500 and ends the connection; one that is too large is sent."""
     assert from_function(func.HttpResponse("12345", headers={"Content-Length": "3"})) == Response(
         500, closes=True
     )
@@ -80,15 +78,17 @@ def test_a_length_that_is_wrong() -> None:
         ("a=1", "a=1; domain=; path="),
         ('a="q v"; Max-Age=0', "a=q%20v; max-age=0; domain=; path="),
         (
-            "b=2; HttpOnly; Secure; SameSite=Lax; Max-Age=5; Domain=a.example; Expires=Wed, 21 Oct 2026 07:28:00 GMT",
-            "b=2; expires=Wed, 21 Oct 2026 07:28:00 GMT; max-age=5; domain=a.example; path=; secure; samesite=lax; "
+            "b=2; HttpOnly; Secure; SameSite=Lax; Max-Age=5; Domain=a.example; "
+            "Expires=Wed, 21 Oct 2026 07:28:00 GMT",
+            "b=2; expires=Wed, 21 Oct 2026 07:28:00 GMT; max-age=5; domain=a.example; path=; "
+            "secure; samesite=lax; "
             "httponly",
         ),
         ("a=%20x%2Fy=z; Path=/", "a=%2520x%252Fy%3Dz; domain=; path=/"),
         ("justtext", None),
     ],
 )
-def test_a_cookie_is_written_anew(cookie, sent) -> None:
-    """As ASP.NET writes what the worker understood of it, or not at all."""
+def test_a_cookie_is_sent_as_asp_net_writes_it(cookie, sent) -> None:
+    """From what the worker has parsed, if it could."""
     response = from_function(func.HttpResponse("x", headers={"Set-Cookie": cookie}))
     assert dict(response.headers).get("Set-Cookie") == sent

@@ -10,7 +10,7 @@ from typing import Any
 import azure.durable_functions as df
 import pytest
 
-from devhost.functions.loading import index
+from devhost.functions.indexing import index
 from devhost.replay.protocol import EventType, split
 from devhost.settings.files import DEFAULTS, HostJson
 from tests.sample_host import EngineHost
@@ -155,7 +155,7 @@ def test_continue_as_new_drops_events_of_names_that_were_not_waited_for() -> Non
 
 @pytest.mark.parametrize(("length", "size"), [(8190, None), (8191, 16), (20000, 39)])
 def test_a_custom_status_has_its_bounds(length, size) -> None:
-    """16 KB as UTF-16, quotes included; beyond that the instance fails, and the status is not set."""
+    """16 KB as UTF-16, quotes included. Beyond that the instance fails, without the status."""
 
     def tells(context):
         context.set_custom_status("x" * length)
@@ -164,13 +164,14 @@ def test_a_custom_status_has_its_bounds(length, size) -> None:
     with running(tells) as host:
         id = host.start("it")
         status, output = host.status(id)
-        told = host.store.instance(id).custom_status
+        custom_status = host.store.instance(id).custom_status
     if size is None:
-        assert (status, len(told)) == ("Completed", length + 2)
+        assert (status, len(custom_status)) == ("Completed", length + 2)
     else:
-        assert (status, told) == ("Failed", None)
+        assert (status, custom_status) == ("Failed", None)
         assert output == (
-            "Orchestrator function 'it' failed: The UTF-16 size of the JSON-serialized payload must not exceed 16 KB. "
+            "Orchestrator function 'it' failed: The UTF-16 size of the JSON-serialized payload "
+            "must not exceed 16 KB. "
             f"The current payload size is {size} KB."
         )
 
@@ -231,13 +232,13 @@ def test_a_sub_orchestration_replaces_whom_it_finds() -> None:
 
     with running(parent) as host:
         with host.store.transaction():
-            host.engine.start("child", None, host.clock.now, "taken/#")
+            host.client.start("child", None, host.clock.now, "taken/#")
         host.run()
         first = host.store.instance("taken/#").execution
         id = host.start("it")
         assert host.store.instance("taken/#").execution != first
         with host.store.transaction():
-            host.engine.raise_event("taken/#", "go", "1")
+            host.client.raise_event("taken/#", "go", "1")
         host.run()
         assert host.status(id) == ("Completed", 1)
 

@@ -5,12 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from devhost.management.api import Call
+from devhost.management.messages import ManagementRequest
 from tests.sample_host import ORIGIN, turns
 
 
 def control(host, id: str, operation: str, **query: str) -> int:
-    return host.manage(Call("POST", f"instances/{id}/{operation}", ORIGIN, query=query)).status
+    return host.manage(
+        ManagementRequest("POST", f"instances/{id}/{operation}", ORIGIN, query=query)
+    ).status
 
 
 def test_an_activity_is_retried_until_it_succeeds(host) -> None:
@@ -101,10 +103,10 @@ def test_continue_as_new_keeps_unprocessed_events_in_order(host, limit) -> None:
     execution.
     """
     with host.store.transaction():
-        id = host.engine.start("eternal", None, host.clock.now)
+        id = host.client.start("eternal", None, host.clock.now)
         for number in (1, 2, 3):
-            host.engine.raise_event(id, "go", json.dumps(str(number)))
-        while turns(host.engine, host.clock.now, limit):
+            host.client.raise_event(id, "go", json.dumps(str(number)))
+        while turns(host.work_items, host.clock.now, limit):
             pass
     assert host.status(id) == ("Completed", ["1", "2", "3"])
 
@@ -143,7 +145,7 @@ def test_a_suspended_instance_takes_nothing_until_it_is_resumed(host) -> None:
     for number in (1, 2):
         host.raise_event(id, "go", number)
     assert host.status(id) == ("Suspended", "lunch")
-    assert turns(host.engine, host.clock.now) == 0
+    assert turns(host.work_items, host.clock.now) == 0
     assert control(host, id, "resume", reason="back") == 202
     assert host.status(id) == ("Running", "back")
     host.raise_event(id, "go", 3)
@@ -153,8 +155,8 @@ def test_a_suspended_instance_takes_nothing_until_it_is_resumed(host) -> None:
 def test_an_instance_that_is_suspended_before_its_first_turn_goes_on_as_any(host) -> None:
     """Also through a continue_as_new: its history begins with the suspension."""
     with host.store.transaction():
-        id = host.engine.start("eternal", None, host.clock.now)
-        host.engine.suspend(id, "lunch")
+        id = host.client.start("eternal", None, host.clock.now)
+        host.client.suspend(id, "lunch")
     host.run()
     assert control(host, id, "resume", reason="back") == 202
     for number in (1, 2, 3):
@@ -208,7 +210,9 @@ def test_restart_runs_it_again_with_its_input(host, new) -> None:
     id = host.start("fan_out", [2])
     host.complete("4")
     reply = host.manage(
-        Call("POST", f"instances/{id}/restart", ORIGIN, query={"restartWithNewInstanceId": new})
+        ManagementRequest(
+            "POST", f"instances/{id}/restart", ORIGIN, query={"restartWithNewInstanceId": new}
+        )
     )
     assert reply.status == 202
     again = json.loads(reply.body)["id"]

@@ -2,8 +2,9 @@ import json
 
 import pytest
 
+from devhost.replay.actions import ActionRunner
 from devhost.replay.protocol import EventType, OrchestrationError
-from devhost.replay.replay import _Walk, decide
+from devhost.replay.replay import Replay, decide
 
 STARTED = [
     {"EventType": EventType.ORCHESTRATOR_STARTED, "Timestamp": "2026-12-24T18:00:00.000000Z"},
@@ -150,25 +151,28 @@ WRAPPED = {"actionType": 2, "functionName": "wrap", "input": "1", "instanceId": 
         (
             past(0, EventType.TIMER_CREATED, Name=None),
             [activity()],
-            f"a timer task with sequence number 0 but {NOW}produced a ScheduleTaskOrchestratorAction action with this "
-            "sequence number.",
+            f"a timer task with sequence number 0 but {NOW}"
+            "produced a ScheduleTaskOrchestratorAction action with this sequence number.",
         ),
         (
             CHILD,
             [entity()],
-            "a sub-orchestration task with sequence ID 0 and name 'wrap' (version '', instance ID 'a:0'), but "
+            "a sub-orchestration task with sequence ID 0 and name 'wrap' "
+            "(version '', instance ID 'a:0'), but "
             f"{NOW}produced a SendEventOrchestratorAction action with this sequence number.",
         ),
         (
             past(0, EventType.EVENT_SENT, Name="op", InstanceId="@counter@b"),
             [WRAPPED],
-            "a send event task with sequence ID 0, type 'EventSent', name 'op', instance ID '@counter@b', but "
+            "a send event task with sequence ID 0, type 'EventSent', name 'op', "
+            "instance ID '@counter@b', but "
             f"{NOW}produced a CreateSubOrchestrationAction action with this sequence number.",
         ),
         (
             past(0, EventType.EVENT_SENT, Name="op", InstanceId="@counter@b"),
             [entity()],
-            "a send event task with sequence ID 0, type 'EventSent', name 'op', instance ID '@counter@b', but "
+            "a send event task with sequence ID 0, type 'EventSent', name 'op', "
+            "instance ID '@counter@b', but "
             f"{NOW}addressed it to instance ID '@counter@a'.",
         ),
     ],
@@ -354,20 +358,25 @@ def test_what_an_end_waits_for(actions, events, is_open) -> None:
 )
 def test_an_action_is_reached_when_the_one_before_it_completes(first, events) -> None:
     """Not earlier: ids are given in that order."""
-    walk = _Walk([first, timer()], "instance", "execution")
+    runner = ActionRunner("instance", "execution")
+    replay = Replay([first, timer()], runner)
+
+    def has_timer() -> bool:
+        kinds = {event["EventType"] for event in runner.scheduled.values()}
+        return EventType.TIMER_CREATED in kinds
+
     for event in STARTED:
-        walk.take(event)
+        replay.play(event)
     for event in events:
-        assert EventType.TIMER_CREATED not in {
-            each["EventType"] for each in walk.scheduled.values()
-        }
-        walk.take(event)
-    assert EventType.TIMER_CREATED in {each["EventType"] for each in walk.scheduled.values()}
+        assert not has_timer()
+        replay.play(event)
+    assert has_timer()
 
 
 def test_an_event_that_comes_before_its_wait_is_kept() -> None:
     """And so are several of one name."""
-    walk = _Walk([activity(), wait(), wait(), timer()], "instance", "execution")
+    runner = ActionRunner("instance", "execution")
+    replay = Replay([activity(), wait(), wait(), timer()], runner)
     for event in [*STARTED, raised(), raised(), completed(0)]:
-        walk.take(event)
-    assert len(walk.scheduled) == 2
+        replay.play(event)
+    assert len(runner.scheduled) == 2

@@ -6,9 +6,7 @@ from devhost.http.responses import Response, encode
 def sent(
     response: Response, method: str = "GET", stays: bool = True
 ) -> tuple[list[str], bytes, bool]:
-    """What goes out: the head without Date and Server, the body, and whether the connection stays
-    open.
-    """
+    """The head without Date and Server, the body, and whether the connection stays open."""
     octets, open = encode(response, method, stays)
     head, _, body = octets.partition(b"\r\n\r\n")
     lines = [
@@ -18,7 +16,7 @@ def sent(
 
 
 def test_a_response_has_its_length() -> None:
-    """Unless nobody wants to know it, as in an answer to HEAD."""
+    """Except for HEAD."""
     response = Response(200, [("X-A", "1")], b"body")
     assert sent(response) == (["HTTP/1.1 200 OK", "X-A: 1", "Content-Length: 4"], b"body", True)
     assert sent(response, "HEAD") == (["HTTP/1.1 200 OK", "X-A: 1"], b"", True)
@@ -27,9 +25,7 @@ def test_a_response_has_its_length() -> None:
 
 @pytest.mark.parametrize("status", [204, 304])
 def test_a_status_without_a_body(status) -> None:
-    """It has no length; a body that there is all the same ends the connection instead of being
-    sent.
-    """
+    """It has no length. If there is a body all the same, the connection ends instead."""
     assert sent(Response(status))[1:] == (b"", True)
     assert sent(Response(status, [], b"x"))[1:] == (b"", False)
     assert not any(line.startswith("Content-Length") for line in sent(Response(status))[0])
@@ -38,8 +34,7 @@ def test_a_status_without_a_body(status) -> None:
 @pytest.mark.parametrize(
     ("status", "line"), [(999, "HTTP/1.1 999 "), (-1, "HTTP/1.1 -1 "), (103, "HTTP/1.1 103 ")]
 )
-def test_a_status_of_its_own(status, line) -> None:
-    """It has no reason phrase."""
+def test_a_status_without_a_reason_phrase(status, line) -> None:
     assert sent(Response(status))[0][0] == line
 
 
@@ -55,21 +50,21 @@ def test_a_status_of_its_own(status, line) -> None:
         ({"Connection": "Upgrade"}, False),
     ],
 )
-def test_what_a_function_says_of_the_connection_is_sent(headers, stays) -> None:
-    """Whether a client can read it or not."""
+def test_framing_that_a_function_sets_is_sent_unchanged(headers, stays) -> None:
+    """Even if no client could read that."""
     lines, body, open = sent(Response(200, list(headers.items()), b"body"))
     ((name, value),) = headers.items()
     assert f"{name}: {value}" in lines
     assert (body, open) == (b"body", stays)
 
 
-def test_own_headers_win() -> None:
+def test_headers_of_a_function_win() -> None:
     """Over those of host.json, and those of the server."""
     response = Response(200, [("x-mine", "2"), ("Date", "now"), ("Server", "mine")]).with_headers(
         {"X-Mine": "1", "X-B": "3"}
     )
     octets, _ = encode(response, "GET", True)
     assert (
-        octets
-        == b"HTTP/1.1 200 OK\r\nx-mine: 2\r\nDate: now\r\nServer: mine\r\nX-B: 3\r\nContent-Length: 0\r\n\r\n"
+        octets == b"HTTP/1.1 200 OK\r\nx-mine: 2\r\nDate: now\r\nServer: mine\r\n"
+        b"X-B: 3\r\nContent-Length: 0\r\n\r\n"
     )

@@ -1,7 +1,8 @@
 import azure.functions as func
 import pytest
 
-from devhost.functions.loading import AppError, index
+from devhost.functions.errors import AppError
+from devhost.functions.indexing import index
 from devhost.http.routing import RouteTable, route_table
 
 
@@ -24,9 +25,7 @@ def called(table: RouteTable, method: str, path: str) -> tuple[str, dict[str, st
 
 
 def test_functions_are_tried_in_the_order_of_their_names() -> None:
-    """However general the first is; letter case does not count, and an underscore comes after the
-    letters.
-    """
+    """However general the first is. Letter case does not count; `_` follows the letters."""
     routes = table(b_fixed=("o/fixed", None), A_param=("o/{x}", None), ab=("{*rest}", ["POST"]))
     assert [route.function.name for route in routes.routes] == ["ab", "A_param", "b_fixed"]
     assert called(routes, "GET", "/api/o/fixed") == ("A_param", {"x": "fixed"})
@@ -34,7 +33,7 @@ def test_functions_are_tried_in_the_order_of_their_names() -> None:
 
 
 def test_a_function_answers_to_its_methods_only() -> None:
-    """To all there are where it names none, and to none where its list is empty."""
+    """To all methods if it names none, and to none if its list is empty."""
     routes = table(any=("a", None), none=("b", []), posts=("c", ["post"]))
     assert [called(routes, "FOO", f"/api/{path}") for path in "abc"] == [("any", {}), None, None]
     assert called(routes, "POST", "/api/c") == ("posts", {})
@@ -42,7 +41,7 @@ def test_a_function_answers_to_its_methods_only() -> None:
 
 
 def test_a_second_function_at_a_route_is_in_error() -> None:
-    """Where their methods overlap; the others run."""
+    """If they have a method in common; the others run."""
     routes = table(
         n1=("r/{x}", ["GET", "POST"]),
         n2=("R/{x}", ["POST", "PUT"]),
@@ -55,7 +54,7 @@ def test_a_second_function_at_a_route_is_in_error() -> None:
 
 
 def test_a_route_that_begins_like_a_built_in_one_is_in_error() -> None:
-    """Even if it only begins so; below a prefix it may."""
+    """Unless a prefix precedes it."""
     reason = "The specified route conflicts with one or more built in routes."
     functions = {"a": ("Administrator", None), "r": ("/runtime/x", None), "ok": ("ok", None)}
     assert table("", **functions).errors == {"a": reason, "r": reason}
@@ -73,7 +72,7 @@ def test_a_route_that_begins_like_a_built_in_one_is_in_error() -> None:
     ],
 )
 def test_a_prefix_is_part_of_the_route(prefix, route, path, parameters) -> None:
-    """It may be empty, and have parameters; a function without a route is found by its name."""
+    """It may be empty, or have parameters; the name of a function is its default route."""
     assert called(table(prefix, gift=(route, None)), "GET", path) == ("gift", parameters)
 
 
@@ -81,6 +80,6 @@ def test_a_prefix_is_part_of_the_route(prefix, route, path, parameters) -> None:
     ("prefix", "route"), [("api", "/gifts"), ("/p/", "gifts"), ("api", "{id:nosuch}")]
 )
 def test_a_route_that_the_real_host_dies_of_is_named(prefix, route) -> None:
-    """With its function: in Azure no function of the app would run, and no line would say why."""
-    with pytest.raises(AppError, match=r"^function gift has a route that is none, '.*': "):
+    """With its function. In Azure no function of the app would run, and no line says why."""
+    with pytest.raises(AppError, match=r"^function gift has an invalid route, '.*': "):
         table(prefix, gift=(route, None))

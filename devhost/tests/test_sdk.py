@@ -3,8 +3,8 @@
 from devhost.functions.sdk import telling
 
 
-def test_an_entity_that_the_sdk_has_not_made_stays_as_it_is() -> None:
-    """As one that hands what it gets to a worker."""
+def test_an_entity_that_was_not_made_by_the_sdk_is_not_wrapped() -> None:
+    """Such as one that passes its payload on to a worker."""
 
     def batch(payload: str) -> str:
         return payload

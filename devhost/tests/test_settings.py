@@ -19,15 +19,14 @@ def durable(folder: Path, **members: Any) -> Path:
     return write(folder, extensions={"durableTask": members})
 
 
-def test_a_host_json_that_says_nothing(tmp_path) -> None:
-    """Everything is as on the real host, also where it is an empty object."""
+def test_an_empty_host_json_has_the_defaults_of_the_real_host(tmp_path) -> None:
     assert read_host_json(write(tmp_path), {}) == HostJson()
     (tmp_path / "host.json").write_text("{}")
     assert read_host_json(tmp_path, {}) == HostJson()
 
 
 def test_what_host_json_says_is_honoured(tmp_path) -> None:
-    """Of HTTP, of functions, and of Durable Functions."""
+    """The settings of HTTP, of functions, and of Durable Functions."""
     storage = {
         "controlQueueVisibilityTimeout": "00:01:00",
         "workItemQueueVisibilityTimeout": "00:02:30",
@@ -65,7 +64,7 @@ def test_what_host_json_says_is_honoured(tmp_path) -> None:
 
 
 def test_settings_win_over_host_json(tmp_path) -> None:
-    """Whatever the letter case of their names, as in .NET."""
+    """In any letter case, as in .NET."""
     folder = durable(tmp_path, hubName="Gifts")
     assert read_host_json(folder, {f"{DURABLE}hubName": "Other"}).hub_name == "Other"
     assert read_host_json(folder, {f"{DURABLE}hubName".upper(): "Other"}).hub_name == "Other"
@@ -74,7 +73,7 @@ def test_settings_win_over_host_json(tmp_path) -> None:
 
 
 def test_members_have_any_letter_case_but_for_the_version(tmp_path) -> None:
-    """So it is on the real host."""
+    """As on the real host."""
     (tmp_path / "host.json").write_text(
         '{"version": "2.0", "Extensions": {"HTTP": {"RoutePrefix": "p"}}}'
     )
@@ -85,16 +84,19 @@ def test_members_have_any_letter_case_but_for_the_version(tmp_path) -> None:
 
 
 def test_a_route_prefix_that_is_null_is_empty(tmp_path) -> None:
-    """So it is on the real host."""
+    """As on the real host."""
     assert (
         read_host_json(write(tmp_path, extensions={"http": {"routePrefix": None}}), {}).route_prefix
         == ""
     )
 
 
-def test_comments_and_trailing_commas_are_taken(tmp_path) -> None:
-    """Outside of strings."""
-    text = '\ufeff// c\n{ /* x */ "version": "2.0", // end\n "extensions": {"http": {"routePrefix": "a//,}"},},}'
+def test_comments_and_trailing_commas_are_accepted(tmp_path) -> None:
+    """But not changed within strings."""
+    text = (
+        '\ufeff// c\n{ /* x */ "version": "2.0", // end\n'
+        ' "extensions": {"http": {"routePrefix": "a//,}"},},}'
+    )
     (tmp_path / "host.json").write_text(text, encoding="utf-8")
     assert read_host_json(tmp_path, {}).route_prefix == "a//,}"
 
@@ -110,20 +112,19 @@ def test_comments_and_trailing_commas_are_taken(tmp_path) -> None:
         ("00:10", 600),
     ],
 )
-def test_the_function_timeout_is_a_span_of_dotnet(tmp_path, timeout, seconds) -> None:
-    """A bare number counts days, and -1 is no end."""
+def test_the_function_timeout_is_a_time_span_of_dotnet(tmp_path, timeout, seconds) -> None:
+    """A bare number counts days, and -1 is without limit."""
     assert read_host_json(write(tmp_path, functionTimeout=timeout), {}).function_timeout == seconds
 
 
 @pytest.mark.parametrize("timeout", ["soon", "00:00:00", "-00:05:00", "24:00:00", ""])
-def test_a_function_timeout_that_is_none_is_refused(tmp_path, timeout) -> None:
-    """By name."""
+def test_an_invalid_function_timeout_is_refused(tmp_path, timeout) -> None:
     with pytest.raises(ValueError, match=r"host\.json: functionTimeout"):
         read_host_json(write(tmp_path, functionTimeout=timeout), {})
 
 
 def test_members_without_effect_are_known(tmp_path) -> None:
-    """Each by the shortest path under which nothing has an effect."""
+    """Each by the shortest path below which nothing has an effect."""
     extensions = {
         "durableTask": {"hubName": "Gifts", "storageProvider": {"partitionCount": 8}},
         "queues": {"a": 1},
@@ -148,7 +149,7 @@ def test_members_without_effect_are_known(tmp_path) -> None:
     ],
 )
 def test_a_host_json_of_another_form_is_refused(tmp_path, content, message) -> None:
-    """The message names the file, and what is wrong."""
+    """The message names the file and the mistake."""
     (tmp_path / "host.json").write_text(content)
     with pytest.raises(ValueError, match=f"host.json {message}"):
         read_host_json(tmp_path, {})
@@ -161,8 +162,8 @@ def test_a_folder_without_host_json_is_refused(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["bad hub!", "1hub", "ab", "MyHub-1", "x" * 51, ""])
-def test_a_bad_hub_name_is_refused(tmp_path, name) -> None:
-    """In the words of the Durable extension."""
+def test_an_invalid_hub_name_is_refused(tmp_path, name) -> None:
+    """With the message of the Durable extension."""
     message = (
         f"Task hub name '{name}' should contain only alphanumeric characters, start with a letter"
     )
@@ -171,7 +172,7 @@ def test_a_bad_hub_name_is_refused(tmp_path, name) -> None:
 
 
 def test_a_hub_name_may_be_longer_than_the_message_says(tmp_path) -> None:
-    """The real one takes 46 characters."""
+    """The real host accepts 46 characters."""
     assert read_host_json(durable(tmp_path, hubName="x" * 46), {}).hub_name == "x" * 46
 
 
@@ -187,14 +188,14 @@ def test_a_hub_name_may_be_longer_than_the_message_says(tmp_path) -> None:
         ({"dynamicThrottlesEnabled": 1}, "DynamicThrottlesEnabled' to type 'System.Boolean'"),
     ],
 )
-def test_options_of_http_have_their_types(tmp_path, members, message) -> None:
-    """Also those that have no effect."""
+def test_http_options_of_a_wrong_type_are_refused(tmp_path, members, message) -> None:
+    """Even those that have no effect."""
     with pytest.raises(OptionError) as error:
         read_host_json(write(tmp_path, extensions={"http": members}), {})
     assert message in str(error.value)
 
 
-def test_a_member_whose_name_looks_like_a_path_is_another_one(tmp_path) -> None:
+def test_a_dot_in_a_name_does_not_make_a_path(tmp_path) -> None:
     """As on the real host."""
     config = read_host_json(write(tmp_path, **{"extensions.http.routePrefix": "p"}), {})
     assert (config.route_prefix, config.ignored) == ("api", ("extensions.http.routePrefix",))
@@ -210,7 +211,8 @@ def test_a_member_whose_name_looks_like_a_path_is_another_one(tmp_path) -> None:
         (
             {"maxConcurrentActivityFunctions": "x"},
             "Failed to convert configuration value 'x' at "
-            "'AzureFunctionsJobHost:extensions:durableTask:MaxConcurrentActivityFunctions' to type 'System.Int32'.",
+            "'AzureFunctionsJobHost:extensions:durableTask:MaxConcurrentActivityFunctions' "
+            "to type 'System.Int32'.",
         ),
         (
             {"extendedSessionsEnabled": True},
@@ -237,7 +239,7 @@ def test_a_member_whose_name_looks_like_a_path_is_another_one(tmp_path) -> None:
     ],
 )
 def test_options_that_the_durable_extension_refuses_are_refused(tmp_path, members, message) -> None:
-    """By name, in one line."""
+    """The message names the option, in one line."""
     with pytest.raises(OptionError) as error:
         read_host_json(durable(tmp_path, **members), {})
     assert message in str(error.value)

@@ -10,19 +10,19 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 import pytest
 
-from devhost.engine.client import Engine
-from devhost.functions.loading import index
+from devhost.engine.client import DurableClient
+from devhost.functions.indexing import index
 from devhost.host import Host
-from devhost.storage.store import Store
+from devhost.storage.sqlite import open_store
 from tests.waiting import until
 
 
 class Slow:
-    """An app with an entity and an orchestrator that wait until a test lets them go on, on a host."""
+    """A host whose entity and orchestrator block until the test lets them go on."""
 
     def __init__(self) -> None:
         self.go, self.has_begun = threading.Event(), threading.Event()
-        self.store = Store(None)
+        self.store = open_store()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Slow"]:
@@ -55,7 +55,7 @@ class Slow:
         return app
 
     async def signal(self, key: str, operation: str) -> None:
-        await self.host.submit(lambda engine, now: engine.signal(f"@bag@{key}", operation, None))
+        await self.host.submit(lambda client, now: client.signal(f"@bag@{key}", operation, None))
 
     async def begin(self) -> None:
         """Wait until the slow function has begun."""
@@ -69,8 +69,8 @@ class Slow:
         await until(lambda: self.bag(key) == list(operations))
 
 
-def start(engine: Engine, now: datetime) -> str:
-    return engine.start("ponders", None, now, "p")
+def start(client: DurableClient, now: datetime) -> str:
+    return client.start("ponders", None, now, "p")
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def slow() -> Slow:
 
 
 def test_a_slow_entity_holds_up_no_other(slow) -> None:
-    """What comes for it meanwhile waits, and comes in order."""
+    """Its own messages wait, and keep their order."""
 
     async def scenario() -> None:
         async with slow.running():
@@ -97,7 +97,7 @@ def test_a_slow_entity_holds_up_no_other(slow) -> None:
 
 
 def test_a_slow_orchestrator_holds_up_nobody(slow) -> None:
-    """Its instance is pending until it has come to an end of its turn."""
+    """Its instance is pending until the first turn has ended."""
 
     async def scenario() -> None:
         async with slow.running():
@@ -112,14 +112,12 @@ def test_a_slow_orchestrator_holds_up_nobody(slow) -> None:
     asyncio.run(scenario())
 
 
-def test_what_was_purged_while_it_was_slow_stays_gone(slow) -> None:
-    """Nothing is kept of what was decided."""
-
+def test_an_instance_purged_during_a_slow_turn_stays_purged(slow) -> None:
     async def scenario() -> None:
         async with slow.running():
             await slow.host.submit(start)
             await slow.begin()
-            await slow.host.submit(lambda engine, now: engine.store.purge("p"))
+            await slow.host.submit(lambda client, now: client.store.purge("p"))
             await slow.signal("b", "slow")
             slow.go.set()
             await slow.until_bag("b", "slow")

@@ -6,7 +6,10 @@ import sys
 
 import pytest
 
-from devhost.storage.store import NEVER, Activity, Instance, Message, Query, Store, StoreError
+from devhost.storage.database import Database
+from devhost.storage.rows import NEVER, Activity, Instance, Message, Query
+from devhost.storage.sqlite import SqliteStore, open_store
+from devhost.storage.store import RowError, StoreError
 
 T1, T2, T3 = (f"2026-12-24T18:0{minute}:00.000000Z" for minute in (1, 2, 3))
 
@@ -14,7 +17,7 @@ T1, T2, T3 = (f"2026-12-24T18:0{minute}:00.000000Z" for minute in (1, 2, 3))
 @pytest.fixture(params=["memory", "file"])
 def store(request, tmp_path):
     """A new task hub, in memory and in a file."""
-    store = Store(tmp_path / "hub.db" if request.param == "file" else None)
+    store = open_store(tmp_path / "hub.db" if request.param == "file" else None)
     yield store
     store.close()
 
@@ -41,7 +44,7 @@ def test_what_is_not_there_is_none_or_empty(store) -> None:
 
 def test_the_file_of_a_new_task_hub_is_one_without_its_log(tmp_path) -> None:
     """Whatever becomes of the -wal beside it, its tables are there."""
-    first = Store(tmp_path / "hub.db")
+    first = open_store(tmp_path / "hub.db")
     shutil.copy(tmp_path / "hub.db", tmp_path / "copy.db")
     assert (tmp_path / "copy.db").stat().st_size > 0
     with sqlite3.connect(tmp_path / "copy.db") as copy:
@@ -104,12 +107,12 @@ def test_messages_are_due_in_order_of_arrival(store) -> None:
     assert (last.target, last.execution, last.timer, last.due) == ("a", "e1", 4, T2)
 
 
-def test_what_is_due_is_found_by_the_index_alone(store) -> None:
+def test_what_is_due_is_found_by_the_index_alone() -> None:
     """However many timers there are, and however many of them are due: no search, no sort."""
-    plan = store._db.execute(
+    plan = Database(None).rows(
         "EXPLAIN QUERY PLAN SELECT target FROM messages WHERE due <= ? ORDER BY due, seq LIMIT ?",
         (T1, 10),
-    ).fetchall()
+    )
     assert [step[-1] for step in plan] == ["SEARCH messages USING INDEX messages_due (due<?)"]
 
 
@@ -158,24 +161,36 @@ def test_messages_are_put_off(store) -> None:
         first, second = store.due(T1, 10)
         assert store.dequeue([second]) == 1
         assert store.dequeue([second]) == 0
-        store.postpone([first, second], T2)
+        store.reschedule([first, second], T2)
     assert store.due(T1, 10) == []
     assert [message.body for message in store.due(T2, 10)] == ["1"]
 
 
-def test_what_was_sent_in_a_part_that_is_undone_can_be_known(store) -> None:
-    """By the number of the latest message before it; nothing of the part is kept."""
-    assert store.last_seq() == 0
+def test_a_part_of_a_transaction_can_be_rolled_back(store) -> None:
+    """Whether it raises or not; the rest is kept."""
     with store.transaction():
         store.enqueue([Message("a", "1")])
-        last = store.last_seq()
-        with store.undone():
-            store.enqueue([Message("a", "2", due=T3)])
+        with store.rolled_back():
+            store.enqueue([Message("a", "2")])
             store.save_instance(instance())
-            assert [message.body for message in store.messages_after(last)] == ["2"]
-        assert store.messages_after(last) == []
     assert store.instance("a") is None
     assert [message.body for message in store.due(T3, 10)] == ["1"]
+
+
+def test_a_row_that_is_refused_is_an_error_of_that_row(store) -> None:
+    """The rest of the transaction is kept."""
+
+    def append_twice() -> None:
+        with store.savepoint():
+            store.append_history("a", 0, "1")
+            store.append_history("a", 0, "2")
+
+    with store.transaction():
+        store.save_instance(instance())
+        with pytest.raises(RowError, match="UNIQUE constraint failed"):
+            append_twice()
+    assert store.instance("a") == instance()
+    assert store.history("a") == []
 
 
 def test_a_cancelled_timer_is_gone(store) -> None:
@@ -227,11 +242,11 @@ def test_a_purged_instance_is_gone(store) -> None:
 def test_a_file_keeps_what_was_committed(tmp_path) -> None:
     """The next process finds it."""
     path = tmp_path / "hub.db"
-    store = Store(path)
+    store = open_store(path)
     with store.transaction():
         store.save_instance(instance())
     store.close()
-    again = Store(path)
+    again = open_store(path)
     assert again.instance("a") == instance()
     again.close()
 
@@ -239,9 +254,10 @@ def test_a_file_keeps_what_was_committed(tmp_path) -> None:
 def test_a_second_process_is_refused(tmp_path) -> None:
     """One task hub, one devhost; the message says so."""
     path = tmp_path / "hub.db"
-    store = Store(path)
+    store = open_store(path)
     code = (
-        f"from devhost.storage.store import *; from pathlib import Path; Store(Path({str(path)!r}))"
+        "from devhost.storage.sqlite import *; from pathlib import Path; "
+        f"open_store(Path({str(path)!r}))"
     )
     second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     store.close()
@@ -261,11 +277,11 @@ def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path) -> None:
     with pytest.raises(
         StoreError, match=r"foreign.db cannot be used as a task hub: it is a database of another"
     ):
-        Store(foreign)
+        open_store(foreign)
     with pytest.raises(
         StoreError, match=r"garbage.db cannot be used as a task hub: file is not a database"
     ):
-        Store(garbage)
+        open_store(garbage)
     assert garbage.read_bytes() == b"not a database " * 100
 
 
@@ -273,7 +289,7 @@ def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path) -> None:
 def test_a_damaged_task_hub_is_refused(tmp_path, damage) -> None:
     """Before anything is read from it; an empty file is a new task hub."""
     path = tmp_path / "hub.db"
-    store = Store(path)
+    store = open_store(path)
     for number in range(200):
         store.save_entity(f"@e@{number}", "x" * 1000, T1)
     store.close()
@@ -286,33 +302,34 @@ def test_a_damaged_task_hub_is_refused(tmp_path, damage) -> None:
     }
     path.write_bytes(damaged[damage])
     if damage == "empty":
-        Store(path).close()
+        open_store(path).close()
     else:
         with pytest.raises(
             StoreError, match=r"hub.db cannot be used as a task hub: .*(damaged|malformed)"
         ) as error:
-            Store(path)
+            open_store(path)
         assert len(str(error.value).splitlines()) == 1
 
 
 def test_a_task_hub_of_another_version_is_refused(tmp_path) -> None:
     """The message tells the versions apart."""
     path = tmp_path / "hub.db"
-    Store(path).close()
+    open_store(path).close()
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version = 99")
     db.close()
     with pytest.raises(StoreError, match=r"another version of devhost \(schema 99\)"):
-        Store(path)
+        open_store(path)
 
 
 def test_a_write_that_fails_is_a_store_error(tmp_path) -> None:
     """Disk full: nothing of the transaction is kept, and the store goes on when there is room
     again.
     """
-    store = Store(tmp_path / "hub.db")
-    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
-    store._db.execute(f"PRAGMA max_page_count = {pages + 2}")
+    database = Database(tmp_path / "hub.db")
+    store = SqliteStore(database)
+    (pages,) = database.row("PRAGMA page_count")
+    database.execute(f"PRAGMA max_page_count = {pages + 2}")
 
     def fill() -> None:
         with store.transaction():
@@ -322,7 +339,7 @@ def test_a_write_that_fails_is_a_store_error(tmp_path) -> None:
     with pytest.raises(StoreError, match=r"cannot be written: database or disk is full"):
         fill()
     assert store.instance("a") is None
-    store._db.execute("PRAGMA max_page_count = 100000")
+    database.execute("PRAGMA max_page_count = 100000")
     fill()
     assert store.instance("a")
     store.close()
@@ -330,9 +347,9 @@ def test_a_write_that_fails_is_a_store_error(tmp_path) -> None:
 
 def test_a_new_file_is_a_task_hub_without_its_log(tmp_path) -> None:
     """A copy of the file alone can be opened, also while the first is open."""
-    store = Store(tmp_path / "hub.db")
+    store = open_store(tmp_path / "hub.db")
     (tmp_path / "copy.db").write_bytes((tmp_path / "hub.db").read_bytes())
-    copy = Store(tmp_path / "copy.db")
+    copy = open_store(tmp_path / "copy.db")
     assert copy.next_due() is None
     copy.close()
     store.close()
@@ -341,7 +358,7 @@ def test_a_new_file_is_a_task_hub_without_its_log(tmp_path) -> None:
 def test_a_file_that_went_away_is_noticed(tmp_path) -> None:
     """Whether there is another one in its place or none; a hub in memory does not go away."""
     path = tmp_path / "hub.db"
-    store = Store(path)
+    store = open_store(path)
     store.check_file()
     path.rename(tmp_path / "kept.db")
     with pytest.raises(StoreError, match=r"hub.db was deleted or replaced"):
@@ -350,14 +367,14 @@ def test_a_file_that_went_away_is_noticed(tmp_path) -> None:
     with pytest.raises(StoreError, match=r"hub.db was deleted or replaced"):
         store.check_file()
     store.close()
-    Store(None).check_file()
+    open_store().check_file()
 
 
 def test_what_is_due_for_some_targets_can_be_left_out(store) -> None:
     """Those whose work items are being executed."""
     store.enqueue([Message("a", "1"), Message("b", "2", T1), Message("a", "3", T2)])
     assert [message.body for message in store.due(T3, 10, ["a"])] == ["2"]
-    assert [store.next_due(besides) for besides in ([], ["a"], ["a", "b"])] == ["", T1, None]
+    assert [store.next_due(excluding) for excluding in ([], ["a"], ["a", "b"])] == ["", T1, None]
 
 
 def test_entities_are_listed_as_instances_that_run(store) -> None:

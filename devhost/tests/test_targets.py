@@ -20,7 +20,7 @@ from devhost.http.targets import decode_path, encode_path, parse_query
     ],
 )
 def test_a_path_is_decoded_and_written_again(sent, path, shown) -> None:
-    """Encoded slashes and what is no UTF-8 stay, and dots are resolved."""
+    """Encoded slashes, and bytes that are not UTF-8, stay encoded; dots are resolved."""
     assert decode_path(sent) == path
     assert encode_path(path) == shown
 
@@ -36,5 +36,5 @@ def test_a_path_is_decoded_and_written_again(sent, path, shown) -> None:
     ],
 )
 def test_a_query_has_one_value_for_each_name(query, parsed) -> None:
-    """Names are the same in any letter case, and values that are empty count for nothing."""
+    """Names match in any letter case; empty values are left out."""
     assert parse_query(query) == parsed

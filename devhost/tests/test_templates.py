@@ -1,6 +1,6 @@
 import pytest
 
-from devhost.http.templates import Template, TemplateError
+from devhost.http.routing.templates import Template, TemplateError
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from devhost.http.templates import Template, TemplateError
     ],
 )
 def test_a_template_gives_the_values_of_a_path(template, path, values) -> None:
-    """Literals match in any letter case, and one slash at the end does not count."""
+    """Literals match in any letter case; one slash at the end does not count."""
     assert Template(template).match(path) == values
 
 
@@ -56,7 +56,7 @@ def test_a_template_gives_the_values_of_a_path(template, path, values) -> None:
         ),
     ],
 )
-def test_what_is_no_template_says_why(template, reason) -> None:
+def test_an_invalid_template_is_refused_with_the_reason(template, reason) -> None:
     """The real host would not start with it."""
     with pytest.raises(TemplateError) as error:
         Template(template)

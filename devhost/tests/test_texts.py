@@ -35,5 +35,5 @@ from devhost.http.texts import of_text
     ],
 )
 def test_a_text_is_a_response(text, response) -> None:
-    """What can be read as JSON is written anew, and an object with a body is the response."""
+    """JSON is indented, and an object with a body describes the response."""
     assert of_text(text) == response

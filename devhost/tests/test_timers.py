@@ -3,7 +3,8 @@ from datetime import UTC, datetime
 import azure.functions as func
 import pytest
 
-from devhost.functions.loading import AppError, index
+from devhost.functions.errors import AppError
+from devhost.functions.indexing import index
 from devhost.functions.timers import Schedule
 
 NOW = datetime(2026, 12, 24, 18, 0, 30, tzinfo=UTC)
@@ -19,13 +20,13 @@ NOW = datetime(2026, 12, 24, 18, 0, 30, tzinfo=UTC)
         ("*/5 * * * *", datetime(2026, 12, 24, 18, 5, tzinfo=UTC)),
     ],
 )
-def test_when_it_is_due(expression, due) -> None:
-    """Six fields with the seconds first; five are without seconds."""
+def test_the_next_time_of_a_schedule(expression, due) -> None:
+    """Six fields, seconds first; five are without seconds."""
     assert Schedule("clean", expression).after(NOW) == due
 
 
 def test_a_schedule_in_an_app_setting(monkeypatch) -> None:
-    """Named between percent signs."""
+    """Its name stands between percent signs."""
     monkeypatch.setenv("CLEAN_AT", "0 0 3 * * *")
     assert Schedule("clean", "%CLEAN_AT%").after(NOW).hour == 3
     monkeypatch.delenv("CLEAN_AT")
@@ -37,7 +38,7 @@ def test_a_schedule_in_an_app_setting(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("expression", ["", "daily", "0 0 25 * * *", "01:00:00", "0 0 0 0 0 0 0 0"])
-def test_what_is_no_schedule_is_refused(expression) -> None:
+def test_an_invalid_schedule_is_refused(expression) -> None:
     """When the app is loaded."""
     app = func.FunctionApp()
 
@@ -50,8 +51,8 @@ def test_what_is_no_schedule_is_refused(expression) -> None:
         index(app)
 
 
-def test_what_a_function_is_told() -> None:
-    """Whether it is late, and when it comes next."""
+def test_the_payload_of_a_timer() -> None:
+    """It says whether the timer is late, and when it is due next."""
     request = Schedule("clean", "0 0 * * * *").request(NOW, past_due=True)
     assert request["IsPastDue"]
     assert request["ScheduleStatus"]["Next"] == "2026-12-24T19:00:00+00:00"

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from devhost.management.api import Call
+from devhost.management.messages import ManagementRequest
 from devhost.settings.files import DEFAULTS
 from devhost.settings.versions import MISMATCH, runs
 from tests.sample_host import ORIGIN, SampleHost
@@ -41,9 +41,9 @@ def test_a_host_without_a_version_runs_what_has_none() -> None:
 
 def start(host: SampleHost, name: str, version: str | None = None) -> str:
     query = {"version": version} if version else {}
-    return json.loads(host.manage(Call("POST", f"orchestrators/{name}", ORIGIN, query=query)).body)[
-        "id"
-    ]
+    return json.loads(
+        host.manage(ManagementRequest("POST", f"orchestrators/{name}", ORIGIN, query=query)).body
+    )["id"]
 
 
 def finish(host: SampleHost, id: str) -> dict:
@@ -78,7 +78,7 @@ def test_an_instance_of_another_version_waits() -> None:
         id = start(host, "about", "1.0")
         host.advance(minutes=5)
         assert host.status(id) == ("Pending", None)
-        host.engine.config = SECOND
+        host.use(SECOND)
         host.advance(minutes=5)
         assert finish(host, id)["version"] == "1.0"
 
@@ -88,7 +88,7 @@ def test_an_instance_of_another_version_may_fail() -> None:
     with SampleHost(config=replace(SECOND, version_failure="Fail")) as host:
         begun = start(host, "two_events")
         assert host.status(start(host, "about", "3.0")) == ("Failed", MISMATCH)
-        host.engine.config = replace(host.engine.config, default_version="1.0")
+        host.use(replace(host.client.config, default_version="1.0"))
         host.raise_event(begun, "go")
         assert host.status(begun) == ("Failed", MISMATCH)
 

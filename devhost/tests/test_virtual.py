@@ -12,8 +12,9 @@ import azure.functions as func
 import pytest
 import requests
 
-from devhost.functions.loading import index
-from devhost.storage.store import Query, Store
+from devhost.functions.indexing import index
+from devhost.storage.rows import Query
+from devhost.storage.sqlite import open_store
 from devhost.testing.virtual_host import ORIGIN, START, VirtualHost
 from tests.sample_app import make_app
 
@@ -187,7 +188,7 @@ def test_timer_triggered_functions_run_by_themselves(timers, runs) -> None:
 def test_the_task_hub_outlives_a_host() -> None:
     """Given to the next one, it goes on where it was."""
     indexed = index(make_app())
-    store = Store(None)
+    store = open_store()
     with VirtualHost(indexed, store=store) as host:
         host.request("POST", "/api/start/sleeps", b"1")
         ended = host.now()

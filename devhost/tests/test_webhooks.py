@@ -5,16 +5,17 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from azure.durable_functions import EntityId, OrchestrationRuntimeStatus
 
-from devhost.management.api import PREFIX, Call
+from devhost.management.messages import ManagementRequest
+from devhost.management.urls import PREFIX
 from tests.sample_host import ORIGIN
 
 
 def call(host, method: str, path: str, **details):
-    return host.manage(Call(method, path, ORIGIN, **details))
+    return host.manage(ManagementRequest(method, path, ORIGIN, **details))
 
 
 def test_the_client_starts_and_sees_an_instance_through(host, client) -> None:
-    """start_new, get_status, raise_event: the SDK understands every answer."""
+    """By start_new, get_status and raise_event: the SDK understands every response."""
     id = asyncio.run(client.start_new("two_events", client_input={"a": 1}))
     status = asyncio.run(client.get_status(id, show_input=True))
     assert status.runtime_status == OrchestrationRuntimeStatus.Running
@@ -29,10 +30,10 @@ def test_the_client_starts_and_sees_an_instance_through(host, client) -> None:
     )
 
 
-def test_an_instance_shows_as_pending_until_its_first_turn(host, client) -> None:
+def test_an_instance_is_pending_until_its_first_turn(host, client) -> None:
     """As on the real host, where that takes longer."""
     with host.store.transaction():
-        host.engine.start("two_events", None, host.clock.now, "slow")
+        host.client.start("two_events", None, host.clock.now, "slow")
     (shown,) = [host.store.instance("slow").status]
     assert shown == "Pending"
     host.run()
@@ -40,14 +41,14 @@ def test_an_instance_shows_as_pending_until_its_first_turn(host, client) -> None
 
 
 def test_the_client_starts_under_an_id_of_its_own(client) -> None:
-    """And is told when that is in use."""
+    """An id that is in use is 409."""
     assert asyncio.run(client.start_new("two_events", "my-id")) == "my-id"
     with pytest.raises(Exception, match="already exists"):
         asyncio.run(client.start_new("two_events", "my-id"))
 
 
 def test_an_instance_of_an_orchestrator_that_does_not_exist_fails(host, client) -> None:
-    """In the words of the real host, which starts it."""
+    """With the message of the real host, which starts it too."""
     status, output = host.status(asyncio.run(client.start_new("nothing")))
     assert status == "Failed"
     assert (
@@ -66,7 +67,7 @@ def test_the_client_reads_and_signals_entities(client) -> None:
 
 
 def test_the_client_terminates_and_purges(client) -> None:
-    """What is purged is unknown."""
+    """A purged instance is unknown."""
     id = asyncio.run(client.start_new("two_events"))
     asyncio.run(client.terminate(id, "enough & over"))
     status = asyncio.run(client.get_status(id))
@@ -80,7 +81,7 @@ def test_the_client_terminates_and_purges(client) -> None:
 
 
 def test_events_for_instances_that_take_none(client) -> None:
-    """404 and 410 come through as the SDK words them."""
+    """The SDK raises its own exceptions for 404 and 410."""
     with pytest.raises(Exception, match="No instance with ID nobody found"):
         asyncio.run(client.raise_event("nobody", "go"))
     id = asyncio.run(client.start_new("two_events"))
@@ -89,8 +90,7 @@ def test_events_for_instances_that_take_none(client) -> None:
         asyncio.run(client.raise_event(id, "go"))
 
 
-def test_management_urls_work_when_followed(host) -> None:
-    """What a start answers with leads to the instance."""
+def test_the_urls_of_a_start_can_be_followed(host) -> None:
     started = call(host, "POST", "orchestrators/two_events")
     urls = json.loads(started.body)
     assert started.headers["Location"] == urls["statusQueryGetUri"]
@@ -105,7 +105,7 @@ def test_management_urls_work_when_followed(host) -> None:
 
 
 def test_input_and_history_are_shown_on_request(host) -> None:
-    """The input by default, the history not."""
+    """By default a status has the input, but not the history."""
     id = host.start("two_events", {"a": 1})
     shown = json.loads(call(host, "GET", f"instances/{id}").body)
     assert json.loads(shown["input"]) == {"a": 1}
@@ -118,14 +118,14 @@ def test_input_and_history_are_shown_on_request(host) -> None:
 
 @pytest.mark.parametrize("id", ["@counter", "a%23b", "a%3Fb", "a%0Ab", "x" * 101, "a+b", "a%2Bb"])
 def test_an_id_may_be_nearly_anything(host, id) -> None:
-    """A plus is a space."""
+    """A plus stands for a space."""
     assert call(host, "POST", f"orchestrators/two_events/{id}").status == 202
     assert host.store.instance(unquote(id).replace("+", " ")).status == "Running"
 
 
 @pytest.mark.parametrize(("id", "status"), [("@counter@a", 400), ("a%2Fb", 404), ("x" * 513, 500)])
-def test_an_id_that_may_not_be_is_refused(host, id, status) -> None:
-    """That of an entity, a path, and what is no key of Azure Storage."""
+def test_an_invalid_id_is_refused(host, id, status) -> None:
+    """The id of an entity, a path, and what Azure Storage does not accept as a key."""
     assert call(host, "POST", f"orchestrators/two_events/{id}").status == status
 
 
@@ -138,14 +138,14 @@ def test_an_id_that_may_not_be_is_refused(host, id, status) -> None:
         ("POST", "entities/nothing/a", "1"),
     ],
 )
-def test_what_is_malformed_is_400(host, method, path, body) -> None:
-    """A body that is not JSON, a key that may not be, an entity that the app does not have."""
+def test_a_malformed_request_is_400(host, method, path, body) -> None:
+    """A body that is not JSON, an invalid key, an unknown entity."""
     assert call(host, method, path, body=body).status == 400
     assert host.store.next_due() is None
 
 
 def test_an_event_must_be_json(host) -> None:
-    """By its type and by its content."""
+    """By its content type and its content."""
     id = host.start("two_events")
     assert (
         call(host, "POST", f"instances/{id}/raiseEvent/go", body="1", is_json=False).status == 400
@@ -154,7 +154,7 @@ def test_an_event_must_be_json(host) -> None:
 
 
 def test_a_signal_in_plain_text_is_a_string(host) -> None:
-    """As the real host takes it."""
+    """As on the real host."""
     call(host, "POST", "entities/Counter/a", query={"op": "add"}, body="3", is_json=True)
     assert (
         host.store.entity("@counter@a") == "null"
@@ -176,6 +176,5 @@ def test_a_signal_in_plain_text_is_a_string(host) -> None:
         ("GET", "nothing"),
     ],
 )
-def test_what_is_not_there_is_404(host, method, path) -> None:
-    """Unknown instances, methods and paths."""
+def test_unknown_instances_methods_and_paths_are_404(host, method, path) -> None:
     assert call(host, method, path).status == 404

@@ -7,8 +7,9 @@ from queue import Empty, SimpleQueue
 
 import pytest
 
-from devhost.engine.work_items import DurableFunctions, WorkItem
+from devhost.engine.decisions import WorkItem
 from devhost.engine.workers import Done, Workers
+from devhost.functions.durable import DurableFunctions
 from devhost.settings.files import DEFAULTS
 
 
@@ -33,7 +34,7 @@ class Step(WorkItem):
 
 
 class Working:
-    """Workers, and what they told late, for the length of an async block."""
+    """Workers, and their late items, for the length of an async block."""
 
     async def __aenter__(self) -> "Working":
         self.late: asyncio.Queue[Done] = asyncio.Queue()

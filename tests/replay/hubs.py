@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from devhost.storage.database import Database
+from devhost.storage.sqlite import SqliteStore
 from devhost.storage.store import Store
 
 FOLDER = Path(__file__).parent / "hubs"
@@ -31,7 +33,8 @@ class Hub(NamedTuple):
 def hub(name: str) -> Iterator[Hub]:
     """The task hub that was kept under a name, in memory."""
     document = json.loads((FOLDER / f"{name}.json").read_text())
-    store = Store(None)
+    database = Database(None)
+    store = SqliteStore(database)
     with store.transaction():
         for table in TABLES:
             for row in document[table]:
@@ -39,7 +42,7 @@ def hub(name: str) -> Iterator[Hub]:
                     row += row[2:3] * (
                         4 - len(row)
                     )  # older versions did not say since when there is one
-                store._db.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(row))})", row)
+                database.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(row))})", row)
     try:
         yield Hub(store, datetime.fromisoformat(document["left_at"]), document["ids"])
     finally:

@@ -17,10 +17,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from devhost.engine.client import Engine
-from devhost.engine.work_items import DurableFunctions
+from devhost.engine.client import DurableClient
 from devhost.functions.app import App
+from devhost.functions.durable import DurableFunctions
 from devhost.settings.files import read_host_json
+from devhost.storage.rows import NEVER
 from devhost.testing.histories import FOLDER, Execution, Recorder, save
 from devhost.testing.virtual_host import ROOT, VirtualHost, registry_app
 from registry.domain.moments import to_text
@@ -48,9 +49,12 @@ def early_timer(host: VirtualHost, receiver: Receiver) -> None:
     """The timer fires long before its time, so there is another one."""
     id = host.open()
     with host.store.transaction():
-        host.store._db.execute(
-            "UPDATE messages SET due = '' WHERE target = ? AND timer IS NOT NULL", (id,)
-        )
+        timers = [
+            each
+            for each in host.store.due(NEVER, 100)
+            if each.target == id and each.timer is not None
+        ]
+        host.store.reschedule(timers, due="")
     host.advance(minutes=6)
 
 
@@ -66,7 +70,7 @@ def raise_finish(host: VirtualHost, id: str) -> None:
     """Have a finish wait for the next turn of a life."""
     message = json.dumps({"v": 1, "trace": "f" * 32, "sent_at": to_text(host.now())})
     with host.store.transaction():
-        Engine(host.store, host.app.durable).raise_event(id, "finish", message)
+        DurableClient(host.store, host.app.durable).raise_event(id, "finish", message)
 
 
 def retried(host: VirtualHost, receiver: Receiver) -> None:

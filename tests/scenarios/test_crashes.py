@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import pytest
 
-from devhost.storage.store import Store
+from devhost.storage.sqlite import open_store
 from devhost.testing.answers import Unanswered
 from devhost.testing.faults import Rates, Unkind
 from devhost.testing.virtual_host import START
@@ -127,7 +127,7 @@ def test_an_add_without_an_answer_counts_once() -> None:
 def test_a_task_hub_in_a_file_goes_on_in_another_process(tmp_path) -> None:
     """Open registries and pauses of deliveries are where they were."""
     receiver = Receiver(always=503)
-    store = Store(tmp_path / "hub.db")
+    store = open_store(tmp_path / "hub.db")
     with host_with(receiver, store=store) as host:
         closed, left_open = host.open(), host.open()
         host.add(left_open, "Bike")
@@ -136,7 +136,7 @@ def test_a_task_hub_in_a_file_goes_on_in_another_process(tmp_path) -> None:
         left_at = host.now()
     store.close()
     assert len(receiver.ids) == 3
-    receiver.always, store = 204, Store(tmp_path / "hub.db")
+    receiver.always, store = 204, open_store(tmp_path / "hub.db")
     with host_with(receiver, store=store, start=left_at) as host:
         host.advance(seconds=14)
         assert len(receiver.ids) == 3

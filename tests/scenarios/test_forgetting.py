@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from devhost.management.api import Call, Reply
+from devhost.management.messages import ManagementRequest, ManagementResponse
 from devhost.testing.faults import Rates
 from devhost.testing.virtual_host import START, VirtualHost
 from tests.scenarios.world import (
@@ -148,7 +148,7 @@ def test_an_interrupted_run_is_made_good_by_the_next(host, step, caplog) -> None
     host.leap(days=31)
     purges = 0
 
-    def fails(call: Call) -> Reply | None:
+    def fails(call: ManagementRequest) -> ManagementResponse | None:
         nonlocal purges
         if call.method == "DELETE" and ids[0] in call.path:
             purges += 1

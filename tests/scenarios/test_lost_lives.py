@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from devhost.storage.store import Query, Store
+from devhost.storage.rows import Query
+from devhost.storage.sqlite import open_store
 from devhost.testing.answers import Unanswered
 from devhost.testing.faults import Rates, Unkind
 from devhost.testing.virtual_host import ROOT
@@ -184,7 +185,7 @@ BREAKS = {
 @pytest.mark.parametrize("name", BREAKS)
 def test_a_deployment_breaks_the_history_of_open_registries(name, tmp_path) -> None:
     """Those that are open are closed, counted and sent in time nevertheless."""
-    receiver, store = Receiver(), Store(None)
+    receiver, store = Receiver(), open_store()
     with host_with(receiver, store=store) as host:
         ids = [host.open() for _ in range(3)]
         for id in ids:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from devhost.management.api import Call, Reply
+from devhost.management.messages import ManagementRequest, ManagementResponse
 from devhost.testing.faults import Rates
 from tests.receiver import SECRET
 from tests.scenarios.world import ERROR, answering, host_with, peek, stats, told
@@ -12,11 +12,13 @@ from tests.scenarios.world import ERROR, answering, host_with, peek, stats, told
 UNKNOWN = "0" * 32
 
 
-def fails_to_read_instances(call: Call) -> Reply | None:
+def fails_to_read_instances(call: ManagementRequest) -> ManagementResponse | None:
     """The rows of instances cannot be read; and no list is open yet."""
     if call.method == "GET" and call.path.startswith("instances"):
         return ERROR
-    return Reply(202) if (call.method, call.query.get("op")) == ("POST", "open") else None
+    return (
+        ManagementResponse(202) if (call.method, call.query.get("op")) == ("POST", "open") else None
+    )
 
 
 @pytest.mark.parametrize("call", ["peek", "add", "finish", "remove", "process"])
@@ -42,10 +44,10 @@ def test_a_life_that_can_be_read_is_enough_to_be_known() -> None:
     """
     lost = []
 
-    def loses_one_open(call: Call) -> Reply | None:
+    def loses_one_open(call: ManagementRequest) -> ManagementResponse | None:
         if call.query.get("op") == "open" and not lost:
             lost.append(call)
-            return Reply(202)
+            return ManagementResponse(202)
         return None
 
     with host_with() as host, answering(host, loses_one_open):

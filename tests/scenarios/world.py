@@ -12,14 +12,16 @@ from unittest.mock import patch
 
 import standardwebhooks
 
-from devhost.management.api import Call, Reply
+from devhost.management.messages import ManagementRequest, ManagementResponse
 from devhost.storage.store import Store
 from devhost.testing.answers import Answer
 from devhost.testing.faults import Rates, Unkind
 from devhost.testing.virtual_host import VirtualHost
 from tests.receiver import SECRET
 
-ERROR = Reply(500, json.dumps({"Message": "Something went wrong while processing your request"}))
+ERROR = ManagementResponse(
+    500, json.dumps({"Message": "Something went wrong while processing your request"})
+)
 """What the management API answers where something is wrong."""
 URL = "http://receiver/gifts"
 THREE_MINUTES = timedelta(minutes=3)
@@ -117,13 +119,15 @@ def terminate(host: VirtualHost, instance: str) -> None:
 
 
 @contextmanager
-def answering(host: VirtualHost, decide: Callable[[Call], Reply | None]) -> Iterator[None]:
+def answering(
+    host: VirtualHost, decide: Callable[[ManagementRequest], ManagementResponse | None]
+) -> Iterator[None]:
     """Have the management API answer in the block as `decide` says, instead of doing anything; None
     is as usual.
     """
     usual = host.management.answer
 
-    async def answer(call: Call) -> Reply:
+    async def answer(call: ManagementRequest) -> ManagementResponse:
         reply = decide(call)
         return await usual(call) if reply is None else reply
 

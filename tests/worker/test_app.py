@@ -18,7 +18,7 @@ from azure.functions import HttpRequest
 import function_app
 from devhost.functions.app import App
 from devhost.functions.sdk import close_client_session
-from devhost.management.api import client_binding
+from devhost.management.urls import client_binding
 from devhost.settings.files import read_host_json
 from devhost.testing.answers import Answer
 from devhost.testing.azure_worker import Function, Worker, behind

@@ -1,4 +1,4 @@
-"""Ports that are taken: by whom, and how to go on."""
+"""Finds the process that has taken a port."""
 
 import os
 from collections.abc import Iterator
@@ -6,35 +6,37 @@ from contextlib import suppress
 from pathlib import Path
 
 LISTENS = "0A"
-"""A state of sockets in /proc/net/tcp; https://docs.kernel.org/networking/proc_net_tcp.html"""
+"""The state of a listening socket; https://docs.kernel.org/networking/proc_net_tcp.html"""
 
 
 def taken(port: int) -> str:
-    """One line for who cannot have the port: who has it where Linux tells, and the commands to free
-    or avoid it.
-    """
-    other = (
-        f"make run PORT={port + 1}"
-        if "MAKELEVEL" in os.environ
-        else f"python -m devhost --port {port + 1}"
-    )
+    """Explain in one line that a port is taken: by whom, if that is known, and what to do."""
+    other = _command_for_port(port + 1)
     pid = holder(port)
     if pid is None:
-        return (
-            f"port {port} is taken: `lsof -i :{port}` shows by whom; or take another one: `{other}`"
-        )
-    return f"port {port} is taken by process {pid} ({_command(pid)}): end it with `kill {pid}`, or: `{other}`"
+        return f"port {port} is taken: find out by whom with `lsof -i :{port}`, or use `{other}`"
+    return (
+        f"port {port} is taken by process {pid} ({_command(pid)}): "
+        f"end it with `kill {pid}`, or use `{other}`"
+    )
+
+
+def _command_for_port(port: int) -> str:
+    """The command that starts devhost on another port, the way it was started."""
+    if "MAKELEVEL" in os.environ:
+        return f"make run PORT={port}"
+    return f"python -m devhost --port {port}"
 
 
 def holder(port: int, proc: Path = Path("/proc")) -> int | None:
-    """The process that listens on a TCP port; None where that cannot be told."""
+    """The id of the process that listens on a TCP port; None if it cannot be found."""
     sockets = {f"socket:[{inode}]" for inode in _inodes(port, proc)}
     for link in proc.glob("[0-9]*/fd/*") if sockets else ():
         try:
             if str(link.readlink()) in sockets:
                 return int(link.parts[-3])
         except OSError:
-            continue  # it has ended, or is not ours to see
+            continue  # the process has ended, or is another user's
     return None
 
 
@@ -47,7 +49,7 @@ def _inodes(port: int, proc: Path) -> Iterator[str]:
 
 
 def _command(pid: int) -> str:
-    with suppress(OSError):  # it may have ended meanwhile
+    with suppress(OSError):  # it may have ended by now
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
         return " ".join(words).strip()[:80]
-    return "which has just ended"
+    return "it has just ended"

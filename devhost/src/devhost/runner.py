@@ -1,43 +1,43 @@
-"""The composition: an app on a task hub, served over HTTP."""
+"""Runs an app: connects its functions, its task hub and the HTTP server."""
 
 import asyncio
 import ipaddress
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from devhost.composition import BuildHost, build_host
 from devhost.engine.dispatcher import Clock
 from devhost.functions.app import App
 from devhost.functions.sdk import handed_over
 from devhost.host import Host
-from devhost.http.host_filter import Guard
+from devhost.http.functions import FunctionEndpoint
+from devhost.http.host_filter import HostFilter
 from devhost.http.listener import Listener
 from devhost.http.routing import Route, route_table
-from devhost.http.server import Front
-from devhost.management.api import Management, client_binding
+from devhost.http.server import HttpServer
+from devhost.management.admin import AdminEndpoint
+from devhost.management.endpoint import ManagementEndpoint
 from devhost.management.in_memory import InMemory
+from devhost.management.urls import client_binding
 from devhost.settings.files import DEFAULTS, HostJson
 from devhost.storage.store import Store
-from devhost.testing.faults import Unkind
-from devhost.testing.faulty_api import UnkindManagement
-from devhost.testing.faulty_host import UnkindHost
 
 log = logging.getLogger("devhost")
 
 SHUTDOWN_SECONDS = 5.0
-"""How long what is being served has to come to its end."""
+"""How long requests that are being served may take once the host stops."""
 THREADS = 1000
-"""As many as Azure's worker has for functions that are not async: none of them waits for another.
-"""
+"""For functions that are not async; Azure's worker has as many."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """What is running, and where."""
+    """A host that is running."""
 
     origin: str
     """Its address, as http://host:port."""
@@ -64,62 +64,47 @@ async def running(
     address: str = "127.0.0.1",
     config: HostJson = DEFAULTS,
     clock: Clock = utc_now,
-    unkind: Unkind | None = None,
+    build: BuildHost = build_host,
     patience: float = SHUTDOWN_SECONDS,
     allowed_hosts: Collection[str] = (),
     in_memory: bool = True,
 ) -> AsyncIterator[Running]:
-    """Serve an app for the length of the block; port 0 is a free one.
+    """Serve an app within the block; port 0 takes a free one.
 
-    Only who names this machine as the Host is served, or one of `allowed_hosts`. What the SDK's
-    client asks of the management API is handed over in memory, or sent over HTTP. At the end of the
-    block, requests that are being served have `patience` seconds to be answered; then the store is
-    closed. Raises AppError for routes that the real host would not run with, and OSError where the
-    port cannot be had.
+    Requests must name this machine or one of `allowed_hosts` as their Host. If `in_memory`, the
+    SDK's client reaches the management API without HTTP. At the end of the block, requests that are
+    being served have `patience` seconds to be answered; then the store is closed.
+
+    Raises AppError for routes with which the real host would not start, and OSError where the port
+    cannot be taken.
     """
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_threads()))
     table = route_table(app.http, config.route_prefix)
     for name, error in table.errors.items():
         log.error("The '%s' function is in error: %s", name, error)
-    host, management = compose(app, store, config, clock, unkind)
-    guard = Guard({address.lower(), *map(str.lower, allowed_hosts)})
-    front = Front(host, management, table, guard, config.custom_headers)
-    listener = Listener(front)
-    listening_on = await listener.start(address, port)
+    host, management = build(app, store, config, clock)
+    listener = Listener()
+    origin = f"http://{_reachable(address)}:{await listener.bind(address, port)}"
+    server = HttpServer(
+        FunctionEndpoint(host, table),
+        [ManagementEndpoint(management, origin), AdminEndpoint(host, table.errors)],
+        HostFilter({address.lower(), *map(str.lower, allowed_hosts)}),
+        config.custom_headers,
+    )
+    exchange = InMemory(management, origin)
     try:
-        front.origin = f"http://{_reachable(address)}:{listening_on}"
-        exchange = InMemory(management, front.origin)
         with handed_over(exchange.base, exchange) if in_memory else nullcontext():
-            host.start(client_binding(front.origin, config.hub_name))
-            yield Running(front.origin, host, table.routes)
-            await front.drain(patience)
+            await listener.serve(server)
+            host.start(client_binding(origin, config.hub_name))
+            yield Running(origin, host, table.routes)
+            await server.drain(patience)
     finally:
         await listener.stop(patience)
         await host.stop()
 
 
-def compose(
-    app: App,
-    store: Store,
-    config: HostJson,
-    clock: Clock,
-    unkind: Unkind | None = None,
-    load_again: Callable[[], App] | None = None,
-) -> tuple[Host, Management]:
-    """A host for the app, and the management API of its task hub.
-
-    `load_again` gives the app to each new worker of an unkind host; without it, what an app keeps
-    in its modules outlives them.
-    """
-    if unkind is None:
-        host = Host(app, store, clock, config)
-        return host, Management(host)
-    unkind_host = UnkindHost(app, store, clock, unkind, config, load_again)
-    return unkind_host, UnkindManagement(unkind_host)
-
-
 def _reachable(address: str) -> str:
-    """An address, as a URL has it, under which this machine reaches what listens on `address`."""
+    """The address for URLs that lead to a server listening on `address`."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:

@@ -1,5 +1,4 @@
-"""What the real host did, word for word, and what devhost does: each case is the same, or a
-decision with a reason.
+"""Recorded answers of the real host: devhost gives the same, or differs for a stated reason.
 
 Recorded on 24 November 2026 on Azure Functions host 4.1037, Python worker 4.34 and Durable
 extension 3.14.1 with Azure Storage on Azurite, azure-functions-durable 1.7. `http_app.py` and
@@ -21,7 +20,7 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Case:
-    """A request, and the answer of the real host."""
+    """A request to the real host, and its answer."""
 
     name: str
     real: Any
@@ -30,12 +29,12 @@ class Case:
     request: Any = None
     app: str = ""
     scenario: str = ""
-    """Of a Durable case: what was done, in words."""
+    """What was done in a Durable case, in words."""
 
 
 @dataclass
 class Tally:
-    """How many cases are the same, of those that were run."""
+    """Counts how many of the cases that were run are the same."""
 
     name: str
     same: set[str] = field(default_factory=set)
@@ -45,17 +44,14 @@ class Tally:
         (self.same if same else self.different).add(name)
 
     def __str__(self) -> str:
-        """The shares, for people: of all, and of those that are not about what devhost has not got
-        at all.
-        """
+        """Two shares: of all cases, and without those about what devhost does not have at all."""
         total = len(self.same | self.different)
         left = total - len(self.different & ABSENT)
-        of_all = f"{self.name} cases as on the real host: {len(self.same)} of {total} ({len(self.same) / total:.1%})"
-        return (
-            of_all
-            if left == total
-            else f"{of_all}, {len(self.same) / left:.1%} without keys and home page"
-        )
+        same = len(self.same)
+        of_all = f"{self.name} cases as on the real host: {same} of {total} ({same / total:.1%})"
+        if left == total:
+            return of_all
+        return f"{of_all}, {same / left:.1%} without keys and home page"
 
 
 ABSENT = frozenset(
@@ -67,7 +63,7 @@ ABSENT = frozenset(
 )
 """Cases about keys and the home page."""
 HTTP, DURABLE = Tally("HTTP"), Tally("Durable")
-"""What this run of the tests found; printed at its end."""
+"""The results of this test run, which are printed at its end."""
 
 
 def http_cases() -> list[Case]:
@@ -79,5 +75,5 @@ def durable_cases() -> list[Case]:
 
 
 def figures() -> list[str]:
-    """What is printed at the end of the tests."""
+    """The lines to print at the end of the tests."""
     return [str(tally) for tally in (HTTP, DURABLE) if tally.same or tally.different]

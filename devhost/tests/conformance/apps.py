@@ -1,6 +1,4 @@
-"""The small apps, each served by the devhost command in a process of its own, forked where devhost
-is imported.
-"""
+"""Serves each of the small apps by the devhost command, in a forked process of its own."""
 
 import asyncio
 import json
@@ -24,12 +22,12 @@ AT_ONCE = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an app."""
+    """The result of serving an app."""
 
     answers: dict[str, Answer]
-    """By case; none where devhost refused to start."""
+    """By case; empty if devhost did not start."""
     refusal: str
-    """The last line of a devhost that refused to start."""
+    """The last line that devhost printed if it did not start."""
 
 
 def cases() -> dict[str, list[Case]]:
@@ -42,7 +40,7 @@ def cases() -> dict[str, list[Case]]:
 
 
 def outcomes(folder: Path) -> dict[str, Outcome]:
-    """Serve every app that has cases, and ask it what the real host was asked."""
+    """Serve every app that has cases, and send it the recorded requests."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
 

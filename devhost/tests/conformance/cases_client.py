@@ -16,7 +16,7 @@ OPERATIONS = {
     "purge": 'c.purge_instance_history("{i}")',
 }
 STATES = ("missing", "completed", "failed", "terminated", "suspended", "running")
-TELL = """
+CALL_AND_STATUS = """
 async def f(c, req):
     try:
         result = await {call}
@@ -60,7 +60,7 @@ def operate(d: Driver, name: str, state: str) -> Any:
                 f"instances/{id}/{'suspend' if state == 'suspended' else 'terminate'}?reason=x",
             )
             d.until(id, state.title())
-    return d.pyh(TELL.format(call=call.replace("{i}", id), id=id))
+    return d.pyh(CALL_AND_STATUS.format(call=call.replace("{i}", id), id=id))
 
 
 def operation(name: str, state: str) -> None:
@@ -89,7 +89,8 @@ expression(
 )
 expression(
     "entity-missing",
-    '(lambda r: [r.entity_exists, r.entity_state])(await c.read_entity_state(df.EntityId("ent", "missing-{id}")))',
+    "(lambda r: [r.entity_exists, r.entity_state])("
+    'await c.read_entity_state(df.EntityId("ent", "missing-{id}")))',
 )
 
 
@@ -129,7 +130,10 @@ def start_again(d: Driver) -> Any:
 
 @case("sdk-start-inputs")
 def inputs(d: Driver) -> Any:
-    given = '[{"a": 1}, "s", 5, None, [1, None], "é\\0\\ufffd", 1.5, 2**70, True, "", "2026-01-01T00:00:00Z"]'
+    given = (
+        '[{"a": 1}, "s", 5, None, [1, None], "é\\0\\ufffd", 1.5, 2**70, True, "", '
+        '"2026-01-01T00:00:00Z"]'
+    )
     ids = d.sdk(f'[await c.start_new("noop", None, each) for each in {given}]')
     return [list(d.end(id, "runtimeStatus", "input", "output").values()) for id in ids]
 

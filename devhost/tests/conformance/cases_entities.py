@@ -3,14 +3,14 @@
 from typing import Any
 from urllib.parse import quote
 
-from tests.conformance.driving import JSON, Answer, Driver, case, settled
+from tests.conformance.driving import JSON, Answer, Driver, case, eventually
 
 TEXT = {"Content-Type": "text/plain"}
 
 
 def entity(d: Driver, key: str, name: str = "ent") -> Answer:
     """The answer of the state of an entity, once there is one."""
-    return settled(
+    return eventually(
         lambda: d.mgmt("GET", f"entities/{name}/{quote(key, safe='')}"),
         lambda answer: answer.status == 200,
         1.0,
@@ -168,7 +168,7 @@ def destruct_and_add(d: Driver) -> Any:
     e = f"df.EntityId('ent', '{d.id('d1')}')"
     gone = d.sdk(f"(lambda r: [r.entity_exists, r.entity_state])(await c.read_entity_state({e}))")
     signal(d, d.id("d1"), "add", '"2"')
-    settled(
+    eventually(
         lambda: d.mgmt("GET", f"entities/ent/{d.id('d1')}").body, lambda state: bool(state), 2.0
     )
     return [

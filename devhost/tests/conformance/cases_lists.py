@@ -3,7 +3,7 @@
 import base64
 from typing import Any
 
-from tests.conformance.driving import Driver, case, settled
+from tests.conformance.driving import Driver, case, eventually
 
 UNIQUE = "p6a"
 """In the recorded tokens, which are encoded, it could not be masked."""
@@ -122,7 +122,7 @@ def token(d: Driver) -> Any:
 def signalled(d: Driver, key: str, operation: str = "add", body: str = '"5"') -> None:
     """Signal an entity, and wait until it exists."""
     d.mgmt("POST", f"entities/ent/{key}?op={operation}", body)
-    settled(lambda: d.mgmt("GET", f"entities/ent/{key}").status, lambda status: status == 200)
+    eventually(lambda: d.mgmt("GET", f"entities/ent/{key}").status, lambda status: status == 200)
 
 
 @case("list-entities-in-instances", alone=True)

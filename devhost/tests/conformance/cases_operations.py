@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.conformance.driving import Driver, case, settled
+from tests.conformance.driving import Driver, case, eventually
 
 
 def key(d: Driver, name: str) -> str:
@@ -34,12 +34,13 @@ def signalled(name: str, *operations: tuple[Any, ...]) -> None:
     def read(d: Driver) -> Any:
         for operation in operations:
             signal(d, name, *operation)
-        return settled(lambda: state(d, name), lambda found: found[0])
+        return eventually(lambda: state(d, name), lambda found: found[0])
 
 
 orchestrated(
     "ent-err",
-    "try:\n  yield c.call_entity(e, 'setfail', 99)\n except Exception as x:\n  seen = [type(x).__name__, str(x)]\n"
+    "try:\n  yield c.call_entity(e, 'setfail', 99)\n"
+    " except Exception as x:\n  seen = [type(x).__name__, str(x)]\n"
     " return [seen, (yield c.call_entity(e, 'get', 0))['n']]",
 )
 signalled("ent-err-signal", ("setfail", 99))
@@ -90,7 +91,7 @@ unserialisable("ent-state-unserialisable", "def f(c):\n c.set_state(object())")
 def _afterwards(d: Driver) -> Any:
     signal(d, "uns", "exec", "def f(c):\n return object()")
     signal(d, "uns", "add", 1)
-    return settled(lambda: state(d, "uns"), lambda found: found[0])
+    return eventually(lambda: state(d, "uns"), lambda found: found[0])
 
 
 orchestrated(
@@ -104,7 +105,8 @@ orchestrated(
 def _surrogate(d: Driver) -> Any:
     source = (
         f"async def f(c, req):\n e = {key(d, 's')}\n"
-        " await c.signal_entity(e, 'push', 'a\\ud800b'); await c.signal_entity(e, 'push', '\\0\\uffff')\n"
+        " await c.signal_entity(e, 'push', 'a\\ud800b');"
+        " await c.signal_entity(e, 'push', '\\0\\uffff')\n"
         " r = await c.read_entity_state(e)\n return [r.entity_exists, ascii(r.entity_state)]"
     )
     return d.pyh(source)
@@ -130,7 +132,8 @@ def _new(d: Driver) -> Any:
 def _keys(d: Driver) -> Any:
     keys = [d.id(f"a{character}b") for character in ("/", "#", "?", "@", " ")]
     return d.orch(
-        f"def f(c):\n r = []\n for k in {keys!r}:\n  r.append((yield c.call_entity(df.EntityId('ent', k), 'add', 1)))\n"
+        f"def f(c):\n r = []\n for k in {keys!r}:\n"
+        "  r.append((yield c.call_entity(df.EntityId('ent', k), 'add', 1)))\n"
         " return r"
     )
 
@@ -140,7 +143,8 @@ def _both(d: Driver) -> Any:
     first, second = key(d, "x"), key(d, "y")
     return d.orch(
         f"def f(c):\n yield c.call_entity({second}, 'add', 10)\n"
-        f" both = c.task_all([c.call_entity({first}, 'add', 1), c.call_entity({second}, 'add', 1)])\n"
+        f" both = c.task_all([c.call_entity({first}, 'add', 1),"
+        f" c.call_entity({second}, 'add', 1)])\n"
         " timer = c.create_timer(c.current_utc_datetime + timedelta(seconds=30))\n"
         " yield c.task_any([both, timer])\n timer.cancel()\n return both.result"
     )
@@ -161,7 +165,8 @@ def _read_after_signal(d: Driver) -> Any:
     stale = 0
     for number in range(1, 31):
         d.orch(
-            f"def f(c):\n c.signal_entity({key(d, 'v')}, 'add', 1)\n yield c.call_activity('echo', 1)"
+            f"def f(c):\n c.signal_entity({key(d, 'v')}, 'add', 1)\n"
+            " yield c.call_activity('echo', 1)"
         )
         stale += state(d, "v")[1]["n"] != number
     return {"stale": stale}

@@ -1,9 +1,9 @@
-"""Cases of durable.json: orchestrations, and the activities and sub-orchestrations that they call."""
+"""Cases of durable.json: orchestrations, with their activities and sub-orchestrations."""
 
 import json
 from typing import Any
 
-from tests.conformance.driving import PATIENCE, STILL, Driver, case, settled
+from tests.conformance.driving import PATIENCE, STILL, Driver, case, eventually
 
 
 def orchestrated(name: str, code: str, *members: str, patience: float = PATIENCE) -> None:
@@ -13,9 +13,10 @@ def orchestrated(name: str, code: str, *members: str, patience: float = PATIENCE
     case(name)(lambda d: d.orch(code, *members, patience=patience))
 
 
-def told(name: str, call: str, kind: bool = False) -> None:
-    """A case of what an orchestrator is told of an activity that fails; the recording was cut in
-    its stack.
+def failure(name: str, call: str, kind: bool = False) -> None:
+    """A case of a failed activity, as its orchestrator sees the error.
+
+    The recording was cut within the stack trace.
     """
     shown = "[type(e).__name__, str(e)]" if kind else "str(e)"
     code = f"def f(c):\n try:\n  return (yield {call})\n except Exception as e:\n  return {shown}"
@@ -29,12 +30,12 @@ def running(pya: str) -> str:
 
 orchestrated("act-fail", "def f(c):\n yield c.call_activity('bad', 1)")
 SURROGATE = running(r"return 'a\ud800b'")
-told("act-fail-str", "c.call_activity('bad', 1)", kind=True)
-told("act-multiline", running("raise KeyError('a\\nb: é')"))
-told("act-chained", running("raise RuntimeError('outer') from ValueError('inner')"))
-told("act-empty-exc", running("raise ValueError()"))
-told("act-unserialisable", running("return object()"), kind=True)
-told("act-bytes", running("return b'ab'"), kind=True)
+failure("act-fail-str", "c.call_activity('bad', 1)", kind=True)
+failure("act-multiline", running("raise KeyError('a\\nb: é')"))
+failure("act-chained", running("raise RuntimeError('outer') from ValueError('inner')"))
+failure("act-empty-exc", running("raise ValueError()"))
+failure("act-unserialisable", running("return object()"), kind=True)
+failure("act-bytes", running("return b'ab'"), kind=True)
 orchestrated("act-unknown", "def f(c):\n yield c.call_activity('nosuch', 1)")
 orchestrated("act-case", "def f(c):\n return (yield c.call_activity('ECHO', 'x'))")
 orchestrated(
@@ -71,7 +72,7 @@ def custom_status(name: str, length: int) -> None:
     """A case of a long custom status: the status, its length, and the output."""
 
     @case(name)
-    def tell(d: Driver) -> Any:
+    def fail(d: Driver) -> Any:
         code = f"def f(c):\n c.set_custom_status('x' * {length})\n return 1\n yield"
         shown = d.until(d.start("py", input={"code": code}))
         output = shown["output"]
@@ -87,7 +88,8 @@ orchestrated(
     "def f(c):\n"
     " a = c.new_uuid(); g = c.new_guid(); t = c.current_utc_datetime\n"
     " yield c.call_activity('echo', 1)\n"
-    " return [len(a), len(str(g)), isinstance(t, datetime.datetime), repr(t.tzinfo), t <= c.current_utc_datetime,\n"
+    " return [len(a), len(str(g)), isinstance(t, datetime.datetime), repr(t.tzinfo),"
+    " t <= c.current_utc_datetime,\n"
     "  a != c.new_uuid(), c.is_replaying, c.parent_instance_id, c.version]",
 )
 orchestrated(
@@ -96,7 +98,8 @@ orchestrated(
 )
 orchestrated(
     "hist-events",
-    "def f(c):\n yield c.call_activity('echo', 1)\n return [h.event_type.name for h in c.histories]",
+    "def f(c):\n yield c.call_activity('echo', 1)\n"
+    " return [h.event_type.name for h in c.histories]",
 )
 
 
@@ -140,7 +143,8 @@ def _long_timer(d: Driver) -> Any:
 
 orchestrated(
     "any-fail",
-    "def f(c):\n a = c.call_activity('bad', 1)\n w = yield c.task_any([a, c.call_activity('slow', 0.1)])\n"
+    "def f(c):\n a = c.call_activity('bad', 1)\n"
+    " w = yield c.task_any([a, c.call_activity('slow', 0.1)])\n"
     " return [w == a, type(w.result).__name__, str(w.result)[:200]]",
 )
 
@@ -266,7 +270,10 @@ def exited(name: str, statement: str) -> None:
 
     @case(name)
     def exit_worker(d: Driver) -> Any:
-        code = f"def f(c):\n try:\n  yield {running(statement)}\n except Exception as e:\n  return str(e)"
+        code = (
+            f"def f(c):\n try:\n  yield {running(statement)}\n"
+            " except Exception as e:\n  return str(e)"
+        )
         text, _, _ = d.orch(code)["output"].partition("Exception, ")
         return f"{text}Exception, ..."
 
@@ -286,7 +293,7 @@ def _kinds(d: Driver) -> Any:
         " try:\n  yield c.call_activity('bad', 1)\n except Exception:\n  return 1"
     )
     id = d.start("py", input={"code": code})
-    fired = settled(
+    fired = eventually(
         lambda: history(d, id),
         lambda shown: any(each["EventType"] == "TimerFired" for each in shown),
     )

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from devhost.settings.files import DEFAULTS
-from tests.conformance.driving import PATIENCE, STILL, Driver, case, settled
+from tests.conformance.driving import PATIENCE, STILL, Driver, case, eventually
 
 BASE64 = replace(DEFAULTS, message_encoding="Base64")
 
@@ -30,8 +30,7 @@ def waiter(d: Driver, name: str = "w") -> str:
 
 
 OTHER = "yield c.wait_for_external_event('N')"
-"""In place of an activity that takes its time: until it is raised, nothing waits for the event E.
-"""
+"""Stands for a slow activity: the event E is raised before anything waits for it."""
 
 
 @case("ev-buffered")
@@ -49,7 +48,10 @@ def _buffered(d: Driver) -> Any:
 
 @case("ev-twowaits")
 def _two(d: Driver) -> Any:
-    code = "def f(c):\n return (yield c.task_all([c.wait_for_external_event('E'), c.wait_for_external_event('E')]))"
+    code = (
+        "def f(c):\n return (yield c.task_all("
+        "[c.wait_for_external_event('E'), c.wait_for_external_event('E')]))"
+    )
     id = d.start("py", input={"code": code})
     d.until(id, "Running")
     raised(d, id, "1", "E"), raised(d, id, "2", "E")
@@ -65,8 +67,10 @@ def _pending(d: Driver) -> Any:
 def eternal(d: Driver, first: str, then: str, generations: int) -> str:
     """An instance that continues as new until it has run so often; returns its id."""
     code = (
-        f"def f(c):\n i = c.get_input(); n = i.get('n', 0); seen = i.get('seen', [])\n if n == 0:\n  {first}\n"
-        f" else:\n  {then}\n if n < {generations - 1}:\n  c.continue_as_new(dict(i, n=n + 1, seen=seen))\n  return\n"
+        f"def f(c):\n i = c.get_input(); n = i.get('n', 0); seen = i.get('seen', [])\n"
+        f" if n == 0:\n  {first}\n else:\n  {then}\n"
+        f" if n < {generations - 1}:\n"
+        "  c.continue_as_new(dict(i, n=n + 1, seen=seen))\n  return\n"
         " return seen"
     )
     id = d.start("py", input={"code": code})
@@ -89,7 +93,8 @@ def _unawaited(d: Driver) -> Any:
 @case("ev-can-1-unawaited")
 def _one_unawaited(d: Driver) -> Any:
     then = (
-        "t = c.create_timer(c.current_utc_datetime + timedelta(seconds=0.2)); e = c.wait_for_external_event('E'); "
+        "t = c.create_timer(c.current_utc_datetime + timedelta(seconds=0.2)); "
+        "e = c.wait_for_external_event('E'); "
         "w = yield c.task_any([t, e]); seen = e.result if w == e else 'DROPPED'"
     )
     id = eternal(d, OTHER, then, 2)
@@ -227,7 +232,7 @@ def _big_history(d: Driver) -> Any:
 
 
 def sent(name: str, text: str) -> None:
-    """A case of an event that has a character, as JSON in ASCII; under both encodings of messages."""
+    """A case of an event with some character, in ASCII JSON, with both message encodings."""
     for prefix, config in (("", DEFAULTS), ("base64-", BASE64)):
 
         @case(f"{prefix}enc-event-{name}", config=config)
@@ -287,7 +292,7 @@ def _entity(d: Driver) -> Any:
     path = f"entities/ent/{d.id('e')}"
     d.mgmt("POST", f"{path}?op=push", r'"\"\uffff\""')
     d.mgmt("POST", f"{path}?op=push", r'"\"ok\""')
-    return settled(lambda: d.mgmt("GET", path).brief(), lambda found: found["status"] == 200)
+    return eventually(lambda: d.mgmt("GET", path).brief(), lambda found: found["status"] == 200)
 
 
 def called(name: str, request: str, result: str) -> None:

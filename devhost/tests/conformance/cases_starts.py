@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import quote
 
-from tests.conformance.driving import Driver, case, settled
+from tests.conformance.driving import Driver, case, eventually
 
 
 def simple(name: str, *request: Any) -> None:
@@ -67,7 +67,9 @@ def odd_id(name: str, id: str) -> None:
         answer = d.mgmt("POST", f"orchestrators/noop/{path}", '{"a":1}')
         if answer.status != 202:
             return {"start": [answer.status, answer.text]}
-        seen = settled(lambda: d.mgmt("GET", f"instances/{path}"), lambda seen: seen.status == 200)
+        seen = eventually(
+            lambda: d.mgmt("GET", f"instances/{path}"), lambda seen: seen.status == 200
+        )
         return {
             "start": [202, answer.headers["location"].partition("?")[0]],
             "get": [seen.status, seen.body["instanceId"]],

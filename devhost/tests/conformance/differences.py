@@ -1,6 +1,4 @@
-"""Where devhost is not as the real host: each a decision, with its reason. A case that is listed
-here must differ.
-"""
+"""Where devhost differs from the real host on purpose, by reason. A listed case must differ."""
 
 REQUESTS: dict[str, list[str]] = {
     "devhost has no home page: `/` is not found unless a function has it.": [
@@ -9,7 +7,7 @@ REQUESTS: dict[str, list[str]] = {
         "req/HEAD /",
         "req-zz/route: root prefix",
     ],
-    "devhost has no keys: everybody is let in, as by Core Tools, and any key does for what is under /admin.": [
+    "devhost has no keys: anyone may call, as with Core Tools, and any key opens /admin.": [
         "auth/kf none",
         "auth/kf wrong hdr",
         "auth/kf wrong code",
@@ -38,7 +36,7 @@ REQUESTS: dict[str, list[str]] = {
         "auth/admin fn keys",
         "auth/admin systemkeys",
     ],
-    "A function that raises StopIteration is answered with 500: on the real host its caller waits for ever.": [
+    "A function that raises StopIteration is 500: on the real host its caller waits forever.": [
         "ret/stopiter",
     ],
     "devhost serves only requests whose Host is this machine's.": [
@@ -53,7 +51,7 @@ REQUESTS: dict[str, list[str]] = {
         "req/simple CORS",
         "big/OPTIONS post-only with preflight",
     ],
-    "devhost has of /admin what is asked for: ping, status, errors of a function, a timer function's run.": [
+    "Of /admin, devhost has ping, status, errors of a function, and running a timer function.": [
         "auth/admin functions",
         "auth/admin functions/echo",
         "auth/admin invoke echo",
@@ -73,7 +71,7 @@ REQUESTS: dict[str, list[str]] = {
         "auth/admin pid",
         "big/keep-alive 3 requests",
     ],
-    "devhost gives each function a span of its own, so that traces can be followed without Application Insights.": [
+    "devhost gives each function a span of its own, even without Application Insights.": [
         "req/header: traceparent",
         "req/header: traceparent bad",
         "req/header: no trace",
@@ -83,7 +81,7 @@ REQUESTS: dict[str, list[str]] = {
         "req/h2 prior knowledge"
     ],
 }
-"""Of HTTP: requests, responses, routes, keys."""
+"""HTTP: requests, responses, routes, keys."""
 
 APPS: dict[str, list[str]] = {
     "devhost has no home page: `/` is not found unless a function has it.": [
@@ -103,14 +101,12 @@ APPS: dict[str, list[str]] = {
         "app/asgi_np2/POST /q",
     ],
 }
-"""Of HTTP: loading, host.json, settings, deaths of the worker."""
+"""HTTP: loading, host.json, settings, crashes of the worker."""
 
 MANAGEMENT: dict[str, list[str]] = {
     "devhost has no keys.": ["key-none", "key-wrong"],
-    "Under /runtime devhost has the management API and nothing else, as the real host without a key.": [
-        "root"
-    ],
-    "What a client has asked for is done when it is told so: it sees the effect, where the real host is still at it.": [
+    "Under /runtime devhost has only the management API, as the real host without a key.": ["root"],
+    "A request of a client is in effect when it is answered: on the real host it may be pending.": [
         "sdk-raise-running",
         "sdk-suspend-running",
         "sdk-terminate-running",
@@ -124,37 +120,35 @@ MANAGEMENT: dict[str, list[str]] = {
         "sdk-entity-signal-keys",
         "reuse-pending",
     ],
-    "The functions that there are come in the order of their names: the real host has none.": [
+    "The names of existing functions are sorted: on the real host they are not.": [
         "orch-unknown-status"
     ],
 }
-"""Of Durable: the management API and the SDK's client."""
+"""Durable: the management API and the SDK's client."""
 
 ORCHESTRATIONS: dict[str, list[str]] = {
-    "Who calls what the app does not have fails, with the names of what it has: on the real host it waits for ever.": [
+    "Calling an unknown function fails, and names the known ones: the real host waits forever.": [
         "act-unknown",
         "sub-unknown",
         "ent-call-unknown",
     ],
-    "Who starts a sub-orchestration under the id of an entity fails: on the real host it waits for ever.": [
+    "A sub-orchestration with the id of an entity fails: the real host waits forever.": [
         "sub-badid-at",
         "sub-badid",
     ],
-    "Who calls an operation whose result or state is no JSON is told so: on the real host it waits for ever.": [
+    "Calling an operation whose result or state is not JSON fails: the real host waits forever.": [
         "ent-result-unserialisable",
         "ent-state-unserialisable",
     ],
-    "Events in a history have only the members that devhost needs, and those of a turn's end count its actions.": [
+    "Events in a history have only the members that devhost needs.": [
         "hist-attrs",
     ],
-    "The recording of this case is that of versions which break the entities of the real host.": [
-        "base64-enc-ent-ffff"
-    ],
+    "It was recorded with versions that break entities on the real host.": ["base64-enc-ent-ffff"],
 }
-"""Of Durable: orchestrations, activities, entities, host.json."""
+"""Durable: orchestrations, activities, entities, host.json."""
 
 NOT_DRIVEN: dict[str, list[str]] = {
-    "It says how long something took, or depends on it.": [
+    "It depends on timing.": [
         "timer-late",
         "retry",
         "retry-sub",
@@ -171,4 +165,4 @@ NOT_DRIVEN: dict[str, list[str]] = {
     ],
     "It ends processes.": ["kill-host", "kill-worker", "orch-sysexit", "two-hosts"],
 }
-"""Of Durable: what a test in one process cannot do, or what depends on timing; not counted."""
+"""Durable: cases that a test in one process cannot repeat; they are not counted."""

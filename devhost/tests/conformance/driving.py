@@ -1,7 +1,6 @@
-"""Tools to do on devhost what a scenario of durable.json says, and to compare what came of it.
+"""Repeats the scenarios of durable.json on devhost, and compares the results.
 
-A case is a function under the name that the recording has; it gets a `Driver` and returns what was
-recorded of it.
+A case is a function under its recorded name. It gets a `Driver`, and returns what was recorded.
 """
 
 import http.client
@@ -20,43 +19,41 @@ from typing import Any
 from urllib.parse import quote
 
 from devhost.functions.app import App
-from devhost.functions.loading import index
-from devhost.management.api import PREFIX
+from devhost.functions.indexing import index
+from devhost.management.urls import PREFIX
 from devhost.settings.files import DEFAULTS, HostJson
 from tests.server import serving
 
 APP = Path(__file__).parent / "durable_app.py"
 PATIENCE = 10.0
-"""Seconds until an instance that should have ended has failed the case."""
+"""Seconds within which an instance has to end."""
 STILL = 0.5
-"""Seconds after which an instance that should not end is taken to stand still: what devhost does,
-it does at once.
-"""
+"""Seconds after which an instance counts as waiting."""
 POLL = 0.005
 SHOWN_HEADERS = ("content-type", "location", "retry-after", "www-authenticate")
 UNIQUE = product("jkqvJKQVZ", repeat=4)
-"""Parts of ids, as long as the recorded ones, that are no part of any word."""
+"""Parts of ids, as long as the recorded ones, that occur in no word."""
 ENDS_BY = {"suspended": "suspend", "terminated": "terminate"}
 JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back over HTTP."""
+    """A response over HTTP."""
 
     status: int
     headers: dict[str, str]
-    """By names in lower case."""
+    """By name in lower case."""
     body: Any
-    """The value of a body that is JSON, else its text."""
+    """The parsed body if it is JSON, else its text."""
     text: str
 
     def shown(self) -> dict[str, Any]:
-        """With headers, as most cases have it."""
+        """With headers, as in most recordings."""
         return {"status": self.status, "headers": self.shown_headers(), "body": self.body}
 
     def brief(self) -> dict[str, Any]:
-        """Without headers, as the other cases have it."""
+        """Without headers, as in the other recordings."""
         return {"status": self.status, "body": self.body}
 
     def shown_headers(self) -> dict[str, str]:
@@ -65,11 +62,11 @@ class Answer:
 
 @dataclass
 class Driver:
-    """A devhost that serves durable_app.py, and a part of ids that only this case has."""
+    """A devhost that serves durable_app.py, and a text that makes the ids of a case unique."""
 
     origin: str
     hub: dict[str, Any] = field(default_factory=dict)
-    """What cases have left on it for others."""
+    """Data that cases share."""
     unique: str = field(default_factory=lambda: "".join(next(UNIQUE)))
 
     def request(
@@ -105,11 +102,11 @@ class Driver:
         return self.request(method, PREFIX + path, body, headers)
 
     def id(self, name: str) -> str:
-        """An id that only this case has."""
+        """Make an id that only this case has."""
         return f"{name}-{self.unique}"
 
     def start(self, name: str, id: str = "", input: Any = None) -> str:
-        """Start an instance over HTTP; the input is raw JSON there. Returns its id."""
+        """Start an instance over HTTP, with raw JSON as its input. Returns its id."""
         path = f"orchestrators/{name}" + (f"/{quote(id, safe='')}" if id else "")
         started: str = self.mgmt("POST", path, json.dumps(input)).body["id"]
         return started
@@ -118,9 +115,9 @@ class Driver:
         return self.mgmt("GET", f"instances/{quote(id, safe='')}{query}")
 
     def until(self, id: str, *statuses: str, patience: float = PATIENCE) -> Any:
-        """The status of an instance once it is one of these (its end, where none is named).
+        """Wait until an instance has one of some statuses, by default a final one; returns it.
 
-        {"TIMEOUT": true, "last": [...]} where that takes too long.
+        If that takes too long, returns {"TIMEOUT": true, "last": [...]}.
         """
         wanted = statuses or ("Completed", "Failed", "Terminated")
         give_up = time.monotonic() + patience
@@ -133,9 +130,7 @@ class Driver:
             time.sleep(POLL)
 
     def end(self, id: str, *members: str, patience: float = PATIENCE) -> Any:
-        """Some members of the status of an instance that has ended: runtimeStatus and output, where
-        none is named.
-        """
+        """Members of the status of an ended instance, by default runtimeStatus and output."""
         shown = self.until(id, patience=patience)
         return (
             shown
@@ -144,7 +139,7 @@ class Driver:
         )
 
     def still(self, id: str) -> Any:
-        """The status of an instance that does not end, in the form of a time-out."""
+        """The status of an instance that does not end, as a time-out."""
         return self.until(id, patience=STILL)
 
     def orch(self, code: str, *members: str, patience: float = PATIENCE, **input: Any) -> Any:
@@ -152,7 +147,7 @@ class Driver:
         return self.end(self.start("py", input={"code": code} | input), *members, patience=patience)
 
     def pyh(self, code: str) -> Any:
-        """Run `async def f(client, req)` in the app; returns its result, or what it raised."""
+        """Run `async def f(client, req)` in the app; returns its result or exception."""
         return self.request("POST", "/api/pyh", code).body
 
     @contextmanager
@@ -166,7 +161,7 @@ class Driver:
         return self.pyh(f"async def f(c, req):\n    return {expression}")
 
     def instance(self, state: str, name: str) -> str:
-        """An instance in a state, as the recordings have it; returns its id."""
+        """Make an instance with some status, as in the recordings; returns its id."""
         id = self.id(name)
         if state == "missing":
             return id
@@ -186,10 +181,10 @@ def parsed(text: str) -> Any:
         return text
 
 
-def settled(
+def eventually(
     take: Callable[[], Any], expected: Callable[[Any], bool], patience: float = PATIENCE
 ) -> Any:
-    """What is found, once it is as expected; or what was found last."""
+    """Take a value until it is as expected; returns the last one."""
     give_up = time.monotonic() + patience
     while not expected(found := take()) and time.monotonic() < give_up:
         time.sleep(POLL)
@@ -212,7 +207,7 @@ CASES: dict[str, Drive] = {}
 def case(
     name: str, *, alone: bool = False, config: HostJson = DEFAULTS
 ) -> Callable[[Callable[[Driver], Any]], Any]:
-    """Register a function as what a case does."""
+    """Register the function of a case."""
 
     def register(run: Callable[[Driver], Any]) -> Callable[[Driver], Any]:
         assert name not in CASES
@@ -224,14 +219,14 @@ def case(
 
 @contextmanager
 def driver(config: HostJson = DEFAULTS) -> Iterator[Driver]:
-    """A devhost that serves durable_app.py, for the length of the block."""
+    """Serve durable_app.py within the block."""
     with serving(durable_app(), config=config) as origin:
         yield Driver(origin)
 
 
 @cache
 def durable_app() -> App:
-    """The app that the cases were asked of; what it notes goes nowhere."""
+    """The recorded app, without its notes to files."""
     names: dict[str, Any] = {"__name__": "durable_app"}
     exec(
         compile(APP.read_text(), APP, "exec"), names
@@ -263,15 +258,14 @@ CUT_TRACE = re.compile(r',\s*\\*"StackTrace.*', re.DOTALL)
 FRAMING = {"Connection", "Content-Length", "Date", "Server", "Transfer-Encoding"}
 """Headers of a response to call_http that depend on the server, which was the host itself."""
 LONG = 500
-"""Characters of an answer from which on the recording may have cut it."""
+"""The recording may have cut answers after so many characters."""
 
 
 def comparable(value: Any, unique: str = "") -> Any:
-    """What compares of an answer.
+    """Mask the parts of an answer that differ from run to run.
 
-    JSON compares as a value, in texts too. Left out are the key of the management API, which
-    devhost does not have, and StackTrace: frames of .NET, which devhost does not have and does not
-    make up. A fraction of a second has as many digits as it happens to need.
+    JSON within texts is parsed. The key of the management API and StackTrace (frames of .NET) are
+    left out, because devhost has neither. Fractions of a second may have any number of digits.
     """
     match value:
         case dict():
@@ -310,9 +304,9 @@ def _masked(text: str, unique: str) -> str:
 
 
 def same(real: str, found: Any, unique: str = "") -> bool:
-    """Whether devhost did what the real host did; 1 and true differ, as in JSON.
+    """Whether devhost's result is the recorded one; 1 and true differ, as in JSON.
 
-    The recording has an answer as JSON in a text; of a long one its beginning, which is cut.
+    The recording is JSON in a text, or the beginning of a long answer.
     """
     whole = parsed(real)
     if not isinstance(whole, str):

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 PATIENCE = 3.0
-"""Seconds of silence after which no more of an answer is expected; the recorder waited for six."""
+"""Seconds of silence after which an answer is complete; the recorder waited for six."""
 KEY = "k3yOfNoApp"
-"""What is sent where a recorded request had a key."""
+"""Sent where a recorded request had a key."""
 FRAMING = {"date", "server", "transfer-encoding", "content-length", "connection"}
 MASKS = {
     "{id}": re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
@@ -22,16 +22,14 @@ MASKS = {
 }
 
 Answer = dict[str, Any]
-"""As it is recorded: status line, headers, body (None where none came), connection (open, closed or
-refused).
-"""
+"""Status line, headers, body (or None), and connection (open, closed or refused)."""
 
 
 def same(real: Answer, other: Answer) -> bool:
-    """Whether an answer is that of the real host, by the recorder's rule.
+    """Whether two answers are the same, by the recorder's rule.
 
-    Date, Server and framing headers do not count, nor does the order and letter case of headers; a
-    JSON object is compared as a value.
+    Date, Server, framing headers, and the order and letter case of headers do not count; JSON
+    objects are compared by value.
     """
     return (
         real["status"] == other["status"]
@@ -63,7 +61,7 @@ def _same_body(real: Answer, other: Answer) -> bool:
 
 
 def _same_beginning(begun: str, ours: str) -> bool:
-    """Of JSON that was cut off, each member that was recorded must be there, in any order."""
+    """Compare JSON that was cut off: every recorded member must be there, in any order."""
     if not begun.startswith("{"):
         return ours.startswith(begun)
     *members, cut = re.split(r'(?:, ?|\{)(?=")', begun)
@@ -71,9 +69,9 @@ def _same_beginning(begun: str, ours: str) -> bool:
 
 
 async def ask(port: int, request: Mapping[str, Any], masks: Mapping[str, str] = {}) -> Answer:
-    """Send a recorded request as it is, and give the answer as it would have been recorded.
+    """Send a recorded request, and return the answer in the form of the recording.
 
-    `masks` are texts, such as a folder's path, and the placeholders that are shown for them.
+    `masks` are texts, such as a folder's path, with their placeholders.
     """
     loop = asyncio.get_running_loop()
     with socket.socket() as connection:
@@ -109,7 +107,7 @@ async def ask_all(
 
 
 def _pieces(request: Mapping[str, Any]) -> list[Any]:
-    """What is sent: texts (a character is a byte), seconds to wait, and [text, how many times]."""
+    """The parts to send: text (of bytes), seconds to wait, or [text, how many times]."""
     pieces: list[Any] = request["sent_as"] if "sent_as" in request else [request["raw"]]
     return pieces
 
@@ -132,7 +130,7 @@ async def _send(connection: socket.socket, request: Mapping[str, Any]) -> None:
 
 
 async def _state(connection: socket.socket | None, incoming: Incoming) -> str:
-    """Whether the connection takes one more request, where that can be asked, or stays open."""
+    """Whether the connection answers one more request, or at least stays open."""
     try:
         if connection is not None:
             await asyncio.get_running_loop().sock_sendall(
@@ -145,7 +143,7 @@ async def _state(connection: socket.socket | None, incoming: Incoming) -> str:
 
 
 class Incoming:
-    """What has come on a connection."""
+    """The bytes that have come on a connection."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -153,7 +151,7 @@ class Incoming:
         self.closed = False
 
     async def more(self) -> bool:
-        """Wait for more; False at the end of the connection, and where nothing comes."""
+        """Wait for more; returns False at the end of the connection, or if nothing comes."""
         try:
             async with asyncio.timeout(PATIENCE):
                 received = await asyncio.get_running_loop().sock_recv(self._connection, 1 << 18)
@@ -166,21 +164,21 @@ class Incoming:
         return bool(received)
 
     async def until(self, end: bytes) -> bytes | None:
-        """What comes before the end, which is taken too; None where it does not come."""
+        """Take bytes up to and including an end; returns them without it, or None."""
         while (at := self.bytes.find(end)) < 0:
             if not await self.more():
                 return None
         return self.take(at + len(end))[:at]
 
     async def exactly(self, count: int) -> bytes | None:
-        """So many bytes; None where they do not come."""
+        """Take so many bytes; None if they do not come."""
         while len(self.bytes) < count:
             if not await self.more():
                 return None
         return self.take(count)
 
     async def all(self) -> bytes:
-        """What comes until the end."""
+        """Take all bytes until the connection ends."""
         while await self.more():
             pass
         return self.take(len(self.bytes))
@@ -192,7 +190,7 @@ class Incoming:
 
 
 async def _receive(incoming: Incoming, is_head: bool) -> Answer:
-    """The final answer; where none comes, the first interim one, or nothing."""
+    """The final answer, or the first interim one, or nothing."""
     interim: Answer | None = None
     while (head := await incoming.until(b"\r\n\r\n")) is not None:
         status, *headers = head.decode("utf-8", "backslashreplace").split("\r\n")
@@ -219,7 +217,7 @@ def _all_headers(headers: list[str]) -> Iterable[tuple[str, str]]:
 
 
 async def _body(incoming: Incoming, headers: dict[str, str]) -> str | None:
-    """The body as text, whatever frames it; None where it is not complete."""
+    """The body as text, however it is framed; None if it is incomplete."""
     body: bytes | None
     if headers.get("transfer-encoding", "").lower() == "chunked":
         body = await _chunks(incoming)

@@ -1,1 +1,1 @@
-"""The task hub at work: what clients ask for, and the work items that orchestrators and entities execute."""
+"""The task hub at work: what clients ask for, and what workers execute."""

@@ -1,4 +1,4 @@
-"""Entities: a batch of operations of one of them is a work item."""
+"""Entities: a batch of operations of one entity is a work item."""
 
 import json
 import logging
@@ -6,16 +6,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from devhost.engine.work_items import Decision, WorkItem, one_line, reply_message, short
-from devhost.functions.errors import WorkerExit, shown
+from devhost.engine.decisions import Decision, WorkItem
+from devhost.engine.messages import reply_message
+from devhost.functions.errors import WorkerExit, short_id, shown
 from devhost.replay.protocol import Event
-from devhost.storage.store import Activity, Message, Store
+from devhost.storage.rows import Activity, Message
+from devhost.storage.store import Store
 
 log = logging.getLogger("devhost")
 
 NO_STATE = "null"
-"""What is left of an entity that has destructed, or whose first operation has failed: on the real
-host it exists.
+"""The state of an entity that was deleted, or whose first operation failed.
+
+On the real host such an entity exists.
 """
 
 
@@ -24,35 +27,38 @@ class EntityItem(WorkItem):
     """A batch of operations."""
 
     state: str | None
-    """What was committed last; None where the entity does not exist."""
+    """The committed state; None if the entity does not exist."""
 
     @property
     def function(self) -> str:
-        return f"@{self.target.split('@', 2)[1]}"
+        _, name, _ = self.target.split("@", 2)
+        return f"@{name}"
 
     def execute(self) -> "EntityDecision":
         requests = self._requests()
-        after = self._ask(requests)
+        after = self._run(requests)
+
         results = after["results"]
         if len(results) != len(requests):
             raise ValueError(f"{len(results)} results for {len(requests)} operations")
+
         state = after["entityState"] if after["entityExists"] else NO_STATE
         return self._decision(zip(requests, results, strict=True), state)
 
     def failure(self, error: Exception) -> "EntityDecision":
-        """Tell those who wait, and leave the state as it is."""
-        log.error(
-            "entity %s failed; its state stays as it was: %s", short(self.target), shown(error)
-        )
+        """Every caller gets the error, and the state stays as it is."""
+        entity = short_id(self.target)
+        log.error("entity %s failed; its state stays as it was: %s", entity, shown(error))
+
         failed = {"isError": True, "result": json.dumps(str(error))}
         return self._decision(((request, failed) for request in self._requests()), self.state)
 
     def exit(self, error: WorkerExit) -> None:
-        """Nothing follows: the operations are repeated."""
-        log.error("entity %s is tried again later: %s", short(self.target), shown(error))
+        """The operations are executed again."""
+        log.error("entity %s is tried again later: %s", short_id(self.target), shown(error))
 
     def _requests(self) -> list[Event]:
-        """What is asked, as far as it can be read."""
+        """The operations of the batch. Those that cannot be decoded are dropped."""
         requests = []
         for message in self.inbox:
             try:
@@ -60,52 +66,43 @@ class EntityItem(WorkItem):
             except (ValueError, TypeError) as error:
                 log.error(
                     "entity %s drops an operation that cannot be decoded: %s",
-                    short(self.target),
+                    short_id(self.target),
                     shown(error),
                 )
         return requests
 
-    def _ask(self, requests: list[Event]) -> dict[str, Any]:
+    def _run(self, requests: list[Event]) -> dict[str, Any]:
+        """Run the entity function. Returns the SDK's EntityState."""
         _, name, key = self.target.split("@", 2)
         function = self.functions.entities.get(name)
         if function is None:
             raise self.functions.unknown(name, "entity")
+
         state = None if self.state == NO_STATE else self.state
-        batch = [
-            {"name": each["op"], "input": each["input"], "isSignal": each["signal"]}
-            for each in requests
-        ]
         context = {
             "self": {"name": name, "key": key},
             "exists": state is not None,
             "state": state,
-            "batch": batch,
+            "batch": [
+                {"name": each["op"], "input": each["input"], "isSignal": each["signal"]}
+                for each in requests
+            ],
         }
         after: dict[str, Any] = json.loads(function(json.dumps(context)))
         return after
 
     def _decision(
-        self, answers: Iterable[tuple[Event, Event]], state: str | None
+        self, results: Iterable[tuple[Event, Event]], state: str | None
     ) -> "EntityDecision":
         replies = [
-            reply_message(request, result) for request, result in answers if "parent" in request
+            reply_message(request, result) for request, result in results if "parent" in request
         ]
         return EntityDecision(self, self.inbox, replies, state)
 
 
-def log_failure(name: str, key: str, operation: str, error: Exception) -> None:
-    """Log why an operation has failed; the others of its batch go on."""
-    log.error(
-        "entity %s failed at operation %s: %s",
-        short(f"@{name}@{key}"),
-        one_line(operation),
-        shown(error),
-    )
-
-
 @dataclass(frozen=True)
 class EntityDecision(Decision):
-    """Replies, and a state."""
+    """The replies of a batch, and the state after it."""
 
     item: EntityItem
     taken: list[Message]

@@ -1,7 +1,6 @@
-"""Causes: why a task has failed, in the words of the Durable extension, with the exception as .NET
-serialises it.
+"""Why a task has failed, in the words of the Durable extension, with the exception as .NET has it.
 
-What the exception at the caller says is both: reason, space, line break, space, details.
+The exception at the caller says both: reason, space, line break, space, details.
 """
 
 import os
@@ -18,13 +17,15 @@ from devhost.replay.json_text import whole_text, written
 
 CORE = "System.Private.CoreLib"
 SCRIPT = "Microsoft.Azure.WebJobs.Script"
-NO_DATA = {"$type": f"System.Collections.ListDictionaryInternal, {CORE}"}
-"""An empty dictionary."""
-NO_URI = "An invalid request URI was provided. Either the request URI must be an absolute URI or BaseAddress must be set."
+EMPTY_DICTIONARY = {"$type": f"System.Collections.ListDictionaryInternal, {CORE}"}
+INVALID_URI = (
+    "An invalid request URI was provided. Either the request URI must be an absolute URI or "
+    "BaseAddress must be set."
+)
 
 
-class HttpError(IntEnum):
-    """Why there is no answer (System.Net.Http.HttpRequestError)."""
+class HttpRequestError(IntEnum):
+    """Why a request has no response (System.Net.Http.HttpRequestError)."""
 
     UNKNOWN = 0
     NAME_RESOLUTION = 1
@@ -32,83 +33,92 @@ class HttpError(IntEnum):
 
 
 @dataclass(frozen=True)
-class Cause:
+class FailureDetails:
     """Why a task has failed."""
 
     reason: str
     details: str | None = None
 
 
-def of_activity(name: str, error: Exception) -> Cause:
-    """Why an activity has failed: by what its function raised, or by the end of its worker."""
+def activity_failure(name: str, error: Exception) -> FailureDetails:
+    """Why an activity has failed: its function raised an error, or ended its worker."""
     if isinstance(error, WorkerExit):
         message = str(error)
-        details = written(
-            _serialised(
-                f"{SCRIPT}.Workers.WorkerProcessExitException", SCRIPT, {"Message": message}
-            )
-        )
+        type_name = f"{SCRIPT}.Workers.WorkerProcessExitException"
+        exception = _serialised(type_name, SCRIPT, {"Message": message})
     else:
         message = f" {type(error).__name__}: {error}"
-        details = written(_exception("System.Exception", CORE, message, _raised(error)))
-    return Cause(f"Activity function '{name}' failed: {whole_text(message)}", details)
+        exception = _exception("System.Exception", CORE, message, _rpc_exception(error))
+
+    reason = f"Activity function '{name}' failed: {whole_text(message)}"
+    return FailureDetails(reason, written(exception))
 
 
-def of_orchestrator(name: str, message: str, error: Exception) -> Cause:
-    """Why an orchestration has failed, by what its function raised, and what the SDK says of that."""
-    return Cause(
-        failed(name, message), whole_text(f"Message: {message}, StackTrace: {_trace(error)}")
-    )
+def orchestrator_failure(name: str, message: str, error: Exception) -> FailureDetails:
+    """Why an orchestration has failed: its function raised an error.
+
+    `message` is what the SDK says of it.
+    """
+    details = whole_text(f"Message: {message}, StackTrace: {_trace(error)}")
+    return FailureDetails(orchestration_failed(name, message), details)
 
 
-def of_sdk(name: str, error: Exception) -> Cause:
-    """Why an orchestration has failed, by what the SDK raised while it ran the function."""
-    reason = failed(name, f"One or more errors occurred. ({_result(error)})")
-    return Cause(reason, reason)
+def sdk_failure(name: str, error: Exception) -> FailureDetails:
+    """Why an orchestration has failed: the SDK raised an error while it ran the function."""
+    reason = orchestration_failed(name, f"One or more errors occurred. ({_result(error)})")
+    return FailureDetails(reason, reason)
 
 
-def of_http(uri: str, error: Exception) -> Cause:
-    """Why call_http has got no answer."""
+def http_failure(uri: str, error: Exception) -> FailureDetails:
+    """Why call_http has no response."""
     if isinstance(error, InvalidURL):
-        return Cause(
-            NO_URI,
-            f"Unhandled exception while executing task: System.InvalidOperationException: {NO_URI}",
-        )
-    kind, why, inner = HttpError.UNKNOWN, f"{type(error).__name__}: {error}", None
+        text = f"System.InvalidOperationException: {INVALID_URI}"
+        details = f"Unhandled exception while executing task: {text}"
+        return FailureDetails(INVALID_URI, details)
+
+    kind = HttpRequestError.UNKNOWN
+    reason = f"{type(error).__name__}: {error}"
+    inner = None
     if isinstance(error, ClientConnectorError):
-        kind = (
-            HttpError.NAME_RESOLUTION
-            if isinstance(error, ClientConnectorDNSError)
-            else HttpError.CONNECTION
+        is_dns = isinstance(error, ClientConnectorDNSError)
+        kind = HttpRequestError.NAME_RESOLUTION if is_dns else HttpRequestError.CONNECTION
+        text = _text(error.os_error)
+        reason = f"{text} ({urlsplit(uri).hostname}:{error.port})"
+        inner = _exception(
+            "System.Net.Sockets.SocketException", "System.Net.Primitives", text, None
         )
-        why = _text(error.os_error)
-        inner = _exception("System.Net.Sockets.SocketException", "System.Net.Primitives", why, None)
-        why = f"{why} ({urlsplit(uri).hostname}:{error.port})"
-    members = {"HttpRequestError": int(kind), "StatusCode": None, "Message": why, "Data": NO_DATA}
-    exception = "System.Net.Http.HttpRequestException", "System.Net.Http"
-    return Cause(why, written(_serialised(*exception, members | {"InnerException": inner})))
+
+    members = {
+        "HttpRequestError": int(kind),
+        "StatusCode": None,
+        "Message": reason,
+        "Data": EMPTY_DICTIONARY,
+        "InnerException": inner,
+    }
+    exception = _serialised("System.Net.Http.HttpRequestException", "System.Net.Http", members)
+    return FailureDetails(reason, written(exception))
 
 
-def _text(error: OSError) -> str:
-    """What the operating system says, in its own words."""
-    number = error.errno or 0
-    return os.strerror(number) if number > 0 else error.strerror or str(error)
-
-
-def failed(orchestrator: str, message: str) -> str:
+def orchestration_failed(orchestrator: str, message: str) -> str:
     """Why an instance has failed, in the words of the real host."""
     return whole_text(f"Orchestrator function '{orchestrator}' failed: {message}")
 
 
-def _raised(error: Exception) -> dict[str, Any]:
-    """What a function raised, as the Functions host hands it on."""
+def _text(error: OSError) -> str:
+    """The operating system's own words."""
+    number = error.errno or 0
+    return os.strerror(number) if number > 0 else error.strerror or str(error)
+
+
+def _rpc_exception(error: Exception) -> dict[str, Any]:
+    """An error of a function, as the Functions host hands it on."""
     members = {
         "IsUserException": False,
         "RemoteStackTrace": _trace(error),
         "RemoteMessage": f"{type(error).__name__}: {error}",
         "RemoteTypeName": "",
         "Message": _result(error),
-        "Data": NO_DATA,
+        "Data": EMPTY_DICTIONARY,
         "InnerException": None,
     }
     return _serialised(f"{SCRIPT}.Workers.Rpc.RpcException", SCRIPT, members)
@@ -119,9 +129,8 @@ def _result(error: Exception) -> str:
 
 
 def _trace(error: Exception) -> str:
-    return "".join(
-        traceback.format_list(frames(error) or traceback.extract_tb(error.__traceback__))
-    )
+    stack = frames(error) or traceback.extract_tb(error.__traceback__)
+    return "".join(traceback.format_list(stack))
 
 
 def _exception(
@@ -133,10 +142,8 @@ def _exception(
 
 
 def _serialised(name: str, assembly: str, members: dict[str, Any]) -> dict[str, Any]:
-    """An exception that .NET serialises by its properties."""
-    empty = dict.fromkeys(("HelpLink", "Source", "StackTrace"))
+    """An exception as JSON, with the members that are always empty here."""
+    empty = ["HelpLink", "Source", "StackTrace"]
     if "ClassName" in members:
-        empty = dict.fromkeys(
-            ("HelpURL", "StackTraceString", "RemoteStackTraceString", "Source", "WatsonBuckets")
-        )
-    return {"$type": f"{name}, {assembly}", **members, **empty}
+        empty = ["HelpURL", "StackTraceString", "RemoteStackTraceString", "Source", "WatsonBuckets"]
+    return {"$type": f"{name}, {assembly}", **members, **dict.fromkeys(empty)}

@@ -1,8 +1,8 @@
-"""Workers: threads that execute work items, so that a slow function does not stop the event loop.
+"""Workers: threads that execute work items, so that a slow function does not block the event loop.
 
-A hand-over to a thread and back takes some microseconds where the loop waits for it. So it waits,
-but not for long: what is slow goes on without it, and its result comes later. A function that was
-slow is not waited for again until it has been quick.
+To give an item to a thread and take the decision back costs some microseconds if the loop waits for
+it. So the loop waits, but not for long: it goes on without a slow item, whose decision comes later.
+A function that was slow gets threads of its own until it has been quick again.
 """
 
 import asyncio
@@ -14,15 +14,16 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import NamedTuple
 
-from devhost.engine.work_items import Decision, WorkItem
+from devhost.engine.decisions import Decision, WorkItem
 
 PATIENCE = 0.01
-"""Seconds for which the loop waits while no function comes to its end."""
+"""Seconds that the loop waits while no item is done."""
 LONGEST_WAIT = 0.05
-"""Seconds after which it goes on although functions do, one after the other."""
+"""Seconds that it waits at most, even if items are done one after the other."""
 SLOW_AT_ONCE = 10 * (os.cpu_count() or 1)
-"""Of one function; as many as the Durable extension runs at once by default
-(maxConcurrentEntityFunctions).
+"""Items of one slow function, as many as the Durable extension runs by default.
+
+That is maxConcurrentEntityFunctions of host.json.
 """
 
 
@@ -40,18 +41,19 @@ class Workers:
     """Executes work items for an event loop."""
 
     def __init__(self, execute: Execute, on_late: Callable[[Done], None]) -> None:
-        """`on_late` gets on the loop what was not done in time."""
+        """`on_late` is called on the loop with each item that was not done in time."""
         self._execute = execute
         self._on_late = on_late
         self._loop = asyncio.get_running_loop()
         self._slow: set[str] = set()
+        """Functions that were slow. Only the loop's thread changes it."""
         self._pools: dict[str, ThreadPoolExecutor] = {}
-        """By function, so that none of them waits for another."""
+        """One for each slow function, so that none of them waits for another."""
         self._worker: Worker | None = None
         self._stopped = False
 
     def stop(self) -> None:
-        """Take nothing more. What is still running ends in its time, and nobody hears of it."""
+        """Execute nothing more. What is running comes to its end, and its decision is lost."""
         self._stopped = True
         if self._worker is not None:
             self._worker.stop()
@@ -59,7 +61,7 @@ class Workers:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def execute(self, items: Sequence[WorkItem]) -> tuple[list[Done], list[WorkItem]]:
-        """Execute items; returns those that were done in time, and those that nobody has begun."""
+        """Execute items. Returns those that were done in time, and those that nobody has begun."""
         quick = []
         for item in items:
             if item.function in self._slow:
@@ -68,7 +70,8 @@ class Workers:
                 quick.append(item)
         if not quick:
             return [], []
-        worker = self._worker = self._worker or Worker(self._execute, self._late)
+
+        worker = self._worker = self._worker or Worker(self._execute, self._report)
         done = worker.execute(quick)
         if len(done) < len(quick):
             self._slow.add(quick[len(done)].function)
@@ -83,14 +86,14 @@ class Workers:
     def _execute_slow(self, item: WorkItem) -> None:
         began = time.monotonic()
         done = Done(item, self._execute(item))
-        self._late(done, was_quick=time.monotonic() - began < PATIENCE)
+        self._report(done, was_quick=time.monotonic() - began < PATIENCE)
 
-    def _late(self, done: Done, was_quick: bool = False) -> None:
-        """Tell the loop, whose thread alone says what is slow."""
+    def _report(self, done: Done, was_quick: bool = False) -> None:
+        """Hand a late item over to the loop's thread."""
         if not self._stopped:
-            self._loop.call_soon_threadsafe(self._tell, done, was_quick)
+            self._loop.call_soon_threadsafe(self._take_late, done, was_quick)
 
-    def _tell(self, done: Done, was_quick: bool) -> None:
+    def _take_late(self, done: Done, was_quick: bool) -> None:
         if was_quick:
             self._slow.discard(done.item.function)
         if not self._stopped:
@@ -98,7 +101,7 @@ class Workers:
 
 
 class Worker:
-    """A thread that executes items while somebody waits; it ends when nobody does any more."""
+    """A thread that executes items while somebody waits for them, and ends when nobody does."""
 
     def __init__(self, execute: Execute, on_late: Callable[[Done], None]) -> None:
         self._execute = execute
@@ -111,10 +114,10 @@ class Worker:
         Thread(target=self._run, name="devhost-worker", daemon=True).start()
 
     def execute(self, items: Sequence[WorkItem]) -> list[Done]:
-        """Execute items in order; returns those that were done in time.
+        """Execute items in order. Returns those that were done in time.
 
-        Where not all were, the worker is left to itself: it tells `on_late` of the one that it is
-        at, and ends.
+        If not all were, the worker is left alone: it calls `on_late` with its current item, and
+        ends.
         """
         self._done = []
         self._batches.put(items)
@@ -131,15 +134,15 @@ class Worker:
         return self._done
 
     def stop(self) -> None:
-        """End, once nothing is being executed."""
+        """End as soon as nothing is being executed."""
         self._batches.put(None)
 
     def _run(self) -> None:
-        while (items := self._batches.get()) is not None and self._executes(items):
+        while (items := self._batches.get()) is not None and self._execute_all(items):
             self._finished.put(None)
 
-    def _executes(self, items: Sequence[WorkItem]) -> bool:
-        """Execute items until nobody waits for them any more; whether somebody still does."""
+    def _execute_all(self, items: Sequence[WorkItem]) -> bool:
+        """Execute items as long as somebody waits for them. Returns whether somebody still does."""
         for item in items:
             done = Done(item, self._execute(item))
             with self._lock:

@@ -1,1 +1,1 @@
-"""The functions of an app: load, check and call them as Azure's Python worker does."""
+"""Loads, checks and calls the functions of an app as Azure's Python worker does."""

@@ -1,13 +1,13 @@
-"""The function app, as it was indexed."""
+"""The functions of an app, by trigger."""
 
-from devhost.engine.entities import log_failure
-from devhost.engine.work_items import DurableFunctions, RawFunction
+from devhost.functions.durable import DurableFunctions, RawFunction
+from devhost.functions.errors import log_operation_failure
 from devhost.functions.invocation import FunctionInfo
 from devhost.functions.sdk import convert_in, convert_out, telling
 
 
 class App:
-    """An indexed function app."""
+    """The functions of an app that the host runs."""
 
     def __init__(self, functions: list[FunctionInfo]) -> None:
         self.functions = functions
@@ -46,7 +46,7 @@ class App:
 def _raw(function: FunctionInfo) -> RawFunction:
     kind, code = function.trigger["type"], function.code
     if kind == "entityTrigger":
-        code = telling(code, log_failure)
+        code = telling(code, log_operation_failure)
 
     def run(payload: str) -> str:
         result: str = convert_out(kind, code(convert_in(kind, payload, "json"))).value

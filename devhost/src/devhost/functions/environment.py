@@ -1,4 +1,4 @@
-"""The environment of an app: what Azure's worker has in it, and local.settings.json."""
+"""The environment variables of an app: those of Azure's worker, and local.settings.json."""
 
 import json
 import os
@@ -7,9 +7,7 @@ from pathlib import Path
 
 
 def worker_environment(folder: Path, address: str, port: int) -> None:
-    """Put into the environment what the worker of the real host has there; what is set already
-    wins.
-    """
+    """Set the variables that the worker of the real host has, unless they are set already."""
     given = {
         "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
         "AzureWebJobsScriptRoot": str(folder),
@@ -24,10 +22,9 @@ def worker_environment(folder: Path, address: str, port: int) -> None:
 
 
 def use_local_settings(folder: Path) -> None:
-    """Put the Values of a local.settings.json into the environment, as Core Tools does; what is set
-    already wins.
+    """Set the Values of local.settings.json, as Core Tools does, unless they are set already.
 
-    Raises ValueError when the file is not of that form.
+    Raises ValueError if the file is malformed.
     """
     file = folder / "local.settings.json"
     if not file.is_file():

@@ -1,5 +1,6 @@
-"""Failures of functions: what ends a worker on the real host, and what the log shows of an error."""
+"""Errors of apps and their functions, and how the log shows them."""
 
+import logging
 import re
 import sysconfig
 import traceback
@@ -11,6 +12,8 @@ import azure.functions
 
 import devhost
 
+log = logging.getLogger("devhost")
+
 FOREIGN = tuple(
     str(Path(str(each)).parent)
     for each in (azure.functions.__file__, azure.durable_functions.__file__, devhost.__file__)
@@ -18,13 +21,17 @@ FOREIGN = tuple(
 """Folders of the SDK and of devhost."""
 LIBRARY = sysconfig.get_path("stdlib")
 DETAILS = re.compile(r' \n \{"\$type":.*')
-"""What `causes.py` adds to the reason: the log has the traceback of it already."""
+"""The failure details in a message: the log has their traceback already."""
 INTERRUPTED = 130
-"""The exit code of a Python that KeyboardInterrupt has ended."""
+"""The exit code of a Python process that KeyboardInterrupt has ended."""
+
+
+class AppError(Exception):
+    """The app cannot be loaded, or needs what devhost does not support; a line for each mistake."""
 
 
 class WorkerExit(Exception):
-    """A function raised what ends a worker of the real host; the message is what that says of it."""
+    """A function raised what ends the worker of the real host; the message is that host's."""
 
     def __init__(self, error: BaseException) -> None:
         code = _exit_code(error)
@@ -44,10 +51,10 @@ def _exit_code(error: BaseException) -> int:
 
 
 def shown(error: BaseException) -> str:
-    """An error for the log, with the frames of the app and of what that calls; in one line where
-    there are none.
+    """Format an error for the log, with the frames of the app and of whatever that called.
 
-    Of an activity's failure that is raised at its caller, only the reason.
+    It is one line where there are no such frames. The failure of an activity, raised at its caller,
+    is shown without its details.
     """
     each: traceback.TracebackException | None
     if isinstance(error, WorkerExit) and error.__cause__ and not frames(error.__cause__):
@@ -60,7 +67,7 @@ def shown(error: BaseException) -> str:
 
 
 def frames(error: BaseException) -> list[traceback.FrameSummary]:
-    """Where an error was raised: frames of the app and of what that calls."""
+    """The frames of the app, and of whatever that called, at which an error was raised."""
     return _own(traceback.extract_tb(error.__traceback__))
 
 
@@ -71,11 +78,25 @@ def _shorten(error: traceback.TracebackException) -> None:
 
 def _own(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
     app = [frame for frame in stack if not frame.filename.startswith((*FOREIGN, "<frozen"))]
-    return list(
-        dropwhile(
-            lambda frame: (
-                frame.filename.startswith(LIBRARY) and "site-packages" not in frame.filename
-            ),
-            app,
-        )
-    )
+    return list(dropwhile(_is_of_standard_library, app))
+
+
+def _is_of_standard_library(frame: traceback.FrameSummary) -> bool:
+    return frame.filename.startswith(LIBRARY) and "site-packages" not in frame.filename
+
+
+def log_operation_failure(name: str, key: str, operation: str, error: Exception) -> None:
+    """Log why an operation of an entity failed. The others of its batch go on."""
+    entity = short_id(f"@{name}@{key}")
+    log.error("entity %s failed at operation %s: %s", entity, one_line(operation), shown(error))
+
+
+def short_id(id: str) -> str:
+    """The id of an instance or entity for the log: the first eight characters of its id or key."""
+    name, separator, key = id.rpartition("@")
+    return one_line(f"{name}{separator}{key[:8]}")
+
+
+def one_line(text: str) -> str:
+    """A client's text for the log, with everything escaped that could forge another line."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

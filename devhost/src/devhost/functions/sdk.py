@@ -1,4 +1,4 @@
-"""Where devhost reaches into the SDK: the one module that does, each time with its reason.
+"""Everything that reaches into private parts of the SDK, each time with the reason.
 
 Payloads pass through azure-functions' own converters, as in the Python worker.
 """
@@ -17,25 +17,24 @@ from azure.durable_functions.models.utils import http_utils
 from azure.functions import meta
 
 Exchange = Callable[[str, str, str | None], Awaitable[tuple[int, str]]]
-"""Answers a request (method, URL, JSON of the body or None) with a status and the JSON of a body,
-or empty text.
-"""
+"""Answers a request (method, URL, JSON or None) with a status and a body (JSON or empty)."""
 
 _exchanges: dict[str, tuple[asyncio.AbstractEventLoop, Exchange]] = {}
-"""By the base of the URLs that they answer, on the event loop where they do."""
+"""By the base of the URLs that they answer, each on its event loop."""
 
 
 @cache
 def remember_moments() -> None:
-    """Let the SDK parse the text of each moment once: it does so for every event in every replay,
-    and takes longer for that than for all else. The same text is always the same moment.
+    """Let the SDK parse each timestamp once.
+
+    It parses those of every event in every replay, and takes longer for that than for all else.
     """
     events = sys.modules[HistoryEvent.__module__]
     events.dt_parse = lru_cache(maxsize=10_000)(events.dt_parse)  # type: ignore[attr-defined]  # not a name of its own
 
 
 def convert_in(binding: str, value: Any, type: str) -> Any:
-    """Give a trigger's payload the form in which the function takes it."""
+    """Convert a trigger's payload to the argument of the function."""
     return (
         meta.get_binding_registry()
         .get(binding)
@@ -44,24 +43,21 @@ def convert_in(binding: str, value: Any, type: str) -> Any:
 
 
 def convert_out(binding: str, value: Any) -> meta.Datum:
-    """Give what a function returned the form in which a host takes it."""
+    """Convert what a function returned to the form that a host takes."""
     return meta.get_binding_registry().get(binding).encode(value, expected_type=None)
 
 
 async def close_client_session() -> None:
-    """Close the HTTP session that the SDK's client keeps for the process: it is the host that knows
-    of the end.
-    """
+    """Close the HTTP session that the SDK's client keeps open for the whole process."""
     await http_utils._close_session()
 
 
 @contextmanager
 def handed_over(base: str, exchange: Exchange) -> Iterator[None]:
-    """In the block, requests of the SDK's client to URLs that begin with `base` are answered by
-    `exchange`.
+    """Within the block, answer the SDK client's requests to URLs under `base` by `exchange`.
 
-    They are not sent over HTTP, which takes longer than all else that they cause. What comes from
-    another event loop than this one goes on to be sent.
+    Sending them over HTTP would take longer than everything else about them. Requests from other
+    event loops than this one are still sent.
     """
     _hand_over()
     _exchanges[base] = asyncio.get_running_loop(), exchange
@@ -73,8 +69,9 @@ def handed_over(base: str, exchange: Exchange) -> Iterator[None]:
 
 @cache
 def _hand_over() -> None:
-    """Have new clients ask here before they send: each takes the functions that do so as its module
-    has them then.
+    """Let new clients ask here before they send.
+
+    A new client takes the functions that send from its module, so they are replaced there.
     """
     client = sys.modules[DurableOrchestrationClient.__module__]
     client.post_async_request = _post  # type: ignore[attr-defined]  # what the module has imported
@@ -112,7 +109,7 @@ def _exchange_for(url: str) -> Exchange | None:
 
 
 async def _answer(exchange: Exchange, method: str, url: str, data: str | None = None) -> list[Any]:
-    """The status and the body, as the SDK reads it: None where it is empty."""
+    """The status, and the body as the SDK parses it: None if it is empty."""
     status, body = await exchange(method, url, data)
     return [status, json.loads(body) if body.strip() else None]
 
@@ -120,10 +117,10 @@ async def _answer(exchange: Exchange, method: str, url: str, data: str | None = 
 def telling(
     entity: Callable[..., str], on_error: Callable[[str, str, str, Exception], None]
 ) -> Callable[..., str]:
-    """An entity that tells of each operation that fails (name, key, operation, error): the SDK
-    keeps the text only.
+    """Wrap an entity, so that `on_error` gets the exception of each operation that fails.
 
-    What the SDK has not made of a function of the app stays as it is.
+    Its arguments are the entity's name and key, the operation and the exception: the SDK itself
+    only keeps the message. An entity that was not made by the SDK is returned as it is.
     """
     operate = getattr(entity, "entity_function", None)
     if operate is None:
@@ -136,5 +133,5 @@ def telling(
             on_error(context.entity_name, context.entity_key, context.operation_name, error)
             raise
 
-    told: Callable[..., str] = Entity.create(wrapped)
-    return told
+    entity_with_errors: Callable[..., str] = Entity.create(wrapped)
+    return entity_with_errors

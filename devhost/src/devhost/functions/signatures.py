@@ -1,9 +1,8 @@
-"""Signatures: what Azure's Python worker demands of the parameters and annotations of a function.
+"""Checks parameters and annotations of functions as Azure's Python worker does.
 
-The rules and the words are those of azure-functions-runtime 1.3.0, the library inside the worker
-for Python 3.13 (`functions.py`, `utils/typing_inspect.py`), for the bindings that devhost supports.
-Whether an annotation suits a binding is for the converters of azure-functions to say, here as
-there.
+The rules and messages are those of azure-functions-runtime 1.3.0, the library inside the worker for
+Python 3.13 (`functions.py`, `utils/typing_inspect.py`), for the bindings that devhost supports. As
+there, the converters of azure-functions decide whether an annotation suits a binding.
 """
 
 import collections.abc
@@ -16,14 +15,14 @@ from azure.functions import meta
 from azure.functions.decorators.core import Binding
 
 ALIASES = (typing._GenericAlias, typing._SpecialGenericAlias)  # type: ignore[attr-defined]  # what the worker knows
-"""The types of `List[str]` and `List`; that of `list[str]` is another one."""
+"""The types of `List[str]` and `List`; `list[str]` has another type."""
 NOT_GENERIC = (typing.Union, tuple, typing.ClassVar, collections.abc.Callable)
 RETURN = "$return"
-"""The name of the binding that takes what an HTTP function returns."""
+"""The name of the binding for the return value of an HTTP function."""
 
 
 class SignatureError(Exception):
-    """The worker cannot load a function, and then loads none; one line."""
+    """The worker cannot load a function, and then loads none of the app; one line."""
 
     def __init__(self, function: str, reason: str) -> None:
         super().__init__(f"cannot load the {function} function: {reason}")
@@ -35,10 +34,10 @@ def wants_context(code: Callable[..., Any], bound: Collection[str]) -> bool:
 
 
 def converter_of(code: Callable[..., Any], trigger: Binding) -> str:
-    """The binding whose converter makes what triggers the function into its argument.
+    """The binding whose converter turns the trigger's payload into the argument.
 
-    That is not the trigger's own where the argument is text or bytes: then it gets the payload as
-    it came, if that is text or bytes. A request is neither, so that such a function fails.
+    Normally that is the trigger's own. A parameter that is annotated as str or bytes gets the
+    payload unconverted, if that is str or bytes; with an HTTP trigger such a function fails.
     """
     takes_payload = typing.get_type_hints(code).get(trigger.name) in (str, bytes)
     converter = meta.get_binding_registry().get(trigger.type)
@@ -46,11 +45,11 @@ def converter_of(code: Callable[..., Any], trigger: Binding) -> str:
 
 
 def check_signature(function: str, code: Callable[..., Any], bindings: Iterable[Binding]) -> None:
-    """Raises SignatureError where the worker would not load a function that has these bindings."""
+    """Raises SignatureError where the worker would not load a function with these bindings."""
     try:
         parameters = set(inspect.signature(code).parameters)
         annotations = typing.get_type_hints(code)
-    except Exception as error:  # of a name that is not defined, or of what is no function
+    except Exception as error:  # an undefined name in an annotation, or not a function
         raise SignatureError(function, f"{type(error).__name__}: {error}") from error
     by_name = {each.name: each for each in bindings}
     returned = by_name.pop(RETURN, None)
@@ -74,7 +73,8 @@ def _check_context(annotations: Mapping[str, Any]) -> None:
     annotation = annotations["context"]
     if not isinstance(annotation, type) or annotation.__name__ != "Context":
         raise ValueError(
-            f'the "context" parameter is expected to be of type azure.functions.Context, got "{annotation!r}"'
+            'the "context" parameter is expected to be of type azure.functions.Context, '
+            f'got "{annotation!r}"'
         )
 
 
@@ -86,13 +86,13 @@ def _check_names(parameters: set[str], bound: set[str]) -> None:
         )
     if bound - parameters:
         raise ValueError(
-            "Extra parameters in binding definition \N{EM DASH} the following parameters are declared as bindings but "
-            f"are not present in Python: {_names(bound - parameters)}"
+            "Extra parameters in binding definition \N{EM DASH} the following parameters are "
+            f"declared as bindings but are not present in Python: {_names(bound - parameters)}"
         )
 
 
 def _names(names: set[str]) -> str:
-    """Looks like a set, in an order that does not change."""
+    """Write names like a set, but sorted."""
     return f"{{{', '.join(map(repr, sorted(names)))}}}"
 
 
@@ -107,16 +107,17 @@ def _check_parameter(binding: Binding, annotation: Any) -> None:
         raise ValueError(f"binding {binding.name} has invalid non-type annotation {annotation!r}")
     if is_out:
         raise ValueError(
-            f'binding {binding.name} is declared to have the "in" direction in the binding decorator, '
-            "but its annotation is azure.functions.Out in Python"
+            f'binding {binding.name} is declared to have the "in" direction in '
+            "the binding decorator, but its annotation is azure.functions.Out in Python"
         )
     converter = meta.get_binding_registry().get(binding.type)
     if wanted in (str, bytes) and not converter.has_implicit_output():
         return  # it gets the payload as it came
     if not converter.check_input_type_annotation(wanted):
         raise ValueError(
-            f'binding type "\'{binding.name}\'" and dataType "{binding.type}" in the binding decorator do not match '
-            f"the corresponding function parameter's Python type annotation {wanted.__name__}"
+            f'binding type "\'{binding.name}\'" and dataType "{binding.type}" in the '
+            "binding decorator do not match the corresponding function parameter's "
+            f"Python type annotation {wanted.__name__}"
         )
 
 
@@ -132,9 +133,7 @@ def _check_return(kind: str, annotation: Any) -> None:
 
 
 def _is_generic(annotation: Any) -> bool:
-    """Whether it is a generic type of `typing`; classes aside, and those of `collections.abc` are
-    none.
-    """
+    """Whether it is a generic type of `typing`, which those of `collections.abc` are not."""
     return isinstance(annotation, ALIASES) and annotation.__origin__ not in NOT_GENERIC
 
 

@@ -1,5 +1,4 @@
-"""Timer triggers: when a function is due by its NCRONTAB expression (six fields, the first for
-seconds), in UTC.
+"""The schedule of a timer trigger: an NCRONTAB expression (six fields, seconds first), in UTC.
 
 https://learn.microsoft.com/azure/azure-functions/functions-bindings-timer#ncrontab-expressions
 """
@@ -15,35 +14,33 @@ SETTING = re.compile(r"%([^%]+)%")
 
 
 class Schedule:
-    """When a timer-triggered function runs."""
+    """The times at which a timer-triggered function is due."""
 
     def __init__(self, function: str, expression: str) -> None:
-        """`%NAME%` stands for the app setting of that name. Raises ValueError for what is no
-        schedule.
-        """
+        """`%NAME%` stands for the app setting of that name. Raises ValueError if it is invalid."""
         setting = SETTING.fullmatch(expression)
         if setting is not None and setting[1] not in os.environ:
             raise ValueError(
-                f"function {function} has its schedule in the app setting {setting[1]}, which is missing"
+                f"function {function} has its schedule in the app setting {setting[1]}, "
+                "which is missing"
             )
         self._expression = os.environ[setting[1]] if setting else expression
         fields = self._expression.split()
-        if len(fields) not in (5, 6) or not croniter.is_valid(
-            self._expression, second_at_beginning=True
-        ):
+        is_valid = croniter.is_valid(self._expression, second_at_beginning=True)
+        if len(fields) not in (5, 6) or not is_valid:
             raise ValueError(
-                f"function {function} has a schedule that is no NCRONTAB expression: {self._expression!r}"
+                f"function {function} has a schedule that is no NCRONTAB expression: "
+                f"{self._expression!r}"
             )
 
     def after(self, moment: datetime) -> datetime:
         """The first time after a moment."""
-        due: datetime = croniter(self._expression, moment, second_at_beginning=True).get_next(
-            datetime
-        )
+        times = croniter(self._expression, moment, second_at_beginning=True)
+        due: datetime = times.get_next(datetime)
         return due
 
     def request(self, now: datetime, past_due: bool) -> dict[str, Any]:
-        """What the trigger hands to the function."""
+        """The payload of the trigger."""
         status = {
             "Last": now.isoformat(),
             "Next": self.after(now).isoformat(),

@@ -1,6 +1,4 @@
-"""Heads: what a request says before its body, read by the rules of Kestrel, the web server of the
-real host.
-"""
+"""The head of a request (request line and headers), parsed by the rules of Kestrel."""
 
 import re
 from dataclasses import dataclass
@@ -8,22 +6,23 @@ from dataclasses import dataclass
 from devhost.http.targets import decode_path
 
 LONGEST_LINE = 8192
-"""Bytes of a request line, its end included."""
+"""Bytes of a request line, including its end."""
 LARGEST_HEADERS = 32768
 """Bytes of all headers."""
 MOST_HEADERS = 100
 END = re.compile(rb"\n\r?\n")
 NAME = re.compile(r"[!-9;-~]+")
 METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+TARGET = re.compile(r"[^\0\r\x80-\U0010ffff]+")
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9!$&'()._~-]*)(:(?P<port>[0-9]*))?")
 HTTP2_SETTINGS = re.compile(r",?\s*HTTP2-Settings", re.IGNORECASE)
 SINGLE = ("host", "content-length")
-"""Headers that a request has once."""
+"""Headers that may not be repeated."""
 WITH_BODY = ("POST", "PUT")
 
 
 class HeadError(Exception):
-    """What is sent is no request."""
+    """The client has not sent a valid request; `status` answers it."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"status {status}")
@@ -32,7 +31,7 @@ class HeadError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A request, without its body."""
+    """A request without its body."""
 
     method: str
     target: str
@@ -40,14 +39,14 @@ class Head:
     path: str
     """The path, decoded."""
     query: str
-    """With its question mark; empty where there is none."""
+    """With its question mark, or empty."""
     headers: dict[str, str]
-    """By names in lower case; those of one name are joined."""
+    """By name in lower case; several values of one name are joined with commas."""
     length: int = 0
-    """Bytes of the body, where it is not chunked."""
+    """Bytes of the body; 0 if it is chunked."""
     chunked: bool = False
     stays: bool = True
-    """Whether the connection stays open."""
+    """Whether the client wants to keep the connection."""
 
     @property
     def host(self) -> str:
@@ -55,8 +54,9 @@ class Head:
 
 
 def end_of_head(received: bytes | bytearray) -> int | None:
-    """How many bytes the head has; None where it has not come whole. Raises HeadError where it is
-    too large.
+    """Find out how many bytes the head has; None if it is not complete yet.
+
+    Raises HeadError if it is too large.
     """
     line = received.find(b"\n") + 1
     if line > LONGEST_LINE or (not line and len(received) > LONGEST_LINE):
@@ -68,7 +68,7 @@ def end_of_head(received: bytes | bytearray) -> int | None:
 
 
 def parse_head(received: bytes | bytearray) -> Head:
-    """Read a head that has come whole. Raises HeadError."""
+    """Parse a complete head. Raises HeadError."""
     try:
         text = received.decode()
     except UnicodeDecodeError as error:
@@ -76,13 +76,12 @@ def parse_head(received: bytes | bytearray) -> Head:
     line, *fields = [each.removesuffix("\r") for each in text.split("\n")]
     method, target, version = _request_line(line)
     headers = _headers(fields[:-2])
-    if version == "HTTP/1.1" and "host" not in headers:
-        raise HeadError(400)
-    if not HOST.fullmatch(headers.get("host", "")):
-        raise HeadError(400)
-    path, mark, query = _origin_form(method, target, headers.get("host", "")).partition("?")
+
+    host = _host(version, headers)
+    path, mark, query = _origin_form(method, target, host).partition("?")
     if "%00" in path:
         raise HeadError(400)
+
     length, chunked = _framing(method, version, headers)
     if "http2-settings" in headers.get("connection", "").lower():
         headers["connection"] = HTTP2_SETTINGS.sub("", headers["connection"])
@@ -94,15 +93,10 @@ def parse_head(received: bytes | bytearray) -> Head:
 
 
 def _request_line(line: str) -> tuple[str, str, str]:
+    """Split a request line into method, target and version. Raises HeadError."""
     method, _, rest = line.partition(" ")
     target, _, version = rest.partition(" ")
-    if (
-        not METHOD.fullmatch(method)
-        or not target
-        or not target.isascii()
-        or "\0" in target
-        or "\r" in target
-    ):
+    if not METHOD.fullmatch(method) or not TARGET.fullmatch(target):
         raise HeadError(400)
     if version not in ("HTTP/1.1", "HTTP/1.0"):
         raise HeadError(505 if len(version) in (0, len("HTTP/1.1")) else 400)
@@ -110,6 +104,7 @@ def _request_line(line: str) -> tuple[str, str, str]:
 
 
 def _headers(fields: list[str]) -> dict[str, str]:
+    """Parse header lines, by name in lower case. Raises HeadError."""
     if len(fields) > MOST_HEADERS:
         raise HeadError(431)
     headers: dict[str, str] = {}
@@ -126,8 +121,17 @@ def _headers(fields: list[str]) -> dict[str, str]:
     return headers
 
 
+def _host(version: str, headers: dict[str, str]) -> str:
+    if version == "HTTP/1.1" and "host" not in headers:
+        raise HeadError(400)
+    host = headers.get("host", "")
+    if not HOST.fullmatch(host):
+        raise HeadError(400)
+    return host
+
+
 def _origin_form(method: str, target: str, host: str) -> str:
-    """The target without scheme and authority, which may only repeat the Host."""
+    """The target without scheme and authority, which must be the same as the Host."""
     if target.startswith("/"):
         return target
     if target == "*" and method == "OPTIONS":
@@ -140,7 +144,7 @@ def _origin_form(method: str, target: str, host: str) -> str:
 
 
 def _framing(method: str, version: str, headers: dict[str, str]) -> tuple[int, bool]:
-    """The length of the body, and whether it is chunked."""
+    """The length of the body, and whether it is chunked. Raises HeadError."""
     if "transfer-encoding" in headers:
         if headers["transfer-encoding"].lower().rpartition(",")[2].strip() != "chunked":
             raise HeadError(400)

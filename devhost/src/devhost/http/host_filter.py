@@ -1,8 +1,7 @@
-"""The guard: only this machine is served, and no page of another origin. There are no keys that
-would keep others out.
+"""Serves only this machine, and no page of another origin: there are no keys to keep others out.
 
-A page that somebody looks at in a browser here could else purge every instance with one request, or
-read everything under a name of its own that it lets point to this machine (DNS rebinding).
+Otherwise any page open in a browser on this machine could purge every instance with one request, or
+read everything through a name of its own that it points at this machine (DNS rebinding).
 """
 
 import ipaddress
@@ -13,25 +12,28 @@ from devhost.http.heads import HOST, Head
 
 LOCAL = "localhost"
 PRIVILEGED = ("/runtime", "/admin")
-"""Where not even a link may lead."""
+"""Paths that not even a link may lead to."""
 
 
 @dataclass(frozen=True)
-class Guard:
-    """Whom the host serves."""
+class HostFilter:
+    """Decides by its Host, Origin and Sec-Fetch headers whether a request is served."""
 
     allowed_hosts: Collection[str] = ()
-    """Names of this machine besides its own, in lower case."""
+    """More names of this machine, in lower case."""
 
     def refusal(self, head: Head, address: str) -> int | None:
-        """The status with which a request is refused that came to an address of this machine, or
-        None.
-        """
-        if not self._is_ours(head.host, address):
-            return 421
-        return 403 if _is_from_elsewhere(head) and not _follows_a_link(head) else None
+        """The status that refuses a request, or None.
 
-    def _is_ours(self, host: str, address: str) -> bool:
+        `address` is the one of this machine's addresses that the client connected to.
+        """
+        if not self._is_this_machine(head.host, address):
+            return 421
+        if _is_cross_origin(head) and not _follows_a_link(head):
+            return 403
+        return None
+
+    def _is_this_machine(self, host: str, address: str) -> bool:
         found = HOST.fullmatch(host)
         name = found["name"].lower() if found else ""
         if name in self.allowed_hosts or name == LOCAL or name.endswith(f".{LOCAL}"):
@@ -43,19 +45,17 @@ class Guard:
         return ip.is_loopback or str(ip) == address
 
 
-def _is_from_elsewhere(head: Head) -> bool:
-    """Whether a browser says that a page of another origin sends it."""
+def _is_cross_origin(head: Head) -> bool:
+    """Whether a browser says that a page of another origin sent the request."""
+    host = head.host.lower()
     origin = head.headers.get("origin")
-    if origin is not None and origin.lower() not in (
-        f"http://{head.host.lower()}",
-        f"https://{head.host.lower()}",
-    ):
+    if origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}"):
         return True
     return head.headers.get("sec-fetch-site", "none").lower() not in ("none", "same-origin")
 
 
 def _follows_a_link(head: Head) -> bool:
-    """Whether a browser opens it as a page: registries, for one, are shared as links."""
+    """Whether a browser opens the URL as a page: people share links to pages of the app."""
     return (
         head.method in ("GET", "HEAD")
         and head.headers.get("sec-fetch-mode") == "navigate"

@@ -1,4 +1,4 @@
-"""Messages: what a function gets of a request, and what its result is as a response."""
+"""Converts a request to what a function gets, and what it returns to a response."""
 
 import re
 from collections.abc import Mapping
@@ -16,16 +16,17 @@ from devhost.http.texts import of_text
 
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+LENGTH = re.compile("[0-9]{1,18}")
 STATUS = re.compile(r"\s*[+-]?[0-9]{1,9}\s*", re.ASCII)
 TEXT = "text/plain; charset=utf-8"
 ATTRIBUTES = ("expires", "max-age", "domain", "path", "secure", "samesite", "httponly")
-"""Of a cookie, in the order in which the real host writes them."""
+"""The attributes of a cookie, in the order in which the real host writes them."""
 
 
 def to_function(
     head: Head, body: bytes, parameters: Mapping[str, str], converter: str = "httpTrigger"
 ) -> Any:
-    """The HttpRequest that a function takes. Raises ValueError where it takes something else."""
+    """The HttpRequest that a function gets. Raises ValueError if it takes something else."""
     http = {
         "method": _text(head.method),
         "url": _text(f"http://{head.host}{encode_path(head.path)}{head.query}"),
@@ -42,7 +43,7 @@ def _text(value: str) -> meta.Datum:
 
 
 def from_function(result: Any) -> Response:
-    """The response that a function's result is. Raises an exception where the real host fails."""
+    """Make a response of what a function returned. Raises ValueError where the real host fails."""
     datum = convert_out("http", result)
     if datum.type == "string":
         status, headers, body = of_text(datum.value)
@@ -62,31 +63,38 @@ def from_function(result: Any) -> Response:
 def _response(
     status: object, headers: Mapping[str, str], body: bytes, cookies: list[str]
 ) -> Response:
-    lines = [
-        (name, value) for name, value in headers.items() if value or name.lower() != "content-type"
-    ]
-    if not any(name.lower() == "content-type" for name in headers):
-        lines.append(("Content-Type", TEXT))
-    lines += [("Set-Cookie", cookie) for cookie in cookies]
-    for name, value in lines:
-        if not HEADER_NAME.fullmatch(name) or not HEADER_VALUE.fullmatch(value):
-            raise ValueError("a header has a name or a value that cannot be sent")
+    lines = _header_lines(headers, cookies)
     length = next((value for name, value in lines if name.lower() == "content-length"), None)
     if length is not None:
-        if not re.fullmatch("[0-9]{1,18}", length):
+        if not LENGTH.fullmatch(length):
             raise ValueError("the header Content-Length is not a number")
         if int(length) < len(body):
             return Response(500, closes=True)
     return Response(to_status(status), lines, body)
 
 
+def _header_lines(headers: Mapping[str, str], cookies: list[str]) -> list[tuple[str, str]]:
+    """All headers of a response. Raises ValueError for one that cannot be sent."""
+    lines = [
+        (name, value) for name, value in headers.items() if value or name.lower() != "content-type"
+    ]
+    if not any(name.lower() == "content-type" for name in headers):
+        lines.append(("Content-Type", TEXT))
+    lines += [("Set-Cookie", cookie) for cookie in cookies]
+
+    for name, value in lines:
+        if not HEADER_NAME.fullmatch(name) or not HEADER_VALUE.fullmatch(value):
+            raise ValueError("a header has a name or a value that cannot be sent")
+    return lines
+
+
 def to_status(status: object) -> int:
-    """A status that is not a number is 200."""
+    """Read a status; one that is not a number becomes 200."""
     return int(str(status)) if STATUS.fullmatch(str(status)) else 200
 
 
 def _cookie(morsel: "Morsel[str]") -> str:
-    """A cookie, as ASP.NET writes it from what the worker understood of it."""
+    """Write a cookie as ASP.NET does, from what the worker has parsed."""
     parts = [f"{morsel.key}={quote(morsel.value, safe='')}"]
     for name in ATTRIBUTES:
         value = morsel[name]

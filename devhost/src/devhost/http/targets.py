@@ -1,6 +1,4 @@
-"""Targets: what path and query of a request mean, decoded and written again as Kestrel and ASP.NET
-do it.
-"""
+"""The target of a request: decodes its path and query as Kestrel and ASP.NET do."""
 
 import codecs
 import re
@@ -10,11 +8,11 @@ ESCAPES = re.compile("(?:%[0-9A-Fa-f]{2})+")
 ESCAPES_BUT_SLASHES = re.compile("(?:%(?!2[Ff])[0-9A-Fa-f]{2})+")
 NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 UNESCAPED = "/!$&'()*+,;=:@-._~%"
-"""What stands in a path as it is, besides letters and digits."""
+"""What needs no encoding in a path, besides letters and digits."""
 
 
 def _stay(error: UnicodeError) -> tuple[str, int]:
-    """Bytes that are no UTF-8 stay encoded."""
+    """Keep bytes percent-encoded that are not UTF-8."""
     assert isinstance(error, UnicodeDecodeError)
     return "".join(f"%{byte:02X}" for byte in error.object[error.start : error.end]), error.end
 
@@ -23,7 +21,7 @@ codecs.register_error("devhost.stay", _stay)
 
 
 def decode(text: str, escapes: re.Pattern[str] = ESCAPES) -> str:
-    """Decode what is percent-encoded UTF-8; all else stays."""
+    """Decode percent-encoded UTF-8; everything else stays."""
     if "%" not in text:
         return text
     return escapes.sub(
@@ -32,7 +30,7 @@ def decode(text: str, escapes: re.Pattern[str] = ESCAPES) -> str:
 
 
 def decode_path(path: str) -> str:
-    """The path that is routed: a slash that is encoded stays so, and `.` and `..` are resolved."""
+    """Decode a path for routing: encoded slashes stay so, `.` and `..` are resolved."""
     path = decode(path, ESCAPES_BUT_SLASHES)
     if "/." not in path:
         return path
@@ -47,15 +45,14 @@ def decode_path(path: str) -> str:
 
 
 def encode_path(path: str) -> str:
-    """The decoded path, as a function sees it in the URL."""
+    """Encode a decoded path again, as a function sees it in its URL."""
     return quote(NO_ESCAPE.sub("%25", path) if "%" in path else path, safe=UNESCAPED)
 
 
 def parse_query(query: str) -> dict[str, str]:
-    """Values of one name, whatever its letter case, become one with commas; those that are empty
-    count for nothing.
+    """Parse a query: values of one name, in any letter case, are joined with commas.
 
-    A name that comes again is spelled as it was the second time.
+    Empty values are left out. A name that is repeated is spelled as it was the second time.
     """
     spellings: dict[str, list[str]] = {}
     values: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Texts: a function that returns str returns JSON, wherever the text can be read as that."""
+"""Functions that return str: the real host takes the text for JSON wherever it can."""
 
 import json
 from collections.abc import Mapping
@@ -7,35 +7,38 @@ from typing import Any
 from devhost.replay.lenient_json import InvalidJson, read
 
 LENIENT = ("{", "[", "'", "/")
-"""How a text begins that may be JSON to Newtonsoft.Json alone; others are not looked at twice."""
+"""Beginnings of texts that only Newtonsoft.Json may take for JSON."""
 ARRAY = "System.Collections.Generic.List`1[System.Object]"
-"""What the real host sends for a body that is an array."""
+"""What the real host sends where the body is an array."""
 
 
 def of_text(text: str) -> tuple[object, dict[str, str], str]:
-    """Status, headers and body of the response that a text is.
+    """Make a response (status, headers and body) of a text that a function returned.
 
-    As on the real host: JSON is written anew, an object with a body is the response, and what is no
-    JSON stays.
+    As on the real host: an object with the member `body` describes the whole response, other JSON
+    is indented, and a text that is not JSON is sent as it is.
     """
     try:
         value = _parse(text)
     except (ValueError, RecursionError, InvalidJson):
         return 200, {}, text
-    members = (
-        {name.lower(): member for name, member in value.items()} if isinstance(value, dict) else {}
-    )
-    if "body" not in members:
-        return 200, {}, _plain(value) if not isinstance(value, dict | list) else _indented(value)
-    body, headers = members["body"], members.get("headers")
-    shown = (
-        ARRAY
-        if isinstance(body, list)
-        else _compact(body)
-        if isinstance(body, dict)
-        else _plain(body)
-    )
-    return members.get("statuscode", members.get("status", 200)), _headers(headers), shown
+
+    if isinstance(value, dict):
+        members = {name.lower(): member for name, member in value.items()}
+        if "body" in members:
+            status = members.get("statuscode", members.get("status", 200))
+            return status, _headers(members.get("headers")), _body(members["body"])
+
+    return 200, {}, _indented(value) if isinstance(value, dict | list) else _plain(value)
+
+
+def _body(body: Any) -> str:
+    match body:
+        case list():
+            return ARRAY
+        case dict():
+            return _compact(body)
+    return _plain(body)
 
 
 def _parse(text: str) -> Any:
@@ -51,7 +54,7 @@ def _parse(text: str) -> Any:
 
 
 def _headers(headers: Any) -> dict[str, str]:
-    """Of an object; a content type without a charset gets one."""
+    """Read the member `headers`; a content type without a charset gets one."""
     given: Mapping[str, Any] = headers if isinstance(headers, dict) else {}
     shown = {name: _plain(value) for name, value in given.items()}
     for name, value in shown.items():
@@ -61,7 +64,7 @@ def _headers(headers: Any) -> dict[str, str]:
 
 
 def _plain(value: Any) -> str:
-    """A value as .NET shows it."""
+    """Write a value as .NET does."""
     if value is None:
         return ""
     return str(value).removesuffix(".0") if isinstance(value, float) else str(value)

@@ -1,1 +1,1 @@
-"""The management API of the Durable extension, and what the host has under /admin."""
+"""The management API of the Durable extension, and the host's own paths under /admin."""

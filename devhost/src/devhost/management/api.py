@@ -1,5 +1,6 @@
-"""The Durable HTTP management API under /runtime/webhooks/durabletask: URLs, status codes and
-bodies as HttpApiHandler of the Durable extension has them.
+"""The Durable management API under /runtime/webhooks/durabletask.
+
+Paths, status codes and bodies are those of HttpApiHandler in the Durable extension:
 
 https://learn.microsoft.com/azure/azure-functions/durable/durable-functions-http-api
 """
@@ -9,82 +10,81 @@ import math
 from datetime import datetime
 from urllib.parse import unquote
 
-from devhost.engine.client import Engine, Unsendable
+from devhost.engine.client import DurableClient, Unsendable
 from devhost.host import Host
-from devhost.management import entities, instances, lists
-from devhost.management.calls import Call, Handler, Reply, error, storage_error
-from devhost.management.lists import CONTINUATION
-from devhost.management.urls import PREFIX, client_binding
+from devhost.management import entities, instances, lists, operations
+from devhost.management.messages import (
+    Handler,
+    ManagementRequest,
+    ManagementResponse,
+    error,
+    storage_error,
+)
 from devhost.replay.lenient_json import InvalidJson
 
-__all__ = [
-    "CONTINUATION",
-    "PREFIX",
-    "Call",
-    "Management",
-    "Reply",
-    "client_binding",
-    "handle",
-    "patience",
-]
-
 SHORTEST_INTERVAL = 0.05
-"""Seconds between two looks at an instance, whatever a request asks for."""
+"""Seconds between two reads of an instance's status, even if a request asks for less."""
 
 
-class Management:
+class ManagementApi:
     """The management API of a host's task hub."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
 
-    async def answer(self, call: Call) -> Reply:
-        """Do what a request asks, and answer it. Raises StoreError."""
-        if call.method == "GET":
-            return self._host.look(lambda engine, now: handle(engine, call, now))
-        reply = await self._host.submit(lambda engine, now: handle(engine, call, now))
-        wait = patience(call)
-        if reply.awaited is None or wait is None:
-            return reply
-        if wait[1] > wait[0]:
+    async def answer(self, request: ManagementRequest) -> ManagementResponse:
+        """Answer a request. Raises StoreError."""
+        if request.method == "GET":
+            return self._host.look(lambda client, now: handle(client, request, now))
+        response = await self._host.submit(lambda client, now: handle(client, request, now))
+
+        wait = _wait_of(request)
+        if response.awaited is None or wait is None:
+            return response
+
+        timeout, interval = wait
+        if interval > timeout:
             return error(
-                400, f"Total timeout {wait[0]:g} should be bigger than retry timeout {wait[1]:g}"
+                400, f"Total timeout {timeout:g} should be bigger than retry timeout {interval:g}"
             )
-        return await self._end_of(reply.awaited, call, *wait) or reply
+        return await self._wait_for_end(response.awaited, request, timeout, interval) or response
 
-    async def _end_of(self, id: str, call: Call, seconds: float, interval: float) -> Reply | None:
-        """The reply once an instance has ended, or None if that takes too long."""
+    async def _wait_for_end(
+        self, id: str, request: ManagementRequest, seconds: float, interval: float
+    ) -> ManagementResponse | None:
+        """The response once an instance has ended; None if that takes too long."""
         loop = asyncio.get_running_loop()
-        give_up = loop.time() + seconds
-        while (
-            reply := await self._host.submit(lambda engine, now: instances.ended(engine, call, id))
-        ) is None:
-            remaining = give_up - loop.time()
-            if remaining <= 0:
-                break
+        deadline = loop.time() + seconds
+        while True:
+            response = await self._host.submit(
+                lambda client, now: instances.ended(client, request, id)
+            )
+            remaining = deadline - loop.time()
+            if response is not None or remaining <= 0:
+                return response
             await asyncio.sleep(min(max(interval, SHORTEST_INTERVAL), remaining))
-        return reply
 
 
-def patience(call: Call) -> tuple[float, float] | None:
-    """For how many seconds a request wants to wait for the end of what it starts, looking how
-    often; or not at all.
+def _wait_of(request: ManagementRequest) -> tuple[float, float] | None:
+    """How long a start wants to wait for the instance's end, and its polling interval, in seconds.
+
+    None if it does not wait.
     """
     try:
-        wanted = float(call.query["timeout"]), float(call.query["pollingInterval"])
+        wanted = float(request.query["timeout"]), float(request.query["pollingInterval"])
     except (KeyError, ValueError):
         return None
     return wanted if all(map(math.isfinite, wanted)) and wanted[0] > 0 else None
 
 
-def handle(engine: Engine, call: Call, now: datetime) -> Reply:
-    """Do what the request asks, by the engine. Writes belong into the caller's transaction."""
-    parts = [unquote(part).replace("+", " ") for part in call.path.strip("/").split("/")]
+def handle(client: DurableClient, request: ManagementRequest, now: datetime) -> ManagementResponse:
+    """Answer a request, within the caller's transaction."""
+    parts = [unquote(part).replace("+", " ") for part in request.path.strip("/").split("/")]
     parts[0] = parts[0].lower()
     if any("/" in part for part in parts):
-        return Reply(404)
+        return ManagementResponse(404)
     try:
-        return _route(engine, call, now, parts)
+        return _route(client, request, now, parts)
     except InvalidJson as invalid:
         return error(
             400, "Invalid JSON content", str(invalid), "Newtonsoft.Json.JsonReaderException"
@@ -93,25 +93,27 @@ def handle(engine: Engine, call: Call, now: datetime) -> Reply:
         return storage_error()
 
 
-def _route(engine: Engine, call: Call, now: datetime, parts: list[str]) -> Reply:
-    match call.method, parts:
+def _route(
+    client: DurableClient, request: ManagementRequest, now: datetime, parts: list[str]
+) -> ManagementResponse:
+    match request.method, parts:
         case "POST", ["orchestrators", name, *ids] if len(ids) < 2:
-            return instances.start(engine, call, now, name, ids[0] if ids else None)
+            return instances.start(client, request, now, name, ids[0] if ids else None)
         case method, ["instances"] if method in INSTANCES:
-            return INSTANCES[method](engine, call, now, "")
+            return INSTANCES[method](client, request, now, "")
         case method, ["instances", id] if method in INSTANCE:
-            return INSTANCE[method](engine, call, now, id)
-        case "POST", ["instances", id, operation] if operation.lower() in instances.OPERATIONS:
-            return instances.OPERATIONS[operation.lower()](engine, call, now, id)
+            return INSTANCE[method](client, request, now, id)
+        case "POST", ["instances", id, operation] if operation.lower() in operations.OPERATIONS:
+            return operations.OPERATIONS[operation.lower()](client, request, now, id)
         case "POST", ["instances", id, operation, name] if operation.lower() == "raiseevent":
-            return instances.raise_event(engine, call, id, name)
+            return operations.raise_event(client, request, id, name)
         case "GET", ["entities", *names] if len(names) < 2:
-            return lists.entities(engine, call, names[0] if names else "")
+            return lists.entities(client, request, names[0] if names else "")
         case "GET", ["entities", name, key]:
-            return entities.read_state(engine, name, key)
+            return entities.read_state(client, name, key)
         case "POST" | "DELETE", ["entities", name, key]:
-            return entities.signal(engine, call, name, key)
-    return Reply(404)
+            return entities.signal(client, request, name, key)
+    return ManagementResponse(404)
 
 
 INSTANCES: dict[str, Handler] = {"GET": lists.instances, "DELETE": lists.purge}

@@ -1,9 +1,9 @@
-"""The management API of one entity: its state is read, and it is signalled."""
+"""One entity in the management API: reads its state, and signals it."""
 
 import json
 
-from devhost.engine.client import Engine
-from devhost.management.calls import Call, Reply, error
+from devhost.engine.client import DurableClient
+from devhost.management.messages import ManagementRequest, ManagementResponse, error
 from devhost.replay.json_text import rewritten
 from devhost.replay.lenient_json import InvalidJson, read
 
@@ -13,32 +13,34 @@ FORBIDDEN_KEY = (
 )
 
 
-def read_state(engine: Engine, name: str, key: str) -> Reply:
-    """The state of an entity, null where it has none."""
-    state = engine.store.entity(_entity_id(name, key))
-    return Reply(404) if state is None else Reply(200, rewritten(state))
+def read_state(client: DurableClient, name: str, key: str) -> ManagementResponse:
+    """Read the state of an entity; null if it has none."""
+    state = client.store.entity(_entity_id(name, key))
+    return ManagementResponse(404) if state is None else ManagementResponse(200, rewritten(state))
 
 
-def signal(engine: Engine, call: Call, name: str, key: str) -> Reply:
-    """Send an entity an operation; DELETE is one as any other."""
+def signal(
+    client: DurableClient, request: ManagementRequest, name: str, key: str
+) -> ManagementResponse:
+    """Send an entity an operation; DELETE stands for the operation `delete`."""
     if FORBIDDEN.intersection(key) or any(ord(character) < 32 for character in key):
         return error(400, FORBIDDEN_KEY)
     try:
-        input = _input(call)
+        input = _input(request)
     except InvalidJson as invalid:
         return error(400, f"Could not parse JSON content: {invalid}")
-    if name.casefold() not in engine.functions.entities:
-        return error(400, str(engine.functions.unknown(name, "entity")))
-    operation = "delete" if call.method == "DELETE" else call.query.get("op", "")
-    engine.signal(_entity_id(name, key), operation, input)
-    return Reply(202)
+    if name.casefold() not in client.functions.entities:
+        return error(400, str(client.functions.unknown(name, "entity")))
+    operation = "delete" if request.method == "DELETE" else request.query.get("op", "")
+    client.signal(_entity_id(name, key), operation, input)
+    return ManagementResponse(202)
 
 
-def _input(call: Call) -> str | None:
-    """The body as JSON: what is not sent as that is text."""
-    if not call.body:
+def _input(request: ManagementRequest) -> str | None:
+    """The body as JSON; a body of another content type is a string."""
+    if not request.body:
         return None
-    return read(call.body) if call.is_json else json.dumps(call.body)
+    return read(request.body) if request.is_json else json.dumps(request.body)
 
 
 def _entity_id(name: str, key: str) -> str:

@@ -1,5 +1,7 @@
-"""Histories as a status query shows them: like DurableClient of the Durable extension, which merges
-what was scheduled into what came of it, and names types and functions.
+"""Histories as a status query shows them, for people.
+
+As in DurableClient of the Durable extension, the event that scheduled a task is merged into the one
+that completed it.
 """
 
 import json
@@ -13,14 +15,14 @@ NAMES = {
     EventType.SUB_ORCHESTRATION_FAILED: "SubOrchestrationInstanceFailed",
     EventType.GENERIC: "GenericEvent",
 }
-"""Where the name of a type is not that of the enumeration."""
+"""Names of types that differ from those of the enumeration."""
 OUTCOMES = {
     EventType.TASK_COMPLETED: EventType.TASK_SCHEDULED,
     EventType.TASK_FAILED: EventType.TASK_SCHEDULED,
     EventType.SUB_ORCHESTRATION_COMPLETED: EventType.SUB_ORCHESTRATION_CREATED,
     EventType.SUB_ORCHESTRATION_FAILED: EventType.SUB_ORCHESTRATION_CREATED,
 }
-"""What an outcome was scheduled by."""
+"""The type that schedules a task, by the type that ends it."""
 LEFT_OUT = {EventType.ORCHESTRATOR_STARTED, EventType.ORCHESTRATOR_COMPLETED}
 MEMBERS = {
     EventType.EXECUTION_STARTED: (
@@ -47,12 +49,12 @@ MEMBERS = {
     EventType.EVENT_RAISED: ("Name", "Input", "ParentTraceContext"),
     EventType.GENERIC: ("Data",),
 }
-"""What is shown of each type before its time, in this order; what devhost does not have is null."""
+"""The members that are shown of each type, in order; what devhost does not have is null."""
 
 
-def shown_history(chunks: list[str], with_input: bool, with_output: bool) -> list[Event]:
-    """The events of a history for people."""
-    history = [event for event in split(*chunks) if event["EventType"] not in LEFT_OUT]
+def shown_history(pages: list[str], with_input: bool, with_output: bool) -> list[Event]:
+    """The events of a history, given in pages as the store keeps them."""
+    history = [event for event in split(*pages) if event["EventType"] not in LEFT_OUT]
     scheduled = {(event["EventType"], event["EventId"]): event for event in history}
     shown, merged = [], set()
     for event in history:
@@ -68,20 +70,23 @@ def _shown(event: Event, began: Event | None, with_input: bool, with_output: boo
     shown: dict[str, Any] = {"EventType": NAMES.get(kind, kind.name.title().replace("_", ""))}
     shown |= {name: event.get(name) for name in MEMBERS[kind]}
     shown["Timestamp"] = f"{event['Timestamp'][:-1]}0Z"  # .NET has seven digits
+
     if began is not None:
         shown |= {
             "ScheduledTime": f"{began['Timestamp'][:-1]}0+00:00",
             "FunctionName": began["Name"],
+            "Input": began.get("Input"),
         }
-        shown["Input"] = began.get("Input")
     if kind == EventType.EXECUTION_STARTED:
         first = event.get("Generation", 0)
         shown |= {"Generation": first, "GenerateNewTrace": False, "FunctionName": event["Name"]}
+
     if not with_input:
         shown.pop("Input", None)
     if "Result" in shown:
-        result = shown["Result"]
-        shown["Result"] = result and json.loads(result)
-        if not with_output and shown.get("OrchestrationStatus") not in ("Failed", "Terminated"):
+        if with_output or shown.get("OrchestrationStatus") in ("Failed", "Terminated"):
+            result = shown["Result"]
+            shown["Result"] = result and json.loads(result)
+        else:
             del shown["Result"]
     return shown

@@ -1,28 +1,26 @@
-"""The management API for the SDK's client in the same process: its requests are handed over, not
-sent.
-"""
-
-import json
+"""The management API for the SDK's client in the same process, without HTTP between them."""
 
 from yarl import URL
 
-from devhost.management.api import PREFIX, Call, Management
+from devhost.management.api import ManagementApi
+from devhost.management.messages import ManagementRequest, store_error
+from devhost.management.urls import PREFIX
 from devhost.storage.store import StoreError
 
 
 class InMemory:
-    """Answers requests to the management API as HTTP does."""
+    """Answers the client's requests as it would get them answered over HTTP."""
 
-    def __init__(self, management: Management, origin: str) -> None:
+    def __init__(self, api: ManagementApi, origin: str) -> None:
         self.base = origin + PREFIX
-        """What the URLs that it answers begin with."""
-        self._management = management
+        """The beginning of the URLs that it answers."""
+        self._api = api
         self._origin = origin
 
     async def __call__(self, method: str, url: str, body: str | None) -> tuple[int, str]:
         """Answer a request; `body` is JSON, or None."""
         address = URL(url)  # as aiohttp's client reads it
-        call = Call(
+        request = ManagementRequest(
             method=method,
             path=address.raw_path[len(PREFIX) :],
             origin=self._origin,
@@ -31,7 +29,7 @@ class InMemory:
             is_json=body is not None,
         )
         try:
-            reply = await self._management.answer(call)
+            response = await self._api.answer(request)
         except StoreError as error:
-            return 500, json.dumps({"Message": str(error)})
-        return reply.status, reply.body
+            response = store_error(error)
+        return response.status, response.body

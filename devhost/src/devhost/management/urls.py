@@ -7,18 +7,20 @@ from devhost.settings.files import DEFAULTS
 
 PREFIX = "/runtime/webhooks/durabletask/"
 UNESCAPED = "!*()"
-"""Besides letters, digits and `-_.`: what WebUtility.UrlEncode of .NET leaves."""
+"""What .NET's WebUtility.UrlEncode leaves, besides letters, digits and `-_.`."""
 
 
 def client_binding(origin: str, hub: str = DEFAULTS.hub_name) -> str:
-    """What a durableClient parameter gets: where the SDK's client finds this API, as JSON."""
+    """The JSON for a durableClient parameter: where the SDK's client finds this API."""
     base = origin + PREFIX.rstrip("/")
+    create = f"{base}/orchestrators/{{functionName}}[/{{instanceId}}]"
     binding = {
         "taskHubName": hub,
         "creationUrls": {
-            "createNewInstancePostUri": f"{base}/orchestrators/{{functionName}}[/{{instanceId}}]?",
-            "createAndWaitOnNewInstancePostUri": f"{base}/orchestrators/{{functionName}}[/{{instanceId}}]"
-            "?timeout={timeoutInSeconds}&pollingInterval={intervalInSeconds}&",
+            "createNewInstancePostUri": f"{create}?",
+            "createAndWaitOnNewInstancePostUri": (
+                f"{create}?timeout={{timeoutInSeconds}}&pollingInterval={{intervalInSeconds}}&"
+            ),
         },
         "managementUrls": management_urls(origin, hub, "INSTANCEID"),
         "baseUrl": base,
@@ -29,7 +31,7 @@ def client_binding(origin: str, hub: str = DEFAULTS.hub_name) -> str:
 
 
 def management_urls(origin: str, hub: str, id: str) -> dict[str, str]:
-    """Where an instance is asked for and told what."""
+    """The URLs for the status of an instance and for all operations on it."""
     parameters = f"taskHub={hub}&connection=Storage"
     instance = instance_url(origin, id)
     return {
@@ -46,5 +48,5 @@ def management_urls(origin: str, hub: str, id: str) -> dict[str, str]:
 
 
 def instance_url(origin: str, id: str) -> str:
-    """Where the status of an instance is."""
+    """The URL for the status of an instance."""
     return f"{origin}{PREFIX}instances/{quote_plus(id, safe=UNESCAPED).replace('~', '%7E')}"

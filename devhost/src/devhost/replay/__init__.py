@@ -1,1 +1,1 @@
-"""Replay of histories, and the JSON that travels: pure."""
+"""Replay of histories, the protocol of the SDK, and the JSON of the real host. All is pure."""

@@ -1,5 +1,6 @@
-"""Determinism: a replay must ask for what earlier turns asked for. Pure; the words are those of the
-real host.
+"""Determinism: a replay must ask for what earlier turns asked for. Pure.
+
+The texts are those of the real host.
 """
 
 from devhost.replay.protocol import Event, EventType, OrchestrationError
@@ -10,7 +11,7 @@ ACTIONS = {
     EventType.TIMER_CREATED: "CreateTimerOrchestratorAction",
     EventType.EVENT_SENT: "SendEventOrchestratorAction",
 }
-"""What the Durable Task Framework calls the action that leaves such an event."""
+"""The Durable Task Framework's name of the action that leaves each event."""
 TASKS = {
     EventType.TASK_SCHEDULED: "an activity task",
     EventType.SUB_ORCHESTRATION_CREATED: "a sub-orchestration task",
@@ -20,47 +21,53 @@ TASKS = {
 
 
 def check(past: dict[int, Event], scheduled: dict[int, Event]) -> None:
-    """Compare what the history has with what a replay has asked for, by id. Raises
-    OrchestrationError.
-    """
-    for id, then in past.items():
-        if difference := _difference(then, scheduled.get(id)):
-            before = _before(then, gone=id not in scheduled)
-            raise OrchestrationError(
-                f"Non-Deterministic workflow detected: A previous execution of this orchestration scheduled {before} "
-                f"but the current {difference} Was a change made to the orchestrator code after this instance had "
-                "already started running?"
-            )
+    """Compare the history's events with those of the replay, by id. Raises OrchestrationError."""
+    for id, before in past.items():
+        difference = _difference(before, scheduled.get(id))
+        if difference is None:
+            continue
+
+        was_scheduled = _description(before, is_missing=id not in scheduled)
+        raise OrchestrationError(
+            "Non-Deterministic workflow detected: A previous execution of this orchestration "
+            f"scheduled {was_scheduled} but the current {difference} "
+            "Was a change made to the orchestrator code after this instance had "
+            "already started running?"
+        )
 
 
-def _difference(then: Event, now: Event | None) -> str | None:
+def _difference(before: Event, now: Event | None) -> str | None:
+    """How a replay differs from an event of the history, or None if it does not."""
     if now is None:
         return "replay execution hasn't (yet?) scheduled this task."
-    kind, instead = EventType(now["EventType"]), "orchestration replay instead"
-    if kind != then["EventType"]:
+
+    kind = EventType(now["EventType"])
+    instead = "orchestration replay instead"
+    if kind != before["EventType"]:
         return f"{instead} produced a {ACTIONS[kind]} action with this sequence number."
-    if then.get("Name", "").casefold() != now.get("Name", "").casefold():
-        return (
-            f"{instead} scheduled {TASKS[kind]} named '{now['Name']}' with this sequence number. "
-        )
-    if kind == EventType.EVENT_SENT and then["InstanceId"] != now["InstanceId"]:
+    if before.get("Name", "").casefold() != now.get("Name", "").casefold():
+        task = f"{TASKS[kind]} named '{now['Name']}'"
+        return f"{instead} scheduled {task} with this sequence number. "
+    if kind == EventType.EVENT_SENT and before["InstanceId"] != now["InstanceId"]:
         return f"{instead} addressed it to instance ID '{now['InstanceId']}'."
     return None
 
 
-def _before(then: Event, gone: bool) -> str:
-    """What an earlier turn scheduled, and whether the replay has `gone` without it."""
-    kind, id = EventType(then["EventType"]), then["EventId"]
+def _description(event: Event, is_missing: bool) -> str:
+    """What an earlier turn scheduled. `is_missing` says that the replay has no task of that id."""
+    kind, id = EventType(event["EventType"]), event["EventId"]
     match kind:
-        case EventType.TASK_SCHEDULED if gone:
-            details = f"sequence ID {id} and name '{then['Name']}' (version ''),"
+        case EventType.TASK_SCHEDULED if is_missing:
+            details = f"sequence ID {id} and name '{event['Name']}' (version ''),"
         case EventType.TASK_SCHEDULED:
-            details = f"sequence number {id} named '{then['Name']}',"
+            details = f"sequence number {id} named '{event['Name']}',"
         case EventType.SUB_ORCHESTRATION_CREATED:
-            child = f"(version '{then.get('Version') or ''}', instance ID '{then['InstanceId']}')"
-            details = f"sequence ID {id} and name '{then['Name']}' {child},"
+            version, instance = event.get("Version") or "", event["InstanceId"]
+            child = f"(version '{version}', instance ID '{instance}')"
+            details = f"sequence ID {id} and name '{event['Name']}' {child},"
         case EventType.EVENT_SENT:
-            details = f"sequence ID {id}, type 'EventSent', name 'op', instance ID '{then['InstanceId']}',"
+            instance = event["InstanceId"]
+            details = f"sequence ID {id}, type 'EventSent', name 'op', instance ID '{instance}',"
         case _:
             details = f"sequence number {id}"
     return f"{TASKS[kind]} with {details}"

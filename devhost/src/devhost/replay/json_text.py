@@ -1,41 +1,39 @@
-"""JSON as Newtonsoft.Json leaves it, with which the real host reads and writes all payloads."""
+"""JSON as Newtonsoft.Json writes it. The real host reads and writes all payloads with that."""
 
 import json
 import re
 from typing import Any
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-"""In text that was decoded: pairs have become one character by then."""
+"""In decoded text, where a pair is one character."""
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 ESCAPED = re.compile(r"\\u[fF]{3}[eEfF]")
 CHANGES = re.compile(rf"NaN|Infinity|{SURROGATE.pattern}")
 
 
 def parse(text: str) -> Any:
-    """Read JSON: NaN and the infinities become strings, and half of a surrogate pair becomes
-    U+FFFD.
-    """
+    """Read JSON. NaN and the infinities become strings, half a surrogate pair becomes U+FFFD."""
     value = json.loads(text, parse_constant=str)
     return whole(value) if SURROGATE.search(text) else value
 
 
 def rewritten(text: str) -> str:
-    """The JSON that is left of some JSON."""
+    """JSON as it is after the real host has read and written it."""
     return json.dumps(parse(text)) if CHANGES.search(text) else text
 
 
 def decoded(text: str) -> str:
-    """JSON as the real host sends it on: it does not escape U+FFFE and U+FFFF."""
+    """JSON as the real host sends it on, with U+FFFE and U+FFFF not escaped."""
     return written(parse(text)) if ESCAPED.search(text) else text
 
 
 def whole_text(text: str) -> str:
-    """Text without halves of surrogate pairs."""
+    """Text with U+FFFD in place of each half of a surrogate pair."""
     return LONE_SURROGATE.sub("\ufffd", text)
 
 
 def whole(value: Any) -> Any:
-    """A value without halves of surrogate pairs."""
+    """A value whose texts are whole, as `whole_text` has it."""
     match value:
         case str():
             return whole_text(value)

@@ -1,6 +1,7 @@
-"""JSON that clients send and functions return, read as leniently as Newtonsoft.Json reads it: with
-comments, single quotes, names without quotes and trailing commas. What it refuses it names in its
-words.
+"""JSON of clients and functions, read as leniently as Newtonsoft.Json reads it.
+
+That takes comments, single quotes, names without quotes, and trailing commas. Errors have the texts
+of Newtonsoft.Json.
 """
 
 import json
@@ -26,11 +27,11 @@ DEEPEST = 64
 
 
 class InvalidJson(Exception):
-    """A text is not JSON, not even to Newtonsoft.Json; the message says why and where."""
+    """A text is not JSON, even for Newtonsoft.Json. The message says why and where."""
 
 
 def read(text: str) -> str:
-    """The JSON that a text is to Newtonsoft.Json. Raises InvalidJson."""
+    """Read a text, and write it as strict JSON. Raises InvalidJson."""
     try:
         parse(text)
     except (ValueError, RecursionError):
@@ -91,10 +92,7 @@ class _Reader:
                 self._at += len(word)
                 return value
         if number := self._take(NUMBER):
-            try:
-                return int(number, 16) if "x" in number.lower() else json.loads(number.lstrip("+"))
-            except ValueError:
-                return float(number)
+            return _number(number)
         raise self._error(
             f"Unexpected character encountered while parsing value: {self._next}.", path
         )
@@ -109,10 +107,8 @@ class _Reader:
                 raise self._error(f"Unterminated string. Expected delimiter: {quote}.", path)
             found.append(self._escape(path) if character == "\\" else character)
         self._at += 1
-        text = "".join(found)
-        return text.encode("utf-16", "surrogatepass").decode(
-            "utf-16", "replace"
-        )  # pairs were escaped one by one
+        # The halves of a surrogate pair were escaped one by one.
+        return "".join(found).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     def _escape(self, path: str) -> str:
         character = self._next
@@ -167,7 +163,7 @@ class _Reader:
         return name
 
     def _separate(self, end: str, path: str) -> None:
-        """Pass a comma, or stand before the end."""
+        """Skip a comma, or stop before the end."""
         self._skip()
         if self._next == ",":
             self._at += 1
@@ -183,6 +179,15 @@ class _Reader:
     def _error(self, why: str, path: str = "") -> InvalidJson:
         before = self._text[: self._at]
         line = before.count("\n") + 1 if before else 0
-        return InvalidJson(
-            f"{why} Path '{path}', line {line}, position {len(before) - before.rfind(chr(10)) - 1}."
-        )
+        position = len(before) - before.rfind("\n") - 1
+        return InvalidJson(f"{why} Path '{path}', line {line}, position {position}.")
+
+
+def _number(text: str) -> Any:
+    """The value of a number, also of one that JSON does not have: hexadecimal, `+1`, `.5`, `1.`"""
+    if "x" in text.lower():
+        return int(text, 16)
+    try:
+        return json.loads(text.lstrip("+"))
+    except ValueError:
+        return float(text)

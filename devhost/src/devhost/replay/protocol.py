@@ -1,6 +1,4 @@
-"""The terms that an orchestration is written down in: events, actions, moments
-(azure-functions-durable, schema V3).
-"""
+"""The protocol of azure-functions-durable, schema V3: history events, actions, and moments."""
 
 import json
 from datetime import UTC, datetime
@@ -60,33 +58,32 @@ SCHEDULING = {
 """Events that an action leaves in the history."""
 FAILURES = {EventType.TASK_FAILED, EventType.SUB_ORCHESTRATION_FAILED}
 HTTP_ACTIVITY = "BuiltIn::HttpActivity"
-"""The activity that call_http comes to."""
+"""The name of the activity that a call_http schedules."""
 
 
 def timestamp(moment: datetime) -> str:
-    """Write a moment in UTC as histories and the store have it: as the SDK does, to the
-    microsecond.
-    """
+    """Write a moment in UTC as the SDK, histories and the store have it: to the microsecond."""
     return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def from_timestamp(text: str) -> datetime:
-    """Read what `timestamp` wrote."""
+    """Read a moment that `timestamp` wrote."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def join(events: tuple[Event, ...] | list[Event]) -> str:
-    """Events as the store has them."""
+    """Write events as a page of history."""
     return ",".join(map(json.dumps, events))
 
 
-def split(*chunks: str) -> list[Event]:
-    """Events as `join` wrote them."""
-    events: list[Event] = json.loads(f"[{','.join(chunks)}]")
+def split(*pages: str) -> list[Event]:
+    """Read the events of pages that `join` wrote."""
+    events: list[Event] = json.loads(f"[{','.join(pages)}]")
     return events
 
 
 class OrchestrationError(Exception):
-    """What an orchestrator asked for cannot be done; the message says what and why. It fails the
-    instance.
+    """An orchestrator asked for something that cannot be done, which fails its instance.
+
+    The message says what and why.
     """

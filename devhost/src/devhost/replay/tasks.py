@@ -1,6 +1,4 @@
-"""What an orchestrator waits for: tasks, races and groups of them, and tasks that are tried again.
-Pure.
-"""
+"""What an orchestrator waits for: single tasks, task_any, task_all, and tasks with retry. Pure."""
 
 from __future__ import annotations
 
@@ -15,79 +13,82 @@ class Task:
         self.failed = False
         self.parent: Task | None = None
 
-    def settle(self, failed: bool = False) -> None:
+    def complete(self, failed: bool = False) -> None:
         """Be done, and tell the task that this one is a part of."""
-        self.done, self.failed = True, failed
+        self.done = True
+        self.failed = failed
         if self.parent is not None and not self.parent.done:
-            self.parent.take(self)
+            self.parent.on_part_done(self)
 
-    def take(self, child: Task) -> None:
-        """Take notice of a part that is done."""
+    def on_part_done(self, part: Task) -> None:
+        """A part of this task is done."""
 
-    def adopt(self, child: Task) -> None:
+    def add_part(self, part: Task) -> None:
         """Make a task a part of this one."""
-        child.parent = self
-        if child.done and not self.done:
-            self.take(child)
+        part.parent = self
+        if part.done and not self.done:
+            self.on_part_done(part)
 
 
-class Race(Task):
-    """A task_any: it is done with the first of its parts, and does not fail with it."""
+class WhenAny(Task):
+    """A task_any: done with the first of its parts. It never fails."""
 
-    def __init__(self, children: list[Task]) -> None:
-        super().__init__(done=not children)
-        for child in children:
-            self.adopt(child)
+    def __init__(self, parts: list[Task]) -> None:
+        super().__init__(done=not parts)
+        for part in parts:
+            self.add_part(part)
 
-    def take(self, child: Task) -> None:
-        self.settle()
+    def on_part_done(self, part: Task) -> None:
+        self.complete()
 
 
-class Group(Task):
-    """A task_all: it is done with the last of its parts or, as in the SDK, with the first that
-    fails.
-    """
+class WhenAll(Task):
+    """A task_all: done with the last of its parts or, as in the SDK, with the first that fails."""
 
-    def __init__(self, children: list[Task]) -> None:
-        super().__init__(done=not children)
-        self._pending = len(children)
-        for child in children:
-            self.adopt(child)
+    def __init__(self, parts: list[Task]) -> None:
+        super().__init__(done=not parts)
+        self._pending = len(parts)
+        for part in parts:
+            self.add_part(part)
 
-    def take(self, child: Task) -> None:
+    def on_part_done(self, part: Task) -> None:
         self._pending -= 1
-        if child.failed or not self._pending:
-            self.settle(child.failed)
+        if part.failed or not self._pending:
+            self.complete(part.failed)
 
 
 class Retry(Task):
-    """A task that is tried again after a pause when it has failed.
+    """A task that is tried again after a pause if it fails.
 
-    There is a pause after the last attempt too, of no length: the SDK and the Durable Task
-    Framework count it.
+    There is a pause after the last attempt too, of no length, because the SDK and the Durable Task
+    Framework give it a number.
     """
 
     def __init__(
         self, attempt: Callable[[], Task], pause: Callable[[int], Task], attempts: int
     ) -> None:
-        """`pause` is given how many attempts were made."""
+        """`pause` is called with the number of attempts that were made."""
         super().__init__()
         self._attempt = attempt
         self._pause = pause
         self._attempts = attempts
         self._made = 1
         self._pausing = False
-        self.adopt(attempt())
+        self.add_part(attempt())
 
-    def take(self, child: Task) -> None:
-        if self._pausing and self._made >= self._attempts:
-            self.settle(failed=True)
-        elif self._pausing:
-            self._pausing = False
-            self._made += 1
-            self.adopt(self._attempt())
-        elif child.failed:
+    def on_part_done(self, part: Task) -> None:
+        if self._pausing:
+            self._on_pause_done()
+        elif part.failed:
             self._pausing = True
-            self.adopt(self._pause(self._made))
+            self.add_part(self._pause(self._made))
         else:
-            self.settle()
+            self.complete()
+
+    def _on_pause_done(self) -> None:
+        if self._made >= self._attempts:
+            self.complete(failed=True)
+            return
+        self._pausing = False
+        self._made += 1
+        self.add_part(self._attempt())

@@ -1,1 +1,1 @@
-"""What host.json and local.settings.json say."""
+"""The settings in host.json, and the app settings that win over them."""

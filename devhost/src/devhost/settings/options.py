@@ -1,6 +1,6 @@
-"""Options: host.json and the app settings that win over it, as .NET's configuration has them.
+"""The options of host.json and of app settings, as .NET's configuration merges them.
 
-Each value is a text under the path of its member, whatever the letter case.
+Each value is a text; its path is that of the member, in any letter case.
 https://learn.microsoft.com/dotnet/core/extensions/configuration
 """
 
@@ -9,21 +9,23 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 SECTION = "AzureFunctionsJobHost__"
-"""How the names of app settings begin that stand for members of host.json."""
+"""App settings with this prefix override members of host.json."""
 SPAN = re.compile(
     r"(?P<sign>-?)((?P<whole>\d{1,8})|((?P<days>\d{1,8})\.)?"
     r"(?P<hours>[01]?\d|2[0-3]):(?P<minutes>[0-5]?\d)(:(?P<seconds>[0-5]?\d(\.\d{1,7})?))?)"
 )
-"""What .NET's TimeSpan.Parse reads: 1 is a day."""
+"""A time span, as .NET's TimeSpan.Parse reads it: a bare number counts days."""
+UNITS = {"whole": 86_400, "days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
+"""Seconds, by the names of the groups of SPAN."""
 Choice = TypeVar("Choice", bound=str)
 
 
 class OptionError(ValueError):
-    """The host does not start with an option; one line."""
+    """The host does not start with this option; one line."""
 
 
 class Options:
-    """The options of a host by their paths, as `extensions:http:routePrefix`."""
+    """The options by their paths, such as `extensions:http:routePrefix`."""
 
     def __init__(self, document: Any, environment: Mapping[str, str]) -> None:
         self._values: dict[str, str] = {}
@@ -56,13 +58,13 @@ class Options:
         return text == "true"
 
     def seconds(self, path: str, default: float) -> float:
-        """A span of time, written as 00:05:00."""
+        """A time span like 00:05:00, in seconds."""
         self._used.add(path.casefold())
         text = self._values.get(path.casefold())
         return default if text is None else _seconds(path, text)
 
     def choice(self, path: str, choices: tuple[Choice, ...], default: Choice) -> Choice:
-        """One of several names, whatever its letter case."""
+        """One of several names, in any letter case."""
         text = self.text(path, default)
         for each in choices:
             if text.casefold() == each.casefold():
@@ -72,14 +74,14 @@ class Options:
         )
 
     def members(self, path: str) -> dict[str, str]:
-        """The members of an object, or those of an array under their numbers."""
+        """The members of an object; those of an array have numbers for names."""
         prefix = f"{path.casefold()}:"
         found = [each for each in self._values if each.startswith(prefix)]
         self._used.update(found)
         return {self._paths[each][len(prefix) :]: self._values[each] for each in found}
 
     def unused(self) -> list[str]:
-        """The paths, as far up as nothing below them has been asked for."""
+        """The paths of options that nobody asked for; a section that is unused counts once."""
         return sorted({self._shortest(path) for path in self._values if path not in self._used})
 
     def _shortest(self, path: str) -> str:
@@ -92,7 +94,7 @@ class Options:
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Each value that has no members, with its path."""
+    """Each value without members, and its path."""
     if isinstance(value, dict | list):
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for name, member in items:
@@ -111,15 +113,16 @@ def _seconds(path: str, text: str) -> float:
         raise OptionError(
             f"host.json: {_shown(path)} is {text!r}, but must be a time span like 00:05:00"
         )
-    days, hours, minutes, seconds = (
-        float(span[name] or 0) for name in ("days", "hours", "minutes", "seconds")
-    )
-    total = ((days + float(span["whole"] or 0)) * 24 + hours) * 3600 + minutes * 60 + seconds
+
+    amounts = {
+        name: float(amount or 0) for name, amount in span.groupdict().items() if name in UNITS
+    }
+    total = sum(amount * UNITS[name] for name, amount in amounts.items())
     return -total if span["sign"] else total
 
 
 def _unconvertible(path: str, text: str, kind: str) -> OptionError:
-    """In the words of the real host."""
+    """The error in the words of the real host."""
     where = f"AzureFunctionsJobHost:{path}"
     return OptionError(
         f"host.json: Failed to convert configuration value '{text}' at '{where}' to type '{kind}'."

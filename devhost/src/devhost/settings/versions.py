@@ -1,16 +1,16 @@
-"""Versions: which instances run on a host, by host.json's defaultVersion and versionMatchStrategy."""
+"""Versions of orchestrations, matched by `defaultVersion` and `versionMatchStrategy`."""
 
 import re
 
 from devhost.settings.files import HostJson
 
 NUMBERS = re.compile(r"\d+(\.\d+){1,3}")
-"""What .NET reads as a version."""
+"""A version, as .NET parses it."""
 MISMATCH = "VersionMismatch: Orchestration version did not comply with Worker Versioning"
 
 
 def runs(version: str | None, config: HostJson) -> bool:
-    """Whether an instance of this version runs."""
+    """Whether an instance of this version runs on a host with these settings."""
     ours, theirs = config.default_version or "", version or ""
     match config.version_match:
         case "Strict":
@@ -21,14 +21,12 @@ def runs(version: str | None, config: HostJson) -> bool:
 
 
 def breaks_entities(config: HostJson) -> bool:
-    """Whether the real host would run no entity: these have no version, which is not that of
-    host.json.
-    """
+    """Whether the real host would run no entity: they have no version, so Strict never matches."""
     return config.version_match == "Strict" and config.default_version is not None
 
 
 def _order(version: str) -> tuple[int, list[int], str]:
-    """None is older than any, and text that is no version newer than one that is."""
+    """A key to sort by: first no version, then version numbers, then other texts."""
     if not version:
         return 0, [], ""
     if NUMBERS.fullmatch(version):

@@ -1,8 +1,10 @@
-"""The file of a task hub: how SQLite opens it, what it must be, and whether it is still there."""
+"""The file of a task hub: opens it, checks what it is, and tells whether it is still there."""
 
 import sqlite3
 from importlib.resources import files
 from pathlib import Path
+
+from devhost.storage.store import StoreError
 
 APPLICATION_ID = 0x486F5265
 """Marks the file as a task hub of devhost (PRAGMA application_id)."""
@@ -14,13 +16,13 @@ class File:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._identity = self._now()
+        self._identity = self._current_identity()
 
     def is_in_place(self) -> bool:
-        """Whether its path still leads to it."""
-        return self._now() == self._identity
+        """Whether the path still leads to the file that was opened."""
+        return self._current_identity() == self._identity
 
-    def _now(self) -> tuple[int, int] | None:
+    def _current_identity(self) -> tuple[int, int] | None:
         try:
             status = self.path.stat()
         except OSError:
@@ -29,54 +31,75 @@ class File:
 
 
 def connect(path: Path | None) -> sqlite3.Connection:
-    """Open the file, made ready for use. Raises sqlite3.Error."""
-    db = sqlite3.connect(
+    """Open the task hub in a file, or in memory, and create its tables if it has none.
+
+    Raises StoreError if it is not a task hub, cannot be opened, or is in use.
+    """
+    try:
+        return _open(path)
+    except sqlite3.Error as error:
+        if "locked" in str(error):
+            raise StoreError(f"{path} is in use by another devhost") from error
+        raise StoreError(f"{path} cannot be used as a task hub: {error}") from error
+
+
+def _open(path: Path | None) -> sqlite3.Connection:
+    connection = sqlite3.connect(
         path or ":memory:", isolation_level=None, check_same_thread=False, timeout=0
     )
-    db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect in a file that is still empty
-    # One process at a time: the lock is the operating system's, so it ends with the process,
-    # however that ends.
-    db.execute("PRAGMA locking_mode = EXCLUSIVE")
-    # With a write-ahead log a commit outlives a SIGKILL; only a power cut may cost the last ones.
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = NORMAL")
-    db.execute("BEGIN EXCLUSIVE")
-    _prepare(db)
-    db.execute("COMMIT")
-    # So that the file alone is a task hub, whatever becomes of the log beside it.
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    db.text_factory = _text
-    return db
+
+    # Has an effect only while the file is empty.
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    # One process at a time. The operating system ends the lock with the process, however it ends.
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    # With a write-ahead log, commits survive a SIGKILL. Only a power cut may lose the last ones.
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+    connection.execute("BEGIN EXCLUSIVE")
+    if _is_empty(connection):
+        _create_tables(connection)
+    else:
+        _check(connection)
+    connection.execute("COMMIT")
+
+    # The file alone is then a task hub, even if its log is lost.
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.text_factory = _text
+    return connection
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    return bool(tables == 0)
+
+
+def _create_tables(connection: sqlite3.Connection) -> None:
+    schema = files("devhost.storage").joinpath("schema.sql").read_text()
+    for statement in schema.split(";\n"):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    """Raise sqlite3.DatabaseError unless this version of devhost made the file, and it is sound."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application != APPLICATION_ID:
+        raise sqlite3.DatabaseError("it is a database of another program")
+
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version != SCHEMA_VERSION:
+        raise sqlite3.DatabaseError(f"it was made by another version of devhost (schema {version})")
+
+    (check,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if check != "ok":
+        raise sqlite3.DatabaseError(f"it is damaged: {' '.join(check.split())}")
 
 
 def _text(content: bytes) -> str | bytes:
-    """Text; or what is none as it is, so that it fails whoever reads it, and not the statement."""
+    """Decode text. Bytes that are not UTF-8 stay bytes, so that only their reader fails."""
     try:
         return content.decode()
     except UnicodeDecodeError:
         return content
-
-
-def _prepare(db: sqlite3.Connection) -> None:
-    """Make the tables in an empty file, and accept only what this version made."""
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if tables == 0:
-        for statement in files("devhost.storage").joinpath("schema.sql").read_text().split(";\n"):
-            db.execute(statement)
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    elif application != APPLICATION_ID:
-        raise sqlite3.DatabaseError("it is a database of another program")
-    elif version != SCHEMA_VERSION:
-        raise sqlite3.DatabaseError(f"it was made by another version of devhost (schema {version})")
-    elif (check := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-        raise sqlite3.DatabaseError(f"it is damaged: {' '.join(check.split())}")
-
-
-def explain(error: sqlite3.Error, path: Path | None) -> str:
-    """Why a file cannot be opened."""
-    if "locked" in str(error):
-        return f"{path} is in use by another devhost"
-    return f"{path} cannot be used as a task hub: {error}"

@@ -3,9 +3,9 @@
 
 CREATE TABLE instances (
     id            TEXT PRIMARY KEY,
-    execution     TEXT NOT NULL,      -- a new one for each start and continue-as-new: tells late messages from due ones
+    execution     TEXT NOT NULL,      -- new for each start and continue-as-new: marks late messages
     name          TEXT NOT NULL,
-    status        TEXT NOT NULL,      -- OrchestrationRuntimeStatus, as the management API spells it
+    status        TEXT NOT NULL,      -- OrchestrationRuntimeStatus as the management API spells it
     input         TEXT,
     output        TEXT,
     custom_status TEXT,
@@ -16,7 +16,7 @@ CREATE TABLE instances (
     parent_task   INTEGER             -- and as which task
 );
 
--- A row a turn, not a row an event: a turn appends, and a replay reads, one value.
+-- One row for each turn, not for each event: a turn appends one value, and a replay reads few.
 CREATE TABLE history (
     instance TEXT NOT NULL,
     turn     INTEGER NOT NULL,
@@ -25,28 +25,31 @@ CREATE TABLE history (
 );
 
 CREATE TABLE entities (
-    id      TEXT PRIMARY KEY,         -- @name@key, the name in lower case
+    id      TEXT PRIMARY KEY,         -- @name@key, with the name in lower case
     state   TEXT NOT NULL,
     updated TEXT NOT NULL,
     created TEXT NOT NULL
 );
 
--- Entities as the management API lists them: on the real host each is an instance, which runs for ever.
+-- Entities as the management API lists them: on the real host each is an instance that never ends.
 CREATE VIEW entity_instances AS
-SELECT id, '' AS execution, id AS name, 'Running' AS status, json_object('state', state, 'sorter', json('{}')) AS input,
-       NULL AS output, '{}' AS custom_status, created, updated, NULL, NULL, NULL
+SELECT
+    id, '' AS execution, id AS name, 'Running' AS status,
+    json_object('state', state, 'sorter', json('{}')) AS input, NULL AS output,
+    '{}' AS custom_status, created, updated, NULL, NULL, NULL
 FROM entities;
 
--- Whatever an instance or an entity has yet to take: its inbox, and the timers it has set.
+-- What an instance or an entity has yet to take: its inbox, and the timers that it has set.
 CREATE TABLE messages (
-    seq       INTEGER PRIMARY KEY AUTOINCREMENT, -- order of arrival; never used again, or a late removal would hit a new message
+    seq       INTEGER PRIMARY KEY AUTOINCREMENT, -- order of arrival. Never used again: else a late
+                                                 -- removal would hit a new message
     target    TEXT NOT NULL,
-    execution TEXT,                   -- set where only this execution may take it (a reply, a timer)
+    execution TEXT,                   -- the only execution that may take it (a reply, a timer)
     timer     INTEGER,                -- the id of the timer, so that it can be cancelled
-    due       TEXT NOT NULL,          -- empty: at once; the end of time: while the target is suspended
-    body      TEXT NOT NULL           -- for an instance, comma-separated history events; for an entity, a request
+    due       TEXT NOT NULL,          -- empty: at once; the end of time: the target is suspended
+    body      TEXT NOT NULL           -- history events for an instance, a request for an entity
 );
--- Each entry ends with the seq: so this index has what is due in the order in which it is taken.
+-- Each entry of the index ends with the seq, so it has due messages in the order of their taking.
 CREATE INDEX messages_due ON messages (due);
 CREATE INDEX messages_target ON messages (target);
 
@@ -56,7 +59,7 @@ CREATE TABLE schedules (
     last     TEXT NOT NULL
 );
 
--- Activities scheduled and not yet completed. A row outlives a crash, and is run again: at least once.
+-- Activities that were scheduled and have not completed. After a crash they run again.
 CREATE TABLE activities (
     seq       INTEGER PRIMARY KEY AUTOINCREMENT,
     instance  TEXT NOT NULL,

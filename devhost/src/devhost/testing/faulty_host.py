@@ -1,267 +1,200 @@
-"""An unkind host: workers die, it dies itself and comes back, all as `unkind.py` decides."""
+"""A faulty host: the usual host, built from faulty parts."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from contextvars import Context, ContextVar, copy_context
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
+from typing import Any, cast
 
-from devhost.engine.dispatcher import Clock, Command, Dispatcher, Result
+from devhost.composition import BuildHost
+from devhost.engine.client import DurableClient
+from devhost.engine.dispatcher import Clock, MakeWorkers
+from devhost.engine.work_items import WorkItems
+from devhost.engine.workers import Workers
 from devhost.functions.app import App
-from devhost.functions.errors import WorkerExit
-from devhost.functions.invocation import FunctionInfo
 from devhost.host import Host
+from devhost.management.api import ManagementApi
 from devhost.replay.protocol import timestamp
 from devhost.settings.files import HostJson
-from devhost.storage.store import Activity, Query, Store, StoreError
-from devhost.testing.faults import Unkind
-from devhost.testing.faulty_client import KILLED, MOST_IN_HAND, SlowPost, UnkindEngine, clock_skew
+from devhost.storage.rows import Activity, Query
+from devhost.storage.store import Store, StoreError
+from devhost.testing.faults import Faults
+from devhost.testing.faulty_api import FaultyApi
+from devhost.testing.faulty_client import FaultyClient
+from devhost.testing.faulty_store import MOST_IN_HAND, FaultyStore
+from devhost.testing.faulty_work_items import FaultyWorkItems
+from devhost.testing.faulty_worker import FaultyWorker, TaskFactory
+from devhost.testing.processes import HostDied, Supervisor, WorkerDied
 
-LOOK_SECONDS, LOOKS = 0.02, 100
-"""How often somebody who is going to do harm looks whether this is the moment, and how many times.
-"""
+LOOK_SECONDS = 0.02
+LOOKS = 100
+"""How many times it is looked whether a fault would do harm, before it happens anyway."""
 
 
-class WorkerDied(WorkerExit):
-    """The worker that ran the function is gone."""
+def build_faulty_host(faults: Faults, load_app: Callable[[], App] | None = None) -> BuildHost:
+    """A builder of hosts that have these faults, in place of `build_host`.
 
-    def __init__(self) -> None:
-        super().__init__(SystemExit(KILLED))
-
-
-class HostDied(asyncio.CancelledError):
-    """The host is gone. Whoever serves a request ends without an answer, as when a client goes
-    away.
+    `load_app` gives the app to each new worker. Without it, what an app keeps in its modules
+    outlives its workers.
     """
 
+    def build(
+        app: App,
+        store: Store,
+        config: HostJson,
+        clock: Clock,
+        workers: MakeWorkers = Workers,
+    ) -> tuple[Host, ManagementApi]:
+        supervisor = Supervisor()
+        faulty_store = FaultyStore(store, faults, clock)
+        work_items = WorkItems(cast("Store", faulty_store), app.durable, config)
+        client = DurableClient(cast("Store", faulty_store), app.durable, config)
+        worker = FaultyWorker(app, work_items, faults, supervisor, load_app)
+        faulty_work_items = FaultyWorkItems(
+            work_items, faulty_store, faults, worker.kill_after_batch
+        )
+        run_times = FaultyRunTimes(faults)
+        injector = FaultInjector(
+            faults, clock, config, faulty_store, faulty_work_items, worker, run_times, supervisor
+        )
 
-class UnkindHost(Host):
-    """A host whose workers die, and which dies itself and comes back."""
+        host = Host(
+            app,
+            cast("Store", faulty_store),
+            clock,
+            config,
+            client=cast("DurableClient", FaultyClient(client, faults)),
+            work_items=faulty_work_items,
+            invoke=worker.invoke,
+            run_times=run_times,
+            workers=workers,
+            companions=[injector],
+        )
+        return host, cast("ManagementApi", FaultyApi(ManagementApi(host), faults, supervisor))
+
+    return build
+
+
+class FaultyRunTimes:
+    """Decides when and how often activities run."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._loop = asyncio.get_running_loop()
+        self._not_before: dict[int, float] = {}
+        """When activities may run at the earliest, by their seq, in the loop's time."""
+
+    def __call__(self, activity: Activity) -> Sequence[float]:
+        now = self._loop.time()
+        wait = max(0.0, self._not_before.get(activity.seq, now) - now)
+        second = self._faults.second_run()
+        return [wait] if second is None else [wait, wait + second]
+
+    def hold(self, activities: Sequence[Activity], seconds: float) -> None:
+        """Run these activities after some seconds, unless they have to wait longer already."""
+        now = self._loop.time()
+        for activity in activities:
+            held = self._not_before.get(activity.seq, now)
+            self._not_before[activity.seq] = held if held > now else now + seconds
+
+
+class FaultInjector:
+    """Kills the worker and the host, and terminates orchestrations, now and then."""
 
     def __init__(
         self,
-        app: App,
-        store: Store,
+        faults: Faults,
         clock: Clock,
-        unkind: Unkind,
         config: HostJson,
-        load_again: Callable[[], App] | None = None,
+        store: FaultyStore,
+        work_items: FaultyWorkItems,
+        worker: FaultyWorker,
+        run_times: FaultyRunTimes,
+        supervisor: Supervisor,
     ) -> None:
-        """`load_again` gives the app to each new worker; without it, what an app keeps in its
-        modules outlives them.
-        """
-        self.unkind = unkind
-        self._load_again = load_again
-        slow = SlowPost(store, unkind, clock)
-        self._unkind_engine = UnkindEngine(
-            slow, app.durable, config, unkind, self._worker_dies_in_turn
-        )
-        super().__init__(app, slow, clock, config, self._unkind_engine)
-        self._loop = asyncio.get_running_loop()
+        self._faults = faults
+        self._clock = clock
         self._config = config
-        self._life: asyncio.Future[type[BaseException]] = self._loop.create_future()
-        self._worker = Worker(self._loop)
-        self._misfortunes: list[asyncio.Task[None]] = []
-        self.starts: list[datetime] = []
-        """When it came back after its deaths."""
-        self._not_before: dict[int, float] = {}
-        """When activities that a dead host had in hand may run, by their seq and the loop's time.
-        """
+        self._store = store
+        self._work_items = work_items
+        self._worker = worker
+        self._run_times = run_times
+        self._supervisor = supervisor
+        self._loop = asyncio.get_running_loop()
+        self._task_factory = TaskFactory(self._loop)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._host: Host
 
-    def start(self, client: str) -> None:
-        self._usual_factory = self._loop.get_task_factory()
-        self._loop.set_task_factory(self._make_task)
-        super().start(client)
-        for misfortune in (
-            self._now_and_then(
-                "worker_deaths_a_minute", lambda: self._worker.is_busy, self._worker_dies
-            ),
-            self._now_and_then("host_deaths_a_minute", self._has_messages, self._die),
-            self._now_and_then("terminations_a_minute", lambda: True, self._terminate),
-        ):
-            self._misfortunes.append(self._loop.create_task(misfortune))
+    def start(self, host: Host) -> None:
+        self._host = host
+        self._task_factory.install()
+        self._spawn("worker_deaths_a_minute", self._kill_worker, lambda: self._worker.is_busy)
+        self._spawn("host_deaths_a_minute", self._kill_host, self._has_messages_in_hand)
+        self._spawn("terminations_a_minute", self._terminate, lambda: True)
 
-    async def stop(self) -> None:
-        for task in self._misfortunes:
+    def stop(self) -> None:
+        for task in self._tasks:
             task.cancel()
-        self._loop.set_task_factory(self._usual_factory)
-        await super().stop()
+        self._task_factory.uninstall()
 
-    async def invoke(
-        self, function: FunctionInfo, argument: Any, headers: Mapping[str, str] | None = None
-    ) -> Any:
-        """Call a function on the worker. Raises WorkerDied, or HostDied."""
-        while True:
-            self._check_is_up()
-            context = copy_context()
-            context.run(clock_skew.set, self.unkind.skew())
-            context.run(employer.set, self._worker)
-            (of_worker,) = [each for each in self.app.functions if each.name == function.name]
-            try:
-                return await until(
-                    self._worker.life, super().invoke(of_worker, argument, headers), context
-                )
-            except WorkerDied:
-                is_activity = function.trigger["type"] == "activityTrigger"
-                if not is_activity or self.unkind.happens("activity_fails_with_worker"):
-                    raise
-            await asyncio.sleep(self.unkind.again_seconds())
-
-    async def submit(self, command: Command[Result]) -> Result:
-        """Run a command on the task hub. Raises StoreError, or HostDied."""
-        return await self.while_it_lives(super().submit(command))
-
-    async def while_it_lives(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Await work. Raises HostDied where the host is dead, or dies meanwhile."""
-        if self._life.done():
-            work.close()
-            raise HostDied
-        return await until(self._life, work)
-
-    def _run_activities(self, activities: list[Activity]) -> None:
-        now = self._loop.time()
-        for activity in activities:
-            wait = max(0.0, self._not_before.get(activity.seq, now) - now)
-            self._spawn(self._run_after(wait, activity))
-            if (second := self.unkind.second_run()) is not None:
-                self._spawn(self._run_after(wait + second, activity))
-
-    async def _run_after(self, seconds: float, activity: Activity) -> None:
-        if seconds:
-            await asyncio.sleep(seconds)
-        await self._run_activity(activity)
-
-    async def _now_and_then(
+    def _spawn(
         self,
         rate: str,
-        is_worth_it: Callable[[], bool],
-        strike: Callable[[], Coroutine[Any, Any, None]],
+        inject: Callable[[], Coroutine[Any, Any, None]],
+        does_harm: Callable[[], bool],
     ) -> None:
-        """Strike when its time has come, as soon as it does some harm; soon in any case."""
-        while (seconds := self.unkind.seconds_until(rate)) is not None:
+        self._tasks.append(self._loop.create_task(self._inject(rate, inject, does_harm)))
+
+    async def _inject(
+        self,
+        rate: str,
+        inject: Callable[[], Coroutine[Any, Any, None]],
+        does_harm: Callable[[], bool],
+    ) -> None:
+        """Inject a fault whenever its time has come, at a moment when it does harm if possible."""
+        while (seconds := self._faults.seconds_until(rate)) is not None:
             await asyncio.sleep(seconds)
             for _ in range(LOOKS):
-                if is_worth_it():
+                if does_harm():
                     break
                 await asyncio.sleep(LOOK_SECONDS)
-            if not self._life.done() and self.unkind.strikes(rate):
-                await strike()
+            if not self._supervisor.process.is_dead and self._faults.inject(rate):
+                await inject()
 
-    def _has_messages(self) -> bool:
-        return bool(self._unkind_engine.at_hand(self._clock()))
+    async def _kill_worker(self) -> None:
+        self._worker.kill(WorkerDied)
 
-    def _worker_dies_in_turn(self) -> None:
-        """Of the rest of the batch nobody takes notice, so it happens when that is through."""
-        self._loop.call_soon(self._end_worker, WorkerDied)
-
-    async def _worker_dies(self) -> None:
-        self._end_worker(WorkerDied)
-
-    def _end_worker(self, cause: type[BaseException]) -> None:
-        self._worker.die(cause)
-        self._worker = Worker(self._loop)
-        if self._load_again is not None:
-            self.app = self._load_again()
-            self._engine.functions = self.app.durable
-
-    async def _die(self) -> None:
+    async def _kill_host(self) -> None:
         """Let go of everything, and come back after some seconds."""
-        self._life.set_result(HostDied)
-        self._end_worker(HostDied)
-        self._halt()
+        self._supervisor.process.kill(HostDied)
+        self._worker.kill(HostDied)
+        self._host.halt()
         self._leave_behind()
-        await asyncio.sleep(self.unkind.down_seconds())
-        self.starts.append(self._clock())
-        self._life = self._loop.create_future()
-        self._dispatcher = Dispatcher(self._engine, self._clock, self._run_activities)
-        self._go_on()
+
+        await asyncio.sleep(self._faults.down_seconds())
+        self._supervisor.replace()
+        self._host.resume()
 
     def _leave_behind(self) -> None:
-        """What was in hand stands still until its visibility time-out has passed."""
-        visible = timestamp(
-            self._clock() + timedelta(seconds=self._config.control_queue_visibility)
-        )
+        """Hold what was in hand until its visibility time-out has passed."""
+        now = self._clock()
+        visible = now + timedelta(seconds=self._config.control_queue_visibility)
         with self._store.transaction():
-            self._unkind_engine.crash(self._clock(), visible)
-        now = self._loop.time()
-        again = now + self._config.work_item_visibility
-        left = {activity.seq: again for activity in self._store.activities()}
-        self._not_before = left | {
-            seq: then for seq, then in self._not_before.items() if seq in left and then > now
-        }
+            self._work_items.lose(now, until=timestamp(visible))
+        self._run_times.hold(self._store.activities(), self._config.work_item_visibility)
+
+    def _has_messages_in_hand(self) -> bool:
+        return bool(self._store.in_hand(self._clock()))
 
     async def _terminate(self) -> None:
-        running = self._store.instances(Query(statuses=("Pending", "Running"), limit=MOST_IN_HAND))
-        if running:
-            victim = self.unkind.choose(running).id
-            order = self._dispatcher.submit(
-                lambda engine, now: engine.terminate(victim, "An operator was here.")
-            )
-            with suppress(StoreError, HostDied):
-                await until(self._life, order)
+        query = Query(statuses=("Pending", "Running"), limit=MOST_IN_HAND)
+        running = self._store.instances(query)
+        if not running:
+            return
 
-    def _check_is_up(self) -> None:
-        if self._life.done():
-            raise HostDied
-
-    def _make_task(
-        self, loop: asyncio.AbstractEventLoop, work: Any, **options: Any
-    ) -> "asyncio.Future[Any]":
-        """Tell the worker of each task that a function makes: they die with it."""
-        make = self._usual_factory
-        task = make(loop, work, **options) if make else asyncio.Task(work, loop=loop, **options)
-        context: Context | None = options.get("context")
-        worker = context.get(employer) if context is not None else employer.get()
-        if worker is not None:
-            worker.employ(task)
-        return task
-
-
-class Worker:
-    """The process that runs an app's functions, as far as it can die."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.life: asyncio.Future[type[BaseException]] = loop.create_future()
-        """Its result is what those get whose work ends with it."""
-        self._tasks: dict[asyncio.Future[Any], None] = {}
-
-    @property
-    def is_busy(self) -> bool:
-        return bool(self._tasks)
-
-    def employ(self, task: "asyncio.Future[Any]") -> None:
-        """Have a task die with the worker."""
-        if self.life.done():
-            task.cancel()
-        self._tasks[task] = None
-        task.add_done_callback(self._tasks.pop)
-
-    def die(self, cause: type[BaseException]) -> None:
-        """End, and all tasks with it, wherever they wait."""
-        self.life.set_result(cause)
-        for task in list(self._tasks):
-            task.cancel()
-
-
-employer: ContextVar[Worker | None] = ContextVar("employer", default=None)
-"""The worker that the running function belongs to."""
-
-
-async def until(
-    end: "asyncio.Future[type[BaseException]]",
-    work: Coroutine[Any, Any, Result],
-    context: Context | None = None,
-) -> Result:
-    """Await work, unless an end comes before: then raise what the end says."""
-    task = asyncio.get_running_loop().create_task(work, context=context)
-    task.add_done_callback(
-        lambda done: done.cancelled() or done.exception()
-    )  # which nobody may ask for any more
-    try:
-        await asyncio.wait((task, end), return_when=asyncio.FIRST_COMPLETED)
-        if end.done():
-            raise end.result()
-        return task.result()
-    finally:
-        task.cancel()
+        id = self._faults.choose(running).id
+        termination = self._host.submit(
+            lambda client, now: client.terminate(id, "An operator was here.")
+        )
+        with suppress(StoreError, HostDied):
+            await self._supervisor.process.run(termination)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from devhost.engine.orchestrations import STATE_IN_ERROR
-from devhost.engine.work_items import RawFunction
+from devhost.functions.durable import RawFunction
 from devhost.replay.protocol import SCHEDULING, Action, Event, EventType
 from devhost.replay.replay import decide
 

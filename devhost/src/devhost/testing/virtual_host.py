@@ -43,22 +43,30 @@ from azure.durable_functions.models.utils import http_utils
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from devhost.engine.work_items import WorkItem
+from devhost.composition import build_host
+from devhost.engine.decisions import WorkItem
 from devhost.engine.workers import Done, Execute
 from devhost.functions.app import App
-from devhost.functions.loading import index, load
-from devhost.http.connection import Request
+from devhost.functions.indexing import index
+from devhost.functions.loading import load
+from devhost.http.functions import FunctionEndpoint
 from devhost.http.heads import parse_head
+from devhost.http.requests import Request
 from devhost.http.routing import route_table
-from devhost.http.server import Front
-from devhost.management.api import CONTINUATION, PREFIX, Call, client_binding
-from devhost.runner import compose
+from devhost.http.server import HttpServer
+from devhost.management.admin import AdminEndpoint
+from devhost.management.endpoint import ManagementEndpoint
+from devhost.management.lists import CONTINUATION
+from devhost.management.messages import ManagementRequest
+from devhost.management.urls import PREFIX, client_binding
 from devhost.settings.files import HostJson, read_host_json
+from devhost.storage.sqlite import open_store
 from devhost.storage.store import Store
 from devhost.testing.answers import Answer, Unanswered
-from devhost.testing.faults import Unkind
-from devhost.testing.faulty_client import clock_skew
-from devhost.testing.faulty_host import HostDied
+from devhost.testing.faults import Faults
+from devhost.testing.faulty_host import build_faulty_host
+from devhost.testing.faulty_work_items import clock_skew
+from devhost.testing.processes import HostDied
 
 Result = TypeVar("Result")
 Receiver = Callable[[str, str, Mapping[str, str], bytes], int | Awaitable[int]]
@@ -202,7 +210,7 @@ class VirtualHost:
         start: datetime = START,
         receiver: Receiver | None = None,
         timers: bool = True,
-        unkind: Unkind | None = None,
+        faults: Faults | None = None,
         config: HostJson | None = None,
         **environment: object,
     ) -> None:
@@ -215,18 +223,18 @@ class VirtualHost:
 
         Where `timers` is false, timer-triggered functions run by `fire` only. What is named in
         capitals are settings of the app, as its environment has them. A `store` that is given stays
-        open; `start` is when time begins. `unkind` decides what goes wrong: by default nothing
+        open; `start` is when time begins. `faults` decides what goes wrong: by default nothing
         does. `config` stands in for the host.json of the app.
         """
         self.costs = Costs()
         self.receiver = receiver
         """The rest of the web; None refuses connections."""
         self._app, self._seed, self._start, self._timers = app or ROOT, seed, start, timers
-        self._unkind, self._config = unkind, config
+        self.faults, self._config = faults, config
         self._environment: dict[str, object] = environment
         self._settings: Any = None
         self._own_store = store is None
-        self.store = store or Store(None)
+        self.store = store or open_store()
         self._patches = ExitStack()
         self._loop = VirtualLoop()
 
@@ -258,8 +266,8 @@ class VirtualHost:
         return self._start + timedelta(seconds=round(self._loop.time(), 6))
 
     def utc_now(self) -> datetime:
-        """The clock that the app sees: to the millisecond, and a little off where the host is
-        unkind.
+        """The clock that the app sees: to the millisecond, and a little off where the host has
+        faults.
         """
         now = self.now() + timedelta(seconds=clock_skew.get())
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
@@ -386,7 +394,7 @@ class VirtualHost:
         with (
             nullcontext()
             if self._app == ROOT
-            else patch("devhost.functions.loading.check_signature")
+            else patch("devhost.functions.indexing.check_signature")
         ):
             config = self._config or read_host_json(self._app)
             return load(self._app, config), config
@@ -431,7 +439,6 @@ class VirtualHost:
         ) -> requests.Response:
             return self._send(request)
 
-        self._patches.enter_context(patch("devhost.engine.dispatcher.Workers", InlineWorkers))
         self._patches.enter_context(patch("aiohttp.ClientSession._request", request))
         self._patches.enter_context(patch("requests.sessions.Session.send", send))
 
@@ -441,17 +448,17 @@ class VirtualHost:
         http_utils._client_session = aiohttp.ClientSession(connector=aiohttp.BaseConnector())
         load_again = None if isinstance(self._app, App) else self._load_again
         app = self._chosen_functions()
-        self.host, self.management = compose(
-            app, self.store, config, self.now, self._unkind, load_again
+        build = build_faulty_host(self.faults, load_again) if self.faults else build_host
+        self.host, self.management = build(app, self.store, config, self.now, workers=InlineWorkers)
+        table = route_table(self.app.http, config.route_prefix)
+        self._front = HttpServer(
+            FunctionEndpoint(self.host, table),
+            [ManagementEndpoint(self.management, ORIGIN), AdminEndpoint(self.host, table.errors)],
         )
-        self._front = Front(
-            self.host, self.management, route_table(self.app.http, config.route_prefix)
-        )
-        self._front.origin = ORIGIN
         self.host.start(client_binding(ORIGIN, config.hub_name))
 
     async def _end(self) -> None:
-        with patch.object(Store, "close"):  # it may be given to the next host
+        with patch.object(self.store, "close"):  # it may be given to the next host
             await self.host.stop()
         http_utils._session_lock = asyncio.Lock()
 
@@ -513,7 +520,7 @@ class VirtualHost:
     async def _manage(
         self, method: str, url: URL, headers: "CIMultiDict[str]", body: bytes
     ) -> "InMemoryResponse":
-        call = Call(
+        call = ManagementRequest(
             method=method,
             path=url.raw_path[len(PREFIX) :],
             origin=ORIGIN,
@@ -630,7 +637,7 @@ def _is_of_the_app(name: str) -> bool:
     return name == "function_app" or name.partition(".")[0] == "registry"
 
 
-def _name(call: Call) -> str:
+def _name(call: ManagementRequest) -> str:
     """What a request to the management API is, for people who count."""
     parts = [unquote(part) for part in call.path.strip("/").split("/")]
     match call.method, parts:

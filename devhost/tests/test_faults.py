@@ -1,12 +1,12 @@
-"""An unkind host: each hardship alone, on a small app in virtual time, and all together."""
+"""A faulty host: each fault alone, on a small app in virtual time, and all together."""
 
 import asyncio
-import inspect
 import json
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import aiohttp
 import azure.durable_functions as df
@@ -14,22 +14,17 @@ import azure.functions as func
 import pytest
 import requests
 
-from devhost.engine.work_items import event_message
-from devhost.functions.loading import index
-from devhost.management.api import CONTINUATION, PREFIX
+from devhost.engine.messages import event_message
+from devhost.functions.indexing import index
+from devhost.management.lists import CONTINUATION
+from devhost.management.urls import PREFIX
 from devhost.settings.files import HostJson
-from devhost.storage.store import Query, Store
-from devhost.testing import (
-    faults as unkind,
-)
-from devhost.testing import (
-    faulty_client as unkind_engine,
-)
-from devhost.testing import (
-    faulty_host as unkind_host,
-)
+from devhost.storage.rows import Query
+from devhost.storage.sqlite import open_store
+from devhost.testing import faults
 from devhost.testing.answers import Unanswered
-from devhost.testing.faults import Rates, Unkind
+from devhost.testing.faults import FaultRates, Faults
+from devhost.testing.faulty_host import build_faulty_host
 from devhost.testing.virtual_host import ORIGIN, START, VirtualHost
 from tests.server import serving
 
@@ -114,9 +109,9 @@ class Sample:
 
     @contextmanager
     def on(self, seed: int = 1, **rates: float) -> Iterator["Sample"]:
-        """The app on a host with these hardships only."""
-        self.unkind = Unkind(seed, Rates.only(**rates))
-        with VirtualHost(self.app, seed=seed, unkind=self.unkind, config=SOON) as self.host:
+        """The app on a host with these faults only."""
+        self.faults = Faults(seed, FaultRates.only(**rates))
+        with VirtualHost(self.app, seed=seed, faults=self.faults, config=SOON) as self.host:
             yield self
 
     def manage(
@@ -157,7 +152,7 @@ def sample() -> Sample:
 
 
 def test_messages_are_under_way_for_some_time(sample) -> None:
-    """What a client has sent is in effect after its answer, and what is sent later may come before."""
+    """A message has its effect some time after its answer, and a later one may overtake it."""
     with sample.on(message_delayed=1):
         for gift in "abcdefgh":
             assert sample.put(gift) == 202
@@ -165,7 +160,7 @@ def test_messages_are_under_way_for_some_time(sample) -> None:
         sample.host.advance(seconds=0.1)
         assert sorted(sample.bag()) == list("abcdefgh")
         assert sample.bag() != list("abcdefgh")
-    assert sample.unkind.counts == {"message_delayed": 8}
+    assert sample.faults.counts == {"message_delayed": 8}
 
 
 def test_messages_may_take_seconds(sample) -> None:
@@ -211,7 +206,7 @@ def test_signals_and_events_of_clients_come_twice(sample) -> None:
         sample.host.settle()
         assert sample.bag() == ["a", "a"]
         assert sample.output() == "now"
-    assert sample.unkind.counts == {"message_repeated": 2}
+    assert sample.faults.counts == {"message_repeated": 2}
 
 
 @pytest.mark.parametrize(
@@ -247,10 +242,8 @@ def test_clocks_are_off(sample) -> None:
     assert len(set(off)) > 30
 
 
-def test_a_batch_is_judged_before_it_is_committed(sample) -> None:
-    """Its replies leave at once; what was judged can be read later, and meanwhile no other batch is
-    judged.
-    """
+def test_a_batch_is_committed_late(sample) -> None:
+    """Its replies leave at once. Its state is there later, and no other batch runs before."""
     with sample.on(commit_late=1):
         sample.start("fills")
         sample.host.settle()
@@ -278,8 +271,8 @@ def test_a_batch_that_was_purged_is_not_committed(sample) -> None:
         assert sample.bag() == ["c"]
 
 
-def test_a_batch_is_judged_again(sample) -> None:
-    """The first judgement told its outcome and left nothing else."""
+def test_a_batch_is_executed_again(sample) -> None:
+    """Of the first execution, only the replies are left."""
     with sample.on(seed=3, batch_again=0.5):
         sample.start("fills")
         for gift in range(20):
@@ -287,11 +280,11 @@ def test_a_batch_is_judged_again(sample) -> None:
             sample.host.advance(seconds=0.1)
         sample.host.advance(minutes=1)
         assert sorted(sample.bag()) == sorted(["gift", *map(str, range(20))])
-        assert len(sample.seen) == 21 + sample.unkind.counts["batch_again"]
-        assert sample.unkind.counts["batch_again"] > 5
+        assert len(sample.seen) == 21 + sample.faults.counts["batch_again"]
+        assert sample.faults.counts["batch_again"] > 5
 
 
-def test_a_turn_is_made_again(sample) -> None:
+def test_a_turn_is_executed_again(sample) -> None:
     """What it sent to entities has left, and leaves again."""
     with sample.on(seed=2, turn_again=0.5):
         for number in range(10):
@@ -313,7 +306,7 @@ def test_activities_run_twice(sample) -> None:
 
 
 def test_a_worker_that_dies_takes_what_it_runs_with_it(sample) -> None:
-    """Requests in flight are answered 500 without a body, and the tasks that they made end as well."""
+    """Requests in flight get a 500 without a body, and the tasks that they made end as well."""
     begun = 0
     with sample.on(worker_deaths_a_minute=1) as sample:
         answer = sample.host.request("GET", "/api/sleep/3600")
@@ -338,7 +331,9 @@ def test_a_new_worker_knows_nothing_of_the_one_before(tmp_path) -> None:
     (tmp_path / "function_app.py").write_text(textwrap.dedent(code))
     (tmp_path / "host.json").write_text('{"version": "2.0"}')
     for _ in range(2):
-        with VirtualHost(tmp_path, unkind=Unkind(1, Rates.only(worker_deaths_a_minute=1))) as host:
+        with VirtualHost(
+            tmp_path, faults=Faults(1, FaultRates.only(worker_deaths_a_minute=1))
+        ) as host:
             assert [host.request("GET", "/api/count").body for _ in range(3)] == [b"1", b"2", b"3"]
             host.advance(minutes=3)
             assert host.request("GET", "/api/count").body == b"1"
@@ -349,9 +344,9 @@ def test_an_activity_of_a_worker_that_dies(sample, fails, output) -> None:
     """It fails, or is run again."""
     with sample.on(worker_deaths_a_minute=0.5, activity_fails_with_worker=fails):
         sample.start("wraps", 300)
-        while not sample.unkind.counts["worker_deaths_a_minute"]:
+        while not sample.faults.counts["worker_deaths_a_minute"]:
             sample.host.advance(seconds=1)
-        sample.unkind.calm()
+        sample.faults.stop()
         sample.host.advance(minutes=10)
         if output:
             assert sample.output() == output
@@ -373,7 +368,8 @@ def test_an_orchestration_whose_turn_was_running_fails_with_the_worker(sample) -
         assert sample.host.run(both()).status == 500
         assert sample.host.store.instance("i").status == "Failed"
         assert sample.output() == (
-            "Orchestrator function 'waits' failed: One or more errors occurred. (python exited with code 137 (0x89))"
+            "Orchestrator function 'waits' failed: One or more errors occurred. "
+            "(python exited with code 137 (0x89))"
         )
 
 
@@ -384,7 +380,7 @@ def test_an_operation_of_a_worker_that_dies_runs_again(sample) -> None:
             sample.put(str(gift))
         sample.host.advance(minutes=1)
         assert sorted(sample.bag()) == sorted(map(str, range(10)))
-        assert sample.unkind.counts["worker_dies_in_turn"]
+        assert sample.faults.counts["worker_dies_in_turn"]
 
 
 def test_a_host_that_dies_answers_nothing_for_some_seconds(sample) -> None:
@@ -395,7 +391,7 @@ def test_a_host_that_dies_answers_nothing_for_some_seconds(sample) -> None:
         died = sample.host.now()
         with pytest.raises(Unanswered):
             sample.host.request("GET", "/api/clock")
-        sample.unkind.calm()
+        sample.faults.stop()
         sample.host.advance(seconds=20)
         assert sample.host.request("GET", "/api/clock").status == 200
         assert sorted(sample.ended) == ["background cancelled", "request cancelled"]
@@ -418,7 +414,7 @@ def test_what_a_dead_host_had_in_hand_stands_still(sample) -> None:
             return sent
 
         sent = sample.host.run(client())
-        sample.unkind.calm()
+        sample.faults.stop()
         sample.host.advance(seconds=50)
         early = sample.bag()
         sample.host.advance(seconds=20)
@@ -430,10 +426,10 @@ def test_an_activity_of_a_host_that_dies_stands_still(sample) -> None:
     """It is run again after the visibility time-out."""
     with sample.on(host_deaths_a_minute=0.5):
         sample.start("wraps", 300)
-        while not sample.unkind.counts["host_deaths_a_minute"]:
+        while not sample.faults.counts["host_deaths_a_minute"]:
             sample.host.advance(seconds=0.1)
         died = sample.host.now()
-        sample.unkind.calm()
+        sample.faults.stop()
         sample.host.advance(minutes=10)
         assert sample.output() == 2
         assert timedelta(seconds=59) < sample.ran[1] - died <= timedelta(seconds=60)
@@ -505,27 +501,25 @@ def test_answers_take_time(sample) -> None:
         assert timedelta(milliseconds=2) <= sample.host.now() - START <= timedelta(milliseconds=40)
 
 
-def test_it_comes_to_rest(sample) -> None:
-    """Once it is calm nothing more goes wrong; what is late stays late."""
+def test_faults_stop(sample) -> None:
+    """Nothing more goes wrong, and what is late stays late."""
     with sample.on(message_late=1, worker_deaths_a_minute=10, read_fails=1):
         sample.put("a")
-        sample.unkind.calm()
+        sample.faults.stop()
         sample.put("b")
         sample.host.settle()
         assert sample.bag() == ["b"]
         sample.host.advance(minutes=10)
         assert sample.bag() == ["b", "a"]
         assert sample.manage("GET", "entities/Bag/a")[0] == 200
-    assert sample.unkind.counts == {"message_late": 1}
+    assert sample.faults.counts == {"message_late": 1}
 
 
 def test_a_kill_of_the_process_loses_nothing(sample) -> None:
-    """What was judged and not committed is still in the task hub, and is judged by the next
-    process.
-    """
-    store = Store(None)
+    """What was executed and not committed is still in the task hub, for the next process."""
+    store = open_store()
     with VirtualHost(
-        sample.app, store=store, unkind=Unkind(1, Rates.only(commit_late=1))
+        sample.app, store=store, faults=Faults(1, FaultRates.only(commit_late=1))
     ) as sample.host:
         sample.put("a")
         sample.host.settle()
@@ -541,7 +535,9 @@ def test_a_kill_of_the_process_loses_nothing(sample) -> None:
 )
 def test_over_real_sockets(sample, rate, answered) -> None:
     """A death ends connections without an answer, or with the host's 500."""
-    with serving(sample.app, unkind=Unkind(1, Rates.only(**{rate: 300}))) as origin:
+    with serving(
+        sample.app, build=build_faulty_host(Faults(1, FaultRates.only(**{rate: 300})))
+    ) as origin:
         if answered:
             answer = requests.get(f"{origin}/api/sleep/60")
             assert (answer.status_code, answer.content) == (500, b"")
@@ -550,14 +546,14 @@ def test_over_real_sockets(sample, rate, answered) -> None:
                 requests.get(f"{origin}/api/sleep/60")
 
 
-EVERYTHING = Rates(host_deaths_a_minute=2, worker_deaths_a_minute=6, terminations_a_minute=6)
+EVERYTHING = FaultRates(host_deaths_a_minute=2, worker_deaths_a_minute=6, terminations_a_minute=6)
 
 
-def run_of(seed: int, decided: Unkind | None, clients: int = 4) -> tuple[object, ...]:
+def run_of(seed: int, decided: Faults | None, clients: int = 4) -> tuple[object, ...]:
     """All that can be seen of a run."""
     sample = Sample()
     log: list[object] = []
-    with VirtualHost(sample.app, seed=seed, unkind=decided, config=SOON) as sample.host:
+    with VirtualHost(sample.app, seed=seed, faults=decided, config=SOON) as sample.host:
         host = sample.host
 
         async def client(number: int) -> None:
@@ -590,7 +586,7 @@ def run_of(seed: int, decided: Unkind | None, clients: int = 4) -> tuple[object,
 
         host.run_all(*(client(number) for number in range(clients)), caller())
         if decided is not None:
-            decided.calm()
+            decided.stop()
         host.advance(minutes=5)
         statuses = [
             (instance.id, instance.status, instance.output)
@@ -600,42 +596,43 @@ def run_of(seed: int, decided: Unkind | None, clients: int = 4) -> tuple[object,
 
 
 def test_the_same_seed_gives_the_same_run() -> None:
-    """To the microsecond, with all hardships and many clients; another seed gives another one."""
-    first, second, other = Unkind(1, EVERYTHING), Unkind(1, EVERYTHING), Unkind(2, EVERYTHING)
+    """To the microsecond, with all faults and many clients; another seed gives another one."""
+    first, second, other = Faults(1, EVERYTHING), Faults(1, EVERYTHING), Faults(2, EVERYTHING)
     assert run_of(1, first) == run_of(1, second)
-    assert run_of(1, other) != run_of(1, Unkind(1, EVERYTHING))
+    assert run_of(1, other) != run_of(1, Faults(1, EVERYTHING))
     assert first.counts == second.counts
     assert {"host_deaths_a_minute", "worker_deaths_a_minute", "terminations_a_minute"} < set(
         first.counts
     )
 
 
-def test_a_host_to_which_nothing_happens_is_like_a_kind_one() -> None:
-    """Neither does a kind host do anything unkind."""
-    assert run_of(1, None, clients=1) == run_of(1, Unkind(1, Rates.only()), clients=1)
+def test_a_host_whose_faults_never_happen_is_like_any_other() -> None:
+    """The usual host has no faults."""
+    assert run_of(1, None, clients=1) == run_of(1, Faults(1, FaultRates.only()), clients=1)
 
 
 def test_nothing_stays_undone() -> None:
-    """When it is calm, every orchestration comes to its end."""
+    """When the faults have stopped, every orchestration comes to its end."""
     for seed in range(3):
-        _, statuses, *_ = run_of(seed, Unkind(seed, EVERYTHING))
+        _, statuses, *_ = run_of(seed, Faults(seed, EVERYTHING))
         assert {status for _, status, _ in statuses} <= {"Completed", "Failed", "Terminated"}
 
 
-def test_each_hardship_is_independent_of_the_others() -> None:
-    """To turn another one on does not change when the first strikes."""
+def test_each_fault_is_independent_of_the_others() -> None:
+    """To turn another one on does not change when the first happens."""
     alone, together = (
-        Unkind(5, Rates.only(timer_early=0.5)),
-        Unkind(5, Rates.only(timer_early=0.5, commit_late=0.5)),
+        Faults(5, FaultRates.only(timer_early=0.5)),
+        Faults(5, FaultRates.only(timer_early=0.5, commit_late=0.5)),
     )
     decided = [
-        (alone.timer_seconds(), together.batch(), together.timer_seconds())[::2] for _ in range(50)
+        (alone.timer_seconds(), together.commit_fault(), together.timer_seconds())[::2]
+        for _ in range(50)
     ]
     assert all(first == second for first, second in decided)
 
 
 def test_each_rate_is_used() -> None:
-    """None is a promise that nobody keeps."""
-    source = "".join(map(inspect.getsource, (unkind, unkind_engine, unkind_host)))
-    for rate in vars(Rates()):
+    """Each of them does something."""
+    source = "".join(path.read_text() for path in Path(faults.__file__).parent.glob("faul*.py"))
+    for rate in vars(FaultRates()):
         assert f'"{rate}"' in source, rate

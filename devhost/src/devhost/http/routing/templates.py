@@ -1,27 +1,29 @@
-"""Route templates, as ASP.NET reads them: literals, parameters, optional ones, defaults,
-constraints, catch-alls.
-"""
+"""Route templates of ASP.NET: literals, and parameters with defaults and constraints."""
 
 import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from devhost.http.constraints import Check, make_check
+from devhost.http.routing.constraints import Check, make_check
 
 TOKEN = re.compile(
-    r"(?P<slash>/)|\{(?!\{)(?P<parameter>(?:[^{}]|\{\{|\}\})+)\}(?!\})|(?P<literal>(?:[^{}/?]|\{\{|\}\})+)"
+    r"(?P<slash>/)"
+    r"|\{(?!\{)(?P<parameter>(?:[^{}]|\{\{|\}\})+)\}(?!\})"
+    r"|(?P<literal>(?:[^{}/?]|\{\{|\}\})+)"
 )
 NAME = re.compile(r"(?P<stars>\*{0,2})(?P<name>[^*{}/?:=]+)")
 CONSTRAINT = re.compile(r":(?P<name>[^:=?(]+)(?:\((?P<arguments>.*?)\)(?=[:=?]|$))?", re.DOTALL)
 
+MISPLACED_OPTIONAL = "in a segment with others, an optional parameter comes last and after a period"
+
 
 class TemplateError(ValueError):
-    """What is no template: the real host does not start with it."""
+    """A template is malformed; the real host does not start with it."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A part of the path that has a name."""
+    """A named part of the path."""
 
     name: str
     checks: tuple[Check, ...]
@@ -35,11 +37,11 @@ class Parameter:
 
 
 Segment = list[Parameter | str]
-"""Between two slashes; what is text is literal."""
+"""The parts between two slashes; text is literal."""
 
 
 class Template:
-    """A template that paths can be matched with."""
+    """A template that paths are matched with."""
 
     def __init__(self, text: str) -> None:
         """Raises TemplateError."""
@@ -49,7 +51,7 @@ class Template:
         self._pattern = self._compile(_segments(text.removesuffix("/")))
 
     def match(self, path: str) -> dict[str, str] | None:
-        """The values of the parameters that are there; None where the path does not match."""
+        """The values of the parameters in a path; None if the path does not match."""
         found = self._pattern.fullmatch(path)
         if found is None:
             return None
@@ -81,30 +83,24 @@ class Template:
         return re.compile(pattern + end, re.DOTALL)
 
     def _mixed(self, segment: Segment) -> str:
-        """Parameters with literals between them: each takes as much as it can."""
+        """A segment of several parts: each parameter takes as much as it can."""
         *begin, last = segment
         for left, right in pairwise(segment):
             if isinstance(left, Parameter) and isinstance(right, Parameter):
                 raise TemplateError("two parameters need a literal between them")
         if any(isinstance(part, Parameter) and part.is_optional for part in begin):
-            raise TemplateError(
-                "in a segment with others, an optional parameter comes last and after a period"
-            )
+            raise TemplateError(MISPLACED_OPTIONAL)
         if not isinstance(last, Parameter) or not last.is_optional:
             return "".join(self._part(part, "[^/]+") for part in segment)
         if begin[-1] != ".":
-            raise TemplateError(
-                "in a segment with others, an optional parameter comes last and after a period"
-            )
-        return (
-            "".join(self._part(part, "[^/]+?") for part in begin[:-1])
-            + rf"(?:\.{self._part(last, '[^/.]+')})?"
-        )
+            raise TemplateError(MISPLACED_OPTIONAL)
+        required = "".join(self._part(part, "[^/]+?") for part in begin[:-1])
+        return rf"{required}(?:\.{self._part(last, '[^/.]+')})?"
 
     def _part(self, part: Parameter | str, value: str) -> str:
-        return (
-            f"(?i:{re.escape(part)})" if isinstance(part, str) else f"({self._group(part)}{value})"
-        )
+        if isinstance(part, str):
+            return f"(?i:{re.escape(part)})"
+        return f"({self._group(part)}{value})"
 
     def _group(self, part: Parameter | str) -> str:
         assert isinstance(part, Parameter)

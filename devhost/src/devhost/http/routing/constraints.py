@@ -1,4 +1,4 @@
-"""Route constraints of ASP.NET: what the value of a parameter must be.
+"""Route constraints of ASP.NET, which check the value of a parameter.
 
 https://learn.microsoft.com/aspnet/core/fundamentals/routing#route-constraints
 """
@@ -27,20 +27,17 @@ DATES = (
     "%H:%M",
     "%H:%M:%S",
 )
-"""What .NET takes for a moment, besides ISO 8601: the usual ones of its invariant culture."""
+"""The common forms of .NET's invariant culture; ISO 8601 is read besides."""
 
 
 def make_check(name: str, arguments: str | None) -> Check:
-    """What a constraint checks. Raises ValueError for one that ASP.NET does not know, or with such
-    arguments.
-    """
+    """The check of a constraint. Raises ValueError where ASP.NET does not know it, or not so."""
     if arguments is None and name in PLAIN:
         return PLAIN[name]
     if arguments is not None and name in WITH_ARGUMENTS:
         return WITH_ARGUMENTS[name](*_split(name, arguments))
-    raise ValueError(
-        f"there is no constraint '{name}'" + ("" if arguments is None else " with arguments")
-    )
+    with_arguments = "" if arguments is None else " with arguments"
+    raise ValueError(f"there is no constraint '{name}'{with_arguments}")
 
 
 def _split(name: str, arguments: str) -> list[str]:
@@ -51,7 +48,7 @@ def _split(name: str, arguments: str) -> list[str]:
 
 
 def _integer(value: str, bits: int) -> int | None:
-    """An integer of so many bits, as .NET reads it."""
+    """Read a signed integer of so many bits, as .NET does; None if it is none."""
     found = INTEGER.fullmatch(value)
     if found is None:
         return None
@@ -137,4 +134,4 @@ ARGUMENTS = {
     name: (2,) if name == "range" else (1, 2) if name == "length" else (1,)
     for name in WITH_ARGUMENTS
 }
-"""How many each takes."""
+"""How many arguments each takes."""

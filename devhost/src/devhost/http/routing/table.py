@@ -1,34 +1,34 @@
-"""Routing: which function answers a request, as the real host finds it."""
+"""The table of routes: finds the function for a request as the real host does."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from devhost.functions.errors import AppError
 from devhost.functions.invocation import FunctionInfo
-from devhost.functions.loading import AppError
-from devhost.http.templates import Template, TemplateError
+from devhost.http.routing.templates import Template, TemplateError
 
 BUILT_IN = ("admin", "runtime")
-"""How no route may begin."""
+"""A route may not begin with these."""
 
 
 @dataclass(frozen=True)
 class Route:
-    """Where an HTTP-triggered function is found."""
+    """The methods and paths of one HTTP-triggered function."""
 
     template: str
     methods: tuple[str, ...] | None
-    """In upper case; None for all that there are."""
+    """In upper case; None for any."""
     function: FunctionInfo
     matcher: Template
 
     def matches(self, method: str, path: str) -> dict[str, str] | None:
-        """The route parameters of a request to the function; None where it is not to that."""
+        """The route parameters of a request; None if it is not for this function."""
         if self.methods is not None and method not in self.methods:
             return None
         return self.matcher.match(path)
 
     def conflicts_with(self, other: "Route") -> bool:
-        """Whether one of them could never be reached by a method of its own."""
+        """Whether both have the same path and a method in common."""
         if self.template.lower() != other.template.lower():
             return False
         return (
@@ -44,10 +44,10 @@ class RouteTable:
 
     routes: list[Route] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
-    """By the names of functions that the host leaves out: why."""
+    """Why the host leaves functions out, by their names."""
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-        """The route of a request, with its parameters."""
+        """Find the route of a request, and its parameters."""
         for route in self.routes:
             if (parameters := route.matches(method, path)) is not None:
                 return route, parameters
@@ -55,9 +55,9 @@ class RouteTable:
 
 
 def route_table(functions: Iterable[FunctionInfo], prefix: str) -> RouteTable:
-    """The routes of the functions, tried in the order of their names.
+    """Make the table for some functions, which are tried in the order of their names.
 
-    Raises AppError where the real host would not run.
+    Raises AppError for a route with which the real host would not start.
     """
     table = RouteTable()
     for function in sorted(functions, key=lambda each: each.name.upper()):
@@ -90,5 +90,5 @@ def _route(function: FunctionInfo, prefix: str) -> Route:
         )
     except TemplateError as error:
         raise AppError(
-            f"function {function.name} has a route that is none, '{template}': {error}"
+            f"function {function.name} has an invalid route, '{template}': {error}"
         ) from error
