@@ -73,9 +73,13 @@ class InvalidEntry(NamedTuple):
         return ""
 
 
-_LIST: TypeAdapter[list[Any]] = TypeAdapter(list[Any])
+class _StoredEntries(BaseModel):
+    """The snapshots of a stored state, each in a pair with its id, before they are read."""
+
+    standings: list[Any] = []
+
+
 _ENTRY: TypeAdapter[tuple[str, Snapshot]] = TypeAdapter(tuple[str, Snapshot])
-"""An id and its snapshot, as they are stored."""
 
 
 class Stats(BaseModel):
@@ -102,11 +106,9 @@ class Stats(BaseModel):
 
         A snapshot that cannot be read stops no other.
         """
-        entries: list[Any] = []
-        if isinstance(state, dict):
-            entries = _LIST.validate_python(state.get("standings", []))
-            state = state | {"standings": {}, "invalid_entries": []}
-        stats = cls.model_validate(state, by_alias=True, by_name=False)
+        entries = _StoredEntries.model_validate(state).standings
+        others = state | {"standings": {}, "invalid_entries": []}
+        stats = cls.model_validate(others, by_alias=True, by_name=False)
 
         for entry in entries:
             try:

@@ -2,35 +2,34 @@ from collections.abc import Iterator
 
 import pytest
 
-from registry.durable.pace import Pace
-from registry.durable.stats_reporter import Observer
-from tests.unit.fake_client import FakeClient, VirtualClock
+from registry.durable.read_delay import ReadDelay
+from registry.durable.stats_reporter import StatsReporter
+from tests.support.fake_hub import FakeClient, VirtualClock
 
 
 @pytest.fixture
 def clock() -> Iterator[VirtualClock]:
-    """The app's clock, which passes only while a test waits."""
+    """The app's clock, which goes on only while a test waits."""
     with VirtualClock().installed() as clock:
         yield clock
 
 
-@pytest.fixture(autouse=True)
-def observer(monkeypatch) -> Observer:
-    """A fresh observer in place of that of the process: background tasks end with their test."""
-    fresh = Observer()
-    monkeypatch.setattr("registry.durable.stats_reporter.observer", fresh)
-    monkeypatch.setattr("registry.durable.service.observer", fresh)
-    return fresh
-
-
 @pytest.fixture
 def client(clock) -> Iterator[FakeClient]:
-    """A task hub in which nothing is yet."""
+    """An empty task hub."""
     with FakeClient(clock).installed() as client:
         yield client
 
 
 @pytest.fixture(autouse=True)
-def unlearnt(monkeypatch) -> None:
-    """No test is paced by what others have seen."""
-    monkeypatch.setattr("registry.durable.service.pace", Pace())
+def reporter(monkeypatch) -> StatsReporter:
+    """A new reporter in place of the process's: background tasks end with their test."""
+    fresh = StatsReporter()
+    monkeypatch.setattr("registry.durable.service.reporter", fresh)
+    return fresh
+
+
+@pytest.fixture(autouse=True)
+def _new_read_delay(monkeypatch) -> None:
+    """No test reads sooner or later because of what others have learnt."""
+    monkeypatch.setattr("registry.durable.list_client.read_delay", ReadDelay())

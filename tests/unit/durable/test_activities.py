@@ -6,17 +6,17 @@ import pytest
 
 from registry import settings
 from registry.domain.problems import HubUnavailable, OutcomeUnknown
-from registry.domain.registry import Backoff, Standing
+from registry.domain.registry import Backoff, Snapshot
 from registry.durable.activities import ATTEMPTS_A_HISTORY, delivery_orchestration, send
 from registry.durable.messages import dump, shown
 from registry.durable.names import stats_entity
-from registry.durable.service import Registries
-from registry.durable.task_hub import TaskHub
+from registry.durable.service import RegistryService
+from registry.durable.task_hub import TaskHubClient
 from registry.durable.webhook import Webhook
 from registry.settings import Settings
 from tests.clock import START
 from tests.unit.episodes import CALL, CONTINUE_AS_NEW, TIMER, Episodes, completed, failed, fired
-from tests.unit.fake_client import DONE, FAILED, ID, LOST, TRACE, born
+from tests.support.fake_hub import OK, FAILS, ID, LOST, TRACE, make_terms
 
 INSTANCE = f"{ID}-delivery"
 BACKOFF = Backoff(first=5, longest=600, total=3600)
@@ -154,10 +154,10 @@ def receiver(monkeypatch) -> Receiver:
 @pytest.fixture
 def pending(client, clock):
     """A closed registry whose first delivery is under way."""
-    birth = client.open(born(is_sent=True))
-    client.do("add", key="k1", text="Fahrrad für Zoë")
+    terms = client.open(make_terms(has_webhook=True))
+    client.apply(AddItem, key="k1", text="Fahrrad für Zoë")
     clock.advance(seconds=10)
-    client.do("close", birth=dump(birth), by="user")
+    client.apply(CloseRegistry, terms=terms, by="user")
     return client
 
 
@@ -168,7 +168,7 @@ def run(client, pause: float | None = 5, **changes: Any) -> bool:
 
 def reported(client) -> list[dict[str, Any]]:
     return [
-        call.content["standing"] for call in client.calls if call.what == "signal stats observe"
+        call.content["standing"] for call in client.calls if call.what == "signal RecordSnapshot"
     ]
 
 
@@ -180,8 +180,8 @@ class TestSend:
         before = pending.registry()
         assert run(pending) is True
         assert receiver.posts == [(ID, shown(before, clock.utc_now()))]
-        assert pending.registry().processing == "delivered"
-        assert pending.sent() == ["signal list delivered", "signal stats observe"]
+        assert pending.registry().delivery.status == "delivered"
+        assert pending.sent() == ["signal RecordDelivery", "signal RecordSnapshot"]
         assert reported(pending)[0]["phase"] == "delivered"
         assert {call.content["trace"] for call in pending.calls if call.content} == {TRACE}
 
@@ -190,7 +190,7 @@ class TestSend:
         """It has failed, whatever time is left."""
         receiver.verdict = "failed"
         assert run(pending, pause) is True
-        assert pending.registry().processing == "failed"
+        assert pending.registry().delivery.status == "failed"
 
     def test_a_failed_attempt_is_tried_again(self, pending, receiver, clock, caplog) -> None:
         """The list stays as it is; the stats hear when the next attempt reports. The log line has
@@ -198,8 +198,8 @@ class TestSend:
         """
         receiver.verdict = "again"
         assert run(pending, 90) is False
-        assert pending.registry().processing == "pending"
-        assert pending.sent() == ["signal stats observe"]
+        assert pending.registry().delivery.status == "pending"
+        assert pending.sent() == ["signal RecordSnapshot"]
         (standing,) = reported(pending)
         assert standing["phase"] == "pending"
         assert datetime.fromisoformat(standing["due"]) == clock.utc_now() + timedelta(seconds=90)
@@ -209,7 +209,7 @@ class TestSend:
         """There is no pause after it."""
         receiver.verdict = "again"
         assert run(pending, None) is True
-        assert pending.registry().processing == "failed"
+        assert pending.registry().delivery.status == "failed"
 
     def test_without_a_webhook_nothing_is_sent(self, pending, monkeypatch) -> None:
         """It was taken away since the registry was opened: processing is off, and the delivery
@@ -217,32 +217,34 @@ class TestSend:
         """
         monkeypatch.setattr(settings, "current", lambda: Settings())
         assert run(pending) is True
-        assert pending.registry().processing == "off"
+        assert pending.registry().delivery.status == "off"
 
-    @pytest.mark.parametrize("fate", [LOST, FAILED])
-    def test_it_does_not_end_before_the_outcome_is_on_record(self, pending, receiver, fate) -> None:
+    @pytest.mark.parametrize("fault", [LOST, FAILS])
+    def test_it_does_not_end_before_the_outcome_is_on_record(
+        self, pending, receiver, fault
+    ) -> None:
         """It fails instead, so that it is tried again, and the stats hear of no outcome."""
-        pending.fate = lambda call: fate if call.what == "signal list delivered" else DONE
+        pending.fault = lambda call: fault if call.what == "signal RecordDelivery" else OK
         with pytest.raises(OutcomeUnknown, match="not on record yet"):
             run(pending)
-        assert (pending.registry().processing, reported(pending)) == ("pending", [])
-        pending.fate = lambda call: DONE
+        assert (pending.registry().delivery.status, reported(pending)) == ("pending", [])
+        pending.fault = lambda call: OK
         assert run(pending) is True
-        assert pending.registry().processing == "delivered"
+        assert pending.registry().delivery.status == "delivered"
 
     def test_it_ends_although_the_stats_cannot_be_told_of_the_outcome(
         self, pending, receiver, clock
     ) -> None:
         """The outcome is on record: they are told by heal, and the receiver gets nothing more."""
-        standing = Standing.of(pending.registry(), clock.utc_now())
-        pending.fate = lambda call: FAILED if call.what == "signal stats observe" else DONE
+        standing = Snapshot.of(pending.registry(), clock.utc_now())
+        pending.fault = lambda call: FAILS if call.what == "signal RecordSnapshot" else OK
         assert run(pending) is True
-        assert pending.registry().processing == "delivered"
-        assert pending.stats().phases.total() == 0
-        pending.fate = lambda call: DONE
-        clock.run(Registries(TaskHub(pending.mock)).heal(ID, standing))
+        assert pending.registry().delivery.status == "delivered"
+        assert pending.stats().counts.total() == 0
+        pending.fault = lambda call: OK
+        clock.run(RegistryService(TaskHubClient(pending.mock)).heal(ID, standing))
         clock.advance(seconds=1)
-        assert +pending.stats().phases == {"delivered": 1}
+        assert +pending.stats().counts == {"delivered": 1}
         assert len(receiver.posts) == 1
 
     def test_an_attempt_fails_whose_successor_the_stats_cannot_be_told_of(
@@ -250,19 +252,19 @@ class TestSend:
     ) -> None:
         """The delivery goes on all the same, as the orchestration makes the next attempt."""
         receiver.verdict = "again"
-        pending.fate = lambda call: FAILED if call.what == "signal stats observe" else DONE
+        pending.fault = lambda call: FAILS if call.what == "signal RecordSnapshot" else OK
         with pytest.raises(HubUnavailable):
             run(pending)
-        assert pending.registry().processing == "pending"
+        assert pending.registry().delivery.status == "pending"
 
     def test_an_outcome_whose_message_is_lost_is_sent_again(self, pending, receiver) -> None:
         """After a second; the receiver gets nothing more."""
-        fates = [LOST, LOST]
-        pending.fate = lambda call: (
-            fates.pop() if fates and call.what == "signal list delivered" else DONE
+        faults = [LOST, LOST]
+        pending.fault = lambda call: (
+            faults.pop() if faults and call.what == "signal RecordDelivery" else OK
         )
         assert run(pending) is True
-        assert pending.times("signal list delivered") == pytest.approx([10, 11, 12], abs=0.05)
+        assert pending.times("signal RecordDelivery") == pytest.approx([10, 11, 12], abs=0.05)
         assert len(receiver.posts) == 1
 
     def test_the_task_hub_has_its_time_after_a_slow_receiver(
@@ -271,7 +273,7 @@ class TestSend:
         """The deadline of the first read does not count any more."""
         receiver.on_post = lambda: clock.advance(seconds=55)
         assert run(pending) is True
-        assert pending.registry().processing == "delivered"
+        assert pending.registry().delivery.status == "delivered"
 
     def test_a_repeat_of_an_attempt_is_harmless(self, pending, receiver) -> None:
         """What has come to an end is not sent again."""
@@ -281,10 +283,10 @@ class TestSend:
 
     def test_an_attempt_that_runs_twice_at_once_has_one_outcome(self, pending, receiver) -> None:
         """The first one that is recorded stays."""
-        receiver.on_post = lambda: pending.do("delivered", number=1, outcome="delivered")
+        receiver.on_post = lambda: pending.apply(RecordDelivery, number=1, outcome="delivered")
         receiver.verdict = "failed"
         assert run(pending, None) is True
-        assert pending.registry().processing == "delivered"
+        assert pending.registry().delivery.status == "delivered"
         assert reported(pending)[-1]["phase"] == "delivered"
 
     def test_a_late_attempt_of_an_earlier_delivery_does_not_end_the_next(
@@ -293,29 +295,32 @@ class TestSend:
         """Its outcome has the number of its own delivery."""
 
         def meanwhile() -> None:
-            pending.do("delivered", number=1, outcome="failed")
-            pending.do("send_again", number=2)
+            pending.apply(RecordDelivery, number=1, outcome="failed")
+            pending.apply(RequestDelivery, number=2)
 
         receiver.on_post = meanwhile
         assert run(pending) is True
-        assert (pending.registry().processing, pending.registry().sends) == ("pending", 2)
+        assert (pending.registry().delivery.status, pending.registry().delivery.number) == (
+            "pending",
+            2,
+        )
 
     @pytest.mark.parametrize("state", ["gone", "open", "closed before its open"])
     def test_where_there_is_nothing_to_send_it_is_over(
         self, client, receiver, clock, state
     ) -> None:
         """Nothing is posted, and nothing is told."""
-        birth = born(is_sent=True)
+        terms = make_terms(has_webhook=True)
         if state == "open":
-            client.open(birth)
+            client.open(terms)
         elif state != "gone":
-            client.do("close", birth=dump(birth), by="user")
+            client.apply(CloseRegistry, terms=terms, by="user")
         assert run(client) is True
         assert (receiver.posts, client.sent()) == ([], [])
 
     def test_a_task_hub_that_does_not_answer_does_not_end_it(self, pending, receiver) -> None:
         """The attempt fails, and is made again."""
-        pending.fate = lambda call: FAILED
+        pending.fault = lambda call: FAILS
         with pytest.raises(HubUnavailable):
             run(pending)
         assert receiver.posts == []
@@ -325,7 +330,7 @@ class TestSendAgain:
     @pytest.fixture
     def rested(self, pending):
         """A registry whose first delivery has failed."""
-        pending.do("delivered", number=1, outcome="failed")
+        pending.apply(RecordDelivery, number=1, outcome="failed")
         return pending
 
     def test_the_stats_hear_of_it_before_the_list(self, rested, receiver) -> None:
@@ -333,10 +338,13 @@ class TestSendAgain:
         assert run(rested, number=2) is True
         to_list, to_stats = (
             [f"signal list {name}" for name in ("send_again", "delivered")],
-            "signal stats observe",
+            "signal RecordSnapshot",
         )
         assert rested.sent() == [to_stats, to_list[0], to_list[1], to_stats]
-        assert (rested.registry().processing, rested.registry().sends) == ("delivered", 2)
+        assert (rested.registry().delivery.status, rested.registry().delivery.number) == (
+            "delivered",
+            2,
+        )
         assert len(receiver.posts) == 1
         assert [each["phase"] for each in reported(rested)] == ["pending", "delivered"]
 
@@ -348,7 +356,7 @@ class TestSendAgain:
         entity.exists, entity.state = True, json.dumps(stats)
         assert run(rested, number=2) is True
         clock.advance(seconds=1)
-        assert (rested.stats().items, +rested.stats().phases) == (1, {"delivered": 1})
+        assert (rested.stats().items, +rested.stats().counts) == (1, {"delivered": 1})
 
     def test_its_second_attempt_goes_on(self, rested, receiver) -> None:
         """It is under way: the list is not asked again."""
@@ -356,8 +364,8 @@ class TestSendAgain:
         assert run(rested, number=2) is False
         receiver.verdict = "delivered"
         assert run(rested, number=2) is True
-        assert rested.count("signal list send_again") == 1
-        assert rested.registry().processing == "delivered"
+        assert rested.count("signal RequestDelivery") == 1
+        assert rested.registry().delivery.status == "delivered"
 
     def test_within_a_minute_it_is_refused(self, rested, receiver, clock) -> None:
         """By the asking of the list, and also where the attempt itself sees it."""
@@ -365,7 +373,7 @@ class TestSendAgain:
         clock.advance(seconds=50)
         assert run(rested, number=3) is True
         assert len(receiver.posts) == 1
-        assert rested.registry().sends == 2
+        assert rested.registry().delivery.number == 2
         clock.advance(seconds=10)
         assert run(rested, number=3) is True
         assert len(receiver.posts) == 2
@@ -375,37 +383,37 @@ class TestSendAgain:
         """It belongs to a delivery that was, or to one that nobody has asked for."""
         assert run(rested, number=number) is True
         assert receiver.posts == []
-        assert rested.registry().sends == 1
+        assert rested.registry().delivery.number == 1
 
     def test_an_attempt_of_the_delivery_before_sends_nothing(self, rested, receiver) -> None:
         """That of the next number is under way."""
-        rested.do("send_again", number=2)
+        rested.apply(RequestDelivery, number=2)
         assert run(rested, number=1) is True
         assert (receiver.posts, rested.sent()) == ([], [])
 
     def test_a_lost_question_is_asked_again(self, rested, receiver) -> None:
         """Once a second."""
-        fates = [LOST, LOST]
-        rested.fate = lambda call: (
-            fates.pop() if fates and call.what == "signal list send_again" else DONE
+        faults = [LOST, LOST]
+        rested.fault = lambda call: (
+            faults.pop() if faults and call.what == "signal RequestDelivery" else OK
         )
         assert run(rested, number=2) is True
-        assert rested.times("signal list send_again") == pytest.approx([10, 11, 12], abs=0.05)
+        assert rested.times("signal RequestDelivery") == pytest.approx([10, 11, 12], abs=0.05)
 
     def test_nothing_is_sent_that_the_stats_have_not_heard_of(self, rested, receiver) -> None:
         """The attempt fails before the list is asked; when it is made again, it is asked and sent."""
-        rested.fate = lambda call: FAILED if call.what == "signal stats observe" else DONE
+        rested.fault = lambda call: FAILS if call.what == "signal RecordSnapshot" else OK
         with pytest.raises(HubUnavailable):
             run(rested, number=2)
-        assert (receiver.posts, rested.registry().processing) == ([], "failed")
-        rested.fate = lambda call: DONE
+        assert (receiver.posts, rested.registry().delivery.status) == ([], "failed")
+        rested.fault = lambda call: OK
         assert run(rested, number=2) is True
-        assert rested.count("signal list send_again") == 1
+        assert rested.count("signal RequestDelivery") == 1
         assert len(receiver.posts) == 1
 
     def test_nothing_is_sent_that_the_list_has_not_noted(self, rested, receiver) -> None:
         """The attempt fails, and is made again."""
-        rested.fate = lambda call: LOST if call.what == "signal list send_again" else DONE
+        rested.fault = lambda call: LOST if call.what == "signal RequestDelivery" else OK
         with pytest.raises(OutcomeUnknown):
             run(rested, number=2)
         assert receiver.posts == []

@@ -6,7 +6,7 @@ import pytest
 
 from registry import settings
 from registry.domain.problems import HubUnavailable
-from registry.domain.registry import Standing, Stats
+from registry.domain.registry import Snapshot, Stats
 from registry.durable import management
 from registry.durable.maintenance import (
     DELIVERIES_A_RUN,
@@ -15,12 +15,12 @@ from registry.durable.maintenance import (
     forget,
     heal,
 )
-from registry.durable.management import Instance
+from registry.durable.task_hub import Instance
 from registry.durable.messages import LONG_AGO, dump, stored, to_stats
 from registry.durable.names import DELIVERY, delivery_instance, list_entity, stats_entity
 from registry.settings import Settings
 from tests.clock import START
-from tests.unit.fake_client import DONE, FAILED, ID, LOST, NO_ANSWER, Fate, born, is_alive
+from tests.support.fake_hub import OK, FAILS, ID, LOST, NO_ANSWER, CallFault, make_terms, is_running
 
 END = START + timedelta(minutes=5)
 MONTH = timedelta(days=30)
@@ -35,23 +35,23 @@ def run(function: Any, client) -> None:
 
 
 class TestHeal:
-    def known(self, client, *standings: tuple[str, Standing]) -> None:
+    def known(self, client, *standings: tuple[str, Snapshot]) -> None:
         """The stats list these."""
         for id, standing in standings:
             entity = client.entity(stats_entity(id))
             stats = Stats() if entity.state is None else to_stats(entity.read())
-            stats.standings[id] = standing
-            stats.phases[standing.phase] += 1
+            stats.snapshots[id] = standing
+            stats.counts[standing.status] += 1
             entity.exists, entity.state = True, json.dumps(stored(stats))
 
-    def open_one(self, id: str = ID, closes_at: datetime = END) -> tuple[str, Standing]:
-        return id, Standing(1, 0, "open", closes_at, born(id, closes_at=closes_at))
+    def open_one(self, id: str = ID, closes_at: datetime = END) -> tuple[str, Snapshot]:
+        return id, Snapshot(1, 0, "open", closes_at, make_terms(id, closes_at=closes_at))
 
-    def pending(self, client, id: str, due: datetime) -> tuple[str, Standing]:
+    def pending(self, client, id: str, due: datetime) -> tuple[str, Snapshot]:
         """A closed registry whose delivery should have reported at a moment."""
-        birth = client.open(born(id, is_sent=True))
-        client.do("close", id, birth=dump(birth), by="user")
-        return id, Standing.of(client.registry(id), due)
+        terms = client.open(make_terms(id, has_webhook=True))
+        client.apply(CloseRegistry, id, terms=terms, by="user")
+        return id, Snapshot.of(client.registry(id), due)
 
     def test_where_there_is_nothing_to_do_it_reads_the_stats(self, client) -> None:
         """Sixteen reads a minute, and no message."""
@@ -68,21 +68,21 @@ class TestHeal:
         run(heal, client)
         assert client.registry().closed_by == "timeout"
         clock.advance(seconds=1)
-        assert +client.stats().phases == {"off": 1}
+        assert +client.stats().counts == {"off": 1}
 
     @pytest.mark.parametrize("status", ["Running", "Completed", "Failed", "Terminated", None])
     def test_it_settles_whatever_the_life_does(self, client, clock, status) -> None:
         """The gifts are kept; nobody asks the life."""
-        birth = client.open(born(is_sent=True))
+        terms = client.open(make_terms(has_webhook=True))
         client.instances.clear()
         if status:
-            client.begin(birth, status)
-        client.do("add", key="k1", text="Bike")
-        self.known(client, (ID, Standing(2, 1, "open", END, birth)))
+            client.start(terms, status)
+        client.apply(AddItem, key="k1", text="Bike")
+        self.known(client, (ID, Snapshot(2, 1, "open", END, terms)))
         clock.now = END + timedelta(minutes=1)
         run(heal, client)
         assert (client.registry().items, client.registry().closed_at) == ({"k1": "Bike"}, END)
-        assert is_alive(client.instances[delivery_instance(ID)])
+        assert is_running(client.instances[delivery_instance(ID)])
         assert client.count("instance") == 0
 
     def test_a_delivery_has_thirty_seconds_to_report(self, client, clock) -> None:
@@ -93,10 +93,10 @@ class TestHeal:
         assert client.sent() == []
         clock.now = START + timedelta(hours=1, seconds=30)
         run(heal, client)
-        assert client.sent() == ["start delivery", "signal stats observe"]
+        assert client.sent() == ["start delivery", "signal RecordSnapshot"]
         assert client.calls[-2].content["number"] == 1
 
-    def test_a_delivery_that_is_alive_goes_on(self, client, clock) -> None:
+    def test_a_delivery_that_is_running_goes_on(self, client, clock) -> None:
         """Its instance is what it was."""
         self.known(client, self.pending(client, ID, START))
         alive = Instance(delivery_instance(ID), DELIVERY, "Running", "the first")
@@ -108,16 +108,16 @@ class TestHeal:
     def test_a_delivery_that_has_reported_meanwhile_comes_to_rest(self, client, clock) -> None:
         """Only its news were lost."""
         self.known(client, self.pending(client, ID, START))
-        client.do("delivered", number=1, outcome="delivered")
+        client.apply(RecordDelivery, number=1, outcome="delivered")
         clock.advance(minutes=1)
         run(heal, client)
-        assert client.sent() == ["signal stats observe"]
+        assert client.sent() == ["signal RecordSnapshot"]
         clock.advance(seconds=1)
-        assert +client.stats().phases == {"delivered": 1}
+        assert +client.stats().counts == {"delivered": 1}
 
     def test_what_is_at_rest_or_not_due_is_left_alone(self, client, clock) -> None:
         """However long ago its end is."""
-        rested = Standing(4, 0, "delivered", START, None, START)
+        rested = Snapshot(4, 0, "delivered", START, None, START)
         self.known(client, (ID, rested), self.open_one(id_of(1), END + timedelta(days=1)))
         clock.now = END + timedelta(minutes=30)
         run(heal, client)
@@ -138,7 +138,7 @@ class TestHeal:
             if call.what == "start delivery"
         }
         assert started == set(sorted(late, key=late.__getitem__)[:DELIVERIES_A_RUN])
-        assert client.count("signal list close") == 60
+        assert client.count("signal CloseRegistry") == 60
         client.calls.clear()
         clock.advance(seconds=20)
         run(heal, client)
@@ -148,7 +148,7 @@ class TestHeal:
         """Each with a deadline of its own, however long it has waited for its turn."""
         self.known(client, *(self.open_one(id_of(number)) for number in range(50)))
         clock.now = END + timedelta(minutes=1)
-        client.fate = lambda call: NO_ANSWER if call.what == "read list" else DONE
+        client.fault = lambda call: NO_ANSWER if call.what == "read list" else OK
         run(heal, client)
         times = client.times("read list")
         assert [times.count(at) for at in sorted(set(times))] == [
@@ -158,12 +158,12 @@ class TestHeal:
         ]
         assert sorted(set(times)) == pytest.approx([360, 370, 380], abs=0.1)
 
-    @pytest.mark.parametrize("fate", [FAILED, LOST])
-    def test_one_that_fails_stops_no_other(self, client, clock, caplog, fate) -> None:
+    @pytest.mark.parametrize("fault", [FAILS, LOST])
+    def test_one_that_fails_stops_no_other(self, client, clock, caplog, fault) -> None:
         """It says so in the log, without its id, and is healed next time."""
         self.known(client, self.open_one(), self.open_one(id_of(1)))
         clock.now = END + timedelta(minutes=1)
-        client.fate = lambda call: fate if call.target == ID and "list" in call.what else DONE
+        client.fault = lambda call: fault if call.target == ID and "list" in call.what else OK
         run(heal, client)
         assert client.registry(id_of(1)).is_closed
         assert client.registry() is None
@@ -171,7 +171,7 @@ class TestHeal:
             line.startswith("registry 01234567: not healed yet: ") for line in caplog.messages
         )
         assert ID not in caplog.text
-        client.fate = lambda call: DONE
+        client.fault = lambda call: OK
         run(heal, client)
         assert client.registry().is_closed
 
@@ -188,7 +188,7 @@ class TestHeal:
 
     def test_stats_that_cannot_be_read_are_not_healthy(self, client) -> None:
         """The run fails: the next one is in a minute."""
-        client.fate = lambda call: FAILED
+        client.fault = lambda call: FAILS
         with pytest.raises(HubUnavailable):
             run(heal, client)
 
@@ -196,14 +196,14 @@ class TestHeal:
         """They are settled by that of their list or their life."""
         client.open()
         for number, (phase, items) in enumerate({"open": 0, "pending": None}.items(), start=1):
-            self.known(client, (id_of(number), Standing(0, items, phase, LONG_AGO)))
-        birth = client.open(born(id_of(2), is_sent=True))
-        client.do("close", birth.id, birth=dump(birth), by="user")
-        client.begin(born(id_of(1)), "Failed")
+            self.known(client, (id_of(number), Snapshot(0, items, phase, LONG_AGO)))
+        terms = client.open(make_terms(id_of(2), has_webhook=True))
+        client.apply(CloseRegistry, terms.id, terms=terms, by="user")
+        client.start(make_terms(id_of(1)), "Failed")
         clock.now = END + timedelta(minutes=1)
         run(heal, client)
         assert client.registry(id_of(1)).closed_by == "timeout"
-        assert is_alive(client.instances[delivery_instance(id_of(2))])
+        assert is_running(client.instances[delivery_instance(id_of(2))])
 
 
 class TestForget:
@@ -218,7 +218,7 @@ class TestForget:
 
         def list_ended(moment: datetime) -> list[Instance]:
             client.moment = moment
-            return [each for each in client.instances.values() if not is_alive(each)]
+            return [each for each in client.instances.values() if not is_running(each)]
 
         client.ended = list_ended
         return client
@@ -226,8 +226,8 @@ class TestForget:
     def closed(self, client, number: int = 0, is_sent: bool = False) -> str:
         """A registry that was finished now, and whose life has ended."""
         id = id_of(number)
-        birth = client.open(born(id, is_sent=is_sent))
-        client.do("close", id, birth=dump(birth), by="user")
+        terms = client.open(make_terms(id, has_webhook=is_sent))
+        client.apply(CloseRegistry, id, terms=terms, by="user")
         client.instances[id] = client.instances[id]._replace(status="Completed")
         client.instances[delivery_instance(id)] = Instance(
             delivery_instance(id), DELIVERY, "Completed", None
@@ -258,10 +258,10 @@ class TestForget:
     @pytest.mark.parametrize("state", ["open", "pending"])
     def test_what_is_not_at_rest_stays(self, ended, clock, state) -> None:
         """However old it is."""
-        id = self.closed(ended, is_sent=True)
+        id = self.closed(ended, has_webhook=True)
         if state == "open":
             ended.entities.clear()
-            ended.do("open", id, birth=dump(born(id)))
+            ended.apply(OpenRegistry, id, terms=make_terms(id))
         clock.advance(days=60)
         run(forget, ended)
         assert ended.count("purge") == 0
@@ -281,11 +281,11 @@ class TestForget:
         clock.advance(days=31)
         purges = []
 
-        def fate(call) -> Fate:
+        def fault(call) -> CallFault:
             purges.append(call) if call.what == "purge" else None
-            return FAILED if call.what == "purge" and len(purges) == interrupted else DONE
+            return FAILS if call.what == "purge" and len(purges) == interrupted else OK
 
-        ended.fate = fate
+        ended.fault = fault
         run(forget, ended)
         assert id in ended.instances
         run(forget, ended)
@@ -298,7 +298,7 @@ class TestForget:
         """
         first, second = self.closed(ended, 0xABCDEF01), self.closed(ended, 2)
         clock.advance(days=31)
-        ended.fate = lambda call: FAILED if call.what == what and first in call.target else DONE
+        ended.fault = lambda call: FAILS if call.what == what and first in call.target else OK
         run(forget, ended)
         assert first in ended.instances
         assert ended.registry(first) is not None
@@ -323,7 +323,7 @@ class TestForget:
         for number in range(25):
             self.closed(ended, number)
         clock.advance(days=31)
-        ended.fate = lambda call: NO_ANSWER if call.what == "read list" else DONE
+        ended.fault = lambda call: NO_ANSWER if call.what == "read list" else OK
         run(forget, ended)
         times = ended.times("read list")
         assert [times.count(at) for at in sorted(set(times))] == [

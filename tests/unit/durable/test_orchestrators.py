@@ -10,7 +10,7 @@ from registry.durable.names import FINISH
 from registry.durable.orchestrators import registry_orchestration, settle
 from tests.clock import START
 from tests.unit.episodes import RETRY, TIMER, WHEN_ANY, Episodes, completed, failed, fired, raised
-from tests.unit.fake_client import DONE, ID, LOST, TRACE, born
+from tests.support.fake_hub import OK, ID, LOST, TRACE, make_terms
 
 FINISHER = "a" * 32
 END = START + timedelta(minutes=5)
@@ -26,13 +26,13 @@ def message(trace: str = TRACE, **content: Any) -> dict[str, Any]:
         "v": 1,
         "trace": trace,
         "sent_at": "2026-12-24T18:00:00.000Z",
-        "birth": as_json(born()),
+        "birth": as_json(make_terms()),
         **content,
     }
 
 
-def as_json(birth: Any) -> Any:
-    return json.loads(json.dumps(dump(birth)))
+def as_json(terms: Any) -> Any:
+    return json.loads(json.dumps(dump(terms)))
 
 
 @pytest.fixture
@@ -173,18 +173,18 @@ OLDER = FLAT | {"processing": "pending", "backoff": [1, 600, 7200], "trace": TRA
 @pytest.mark.parametrize(
     ("input", "birth", "trace"),
     [
-        (OLDEST, born(), ""),
-        (OLDER, born(is_sent=True, backoff=(1, 600, 7200)), TRACE),
-        (OLDER | {"processing": "off"}, born(backoff=(1, 600, 7200)), TRACE),
+        (OLDEST, make_terms(), ""),
+        (OLDER, make_terms(has_webhook=True, backoff=(1, 600, 7200)), TRACE),
+        (OLDER | {"processing": "off"}, make_terms(backoff=(1, 600, 7200)), TRACE),
     ],
     ids=["5df348e", "0d91084", "0d91084 without a webhook"],
 )
-def test_the_inputs_of_older_versions_are_read(input, birth, trace) -> None:
+def test_the_inputs_of_older_versions_are_read(input, terms, trace) -> None:
     """They are flat: 5df348e knew neither traces nor deliveries."""
     life = Episodes(registry_orchestration, input)
     assert fire_at(life.actions[0]["compoundActions"][0]) == END + timedelta(seconds=1)
     given = order(life.turn(fired(0), at=END))
-    assert (given["birth"], given["trace"]) == (as_json(birth), trace)
+    assert (given["birth"], given["trace"]) == (as_json(terms), trace)
 
 
 def test_every_part_of_a_history_replays_to_the_same_actions(life) -> None:
@@ -198,7 +198,7 @@ def test_every_part_of_a_history_replays_to_the_same_actions(life) -> None:
 def test_settle_settles_in_the_name_of_the_order(client, clock) -> None:
     """Its result is for people who look at the instance; the trace goes with its messages."""
     client.open()
-    client.do("add", key="k1", text="Bike")
+    client.apply(AddItem, key="k1", text="Bike")
     run = settle._function.get_user_function().client_function
     given = message(FINISHER, by="user")
     assert clock.run(run(given, client.mock)) == {"closedBy": "user", "itemsCount": 1}
@@ -213,10 +213,10 @@ def test_settle_settles_in_the_name_of_the_order(client, clock) -> None:
 def test_a_settling_without_a_recorded_close_fails(client, clock) -> None:
     """So that it is tried again: nothing is counted that was not read."""
     client.open()
-    client.fate = lambda call: LOST if call.what == "signal list close" else DONE
+    client.fault = lambda call: LOST if call.what == "signal CloseRegistry" else OK
     with pytest.raises(OutcomeUnknown):
         clock.run(
             settle._function.get_user_function().client_function(message(by="user"), client.mock)
         )
-    assert client.count("signal stats observe") == 0
+    assert client.count("signal RecordSnapshot") == 0
     assert client.registry(ID).closed_at is None

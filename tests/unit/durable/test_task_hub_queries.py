@@ -9,14 +9,14 @@ import azure.durable_functions as df
 import pytest
 from aiohttp import web
 
-from registry.domain.problems import UNKNOWN, HubUnavailable, Refusal
+from registry.domain.problems import UNKNOWN, HubUnavailable, ProblemError
 from registry.durable import management
-from registry.durable.management import CONTINUATION, Instance
+from registry.durable.task_hub import CONTINUATION, Instance
 from registry.durable.names import LIFE
-from registry.durable.service import Registries
-from registry.durable.task_hub import PATIENCE, TaskHub
+from registry.durable.service import RegistryService
+from registry.durable.task_hub import REQUEST_SECONDS, TaskHubClient
 from tests.clock import FakeClock
-from tests.unit.fake_client import ID, born
+from tests.support.fake_hub import ID, make_terms
 
 SHOWN = {"instanceId": ID, "name": LIFE, "runtimeStatus": "Running", "input": "{}", "output": None}
 Work = Callable[[df.DurableOrchestrationClient], Awaitable[Any]]
@@ -108,7 +108,7 @@ def test_only_the_final_statuses_have_ended() -> None:
 def test_a_read_that_fails_now_and_then_is_repeated(clock) -> None:
     """Within the deadline of the request."""
     api = Api((500, {}, {}), (503, {}, {}), (202, SHOWN, {}))
-    found = api.run(lambda client: TaskHub(client).instance(ID))
+    found = api.run(lambda client: TaskHubClient(client).instance(ID))
     assert found.id == ID
     assert clock.slept == [0.02, 0.04]
 
@@ -117,11 +117,11 @@ def test_an_error_is_not_told_as_an_unknown_registry(clock) -> None:
     """It is repeated until the deadline, and then the task hub does not answer."""
     api = Api((500, {}, {}))
     with pytest.raises(HubUnavailable):
-        api.run(lambda client: Registries(TaskHub(client)).peek(ID))
-    assert sum(clock.slept) == pytest.approx(PATIENCE)
-    with pytest.raises(Refusal) as refusal:
-        Api((404, None, {})).run(lambda client: Registries(TaskHub(client)).peek(ID))
-    assert refusal.value.kind == UNKNOWN
+        api.run(lambda client: RegistryService(TaskHubClient(client)).peek(ID))
+    assert sum(clock.slept) == pytest.approx(REQUEST_SECONDS)
+    with pytest.raises(ProblemError) as problem:
+        Api((404, None, {})).run(lambda client: RegistryService(TaskHubClient(client)).peek(ID))
+    assert problem.value.type == UNKNOWN
 
 
 def test_a_life_that_is_there_is_shown_although_its_list_is_not(clock) -> None:
@@ -134,8 +134,8 @@ def test_a_life_that_is_there_is_shown_although_its_list_is_not(clock) -> None:
         }
     }
     api = Api((500, {}, {}), (202, SHOWN | {"input": json.dumps(input)}, {}))
-    registry = api.run(lambda client: Registries(TaskHub(client)).peek(ID))
-    assert (registry.birth, registry.revision) == (born(), 0)
+    registry = api.run(lambda client: RegistryService(TaskHubClient(client)).peek(ID))
+    assert (registry.terms, registry.revision) == (make_terms(), 0)
 
 
 MOMENT = datetime(2026, 11, 24, tzinfo=UTC)
