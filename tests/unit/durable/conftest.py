@@ -1,10 +1,15 @@
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from registry.domain.problems import ProblemError
+
 from registry.durable.read_delay import ReadDelay
+from registry.durable.service import RegistryService
 from registry.durable.stats_reporter import StatsReporter
-from tests.support.fake_hub import FakeClient, VirtualClock
+from registry.durable.task_hub import TaskHubClient
+from tests.support.fake_hub import TRACE, FakeClient, VirtualClock
 
 
 @pytest.fixture
@@ -33,3 +38,39 @@ def reporter(monkeypatch) -> StatsReporter:
 def _new_read_delay(monkeypatch) -> None:
     """No test reads sooner or later because of what others have learnt."""
     monkeypatch.setattr("registry.durable.list_client.read_delay", ReadDelay())
+
+
+class Caller:
+    """Calls the service: one request after the other, each with a deadline of its own."""
+
+    def __init__(self, client: FakeClient, clock: VirtualClock) -> None:
+        self._client, self._clock = client, clock
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*args: Any) -> Any:
+            return self._clock.run(getattr(self.service(), name)(*args))
+
+        return call
+
+    def service(self) -> RegistryService:
+        """The service for one request; its methods are coroutines."""
+        return RegistryService(TaskHubClient(self._client.mock, TRACE))
+
+    def problem(self, name: str, *args: Any) -> ProblemError:
+        """The problem that a request is answered with."""
+        with pytest.raises(ProblemError) as error:
+            getattr(self, name)(*args)
+        return error.value
+
+
+@pytest.fixture
+def caller(client, clock) -> Caller:
+    """Calls the service."""
+    return Caller(client, clock)
+
+
+@pytest.fixture
+def opened(client) -> FakeClient:
+    """A task hub with an open registry."""
+    client.open()
+    return client
