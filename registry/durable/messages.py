@@ -129,7 +129,7 @@ class RegistryFinished(Message):
 
 
 class DeliverRegistry(Message):
-    """The input of the delivery's orchestrator: deliver a registry until its receiver has answered."""
+    """Deliver a registry. It is the input of the delivery's orchestrator."""
 
     id: str
     number: int

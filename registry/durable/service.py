@@ -128,7 +128,10 @@ class RegistryService:
         return registry
 
     async def close_registry(self, terms: RegistryTerms, by: ClosedBy) -> Registry:
-        """Have a registry closed on record, delivered and counted. It may run any number of times."""
+        """Have a registry closed on record, delivered and counted.
+
+        It may run any number of times.
+        """
         registry = await self._lists.read(terms.id)
         if registry is None or not registry.is_closed:
             registry = await self._lists.close_and_wait(terms, by)

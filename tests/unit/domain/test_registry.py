@@ -454,6 +454,7 @@ def as_stored(state: Any) -> Any:
 
 
 class TestState:
+    @settings(max_examples=50, deadline=None)
     @given(registries)
     def test_a_registry_is_read_back(self, registry) -> None:
         """Whatever is in it, in order."""

@@ -180,7 +180,7 @@ class TestList:
 
     @pytest.mark.parametrize("nothing", ["", None])
     def test_an_empty_state_is_none(self, entity, nothing) -> None:
-        """The task hub keeps that of an entity that was deleted, or whose first operation failed."""
+        """It remains of an entity that was deleted, or whose first operation failed."""
         entity.store(nothing)
         entity.apply(ADD, opening())
         assert (held(entity).terms, held(entity).items) == (make_terms(), {})

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from registry.durable import orchestrators
 from registry.durable.names import CLOSE_EVENT
 from registry.durable.orchestrators import (
     ATTEMPTS_PER_HISTORY,
@@ -236,11 +237,16 @@ class TestDeliveryOrchestrator:
         delivery.succeed()
         assert delivery.episodes.is_done
 
-    def test_after_fifty_attempts_it_continues_as_new(self) -> None:
-        """With its beginning and the number of failures, so that the delays go on as they were."""
+    def test_after_fifty_attempts_it_continues_as_new(self, monkeypatch) -> None:
+        """With its beginning and the number of failures, so that the delays go on as they were.
+
+        Here it does so after ten: every turn replays them all.
+        """
+        assert ATTEMPTS_PER_HISTORY == 50
+        monkeypatch.setattr(orchestrators, "ATTEMPTS_PER_HISTORY", 10)
         backoff = [5, 600, 3600 * 1000]
         delivery = Delivery(backoff=backoff)
-        for _ in range(ATTEMPTS_PER_HISTORY):
+        for _ in range(10):
             delivery.fail()
 
         action = delivery.episodes.actions[-1]
@@ -249,9 +255,9 @@ class TestDeliveryOrchestrator:
         assert input == INPUT | {
             "backoff": backoff,
             "began": "2026-12-24T18:00:00.000Z",
-            "failures": 50,
+            "failures": 10,
         }
-        assert Delivery(**input).attempt["failures"] == 50
+        assert Delivery(**input).attempt["failures"] == 10
         assert Delivery(**input).attempt["pause"] == 600
 
     def test_the_total_counts_from_the_first_history(self) -> None:
