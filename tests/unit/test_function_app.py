@@ -133,6 +133,9 @@ print(json.dumps({
 """
 
 
+NOT_ALLOWED = {"REGISTRY_MAX_ITEMS": "1001", "REGISTRY_MAX_ITEM_LENGTH": "0"}
+
+
 class TestStart:
     @pytest.fixture
     def compose(self, monkeypatch):
@@ -169,12 +172,10 @@ class TestStart:
         assert needs_key == CALLS
         assert printed["clients"] == ["aiohttp"]
 
-    NOT_ALLOWED = {"REGISTRY_MAX_ITEMS": "1001", "REGISTRY_MAX_ITEM_LENGTH": "0"}
-
     def test_wrong_settings_stop_the_start_in_development(self, compose) -> None:
         """With a line for each."""
         with pytest.raises(SettingsError) as error:
-            compose("Development", **self.NOT_ALLOWED)
+            compose("Development", **NOT_ALLOWED)
         assert str(error.value).splitlines() == [
             "REGISTRY_MAX_ITEMS is '1001', but must be a whole number from 1 to 1000",
             "REGISTRY_MAX_ITEM_LENGTH is '0', but must be a whole number from 1 to 4096",
@@ -185,7 +186,7 @@ class TestStart:
         self, compose, environment, capsys
     ) -> None:
         """Nobody sees the console there: the host logs what is written to stderr."""
-        app = compose(environment, **self.NOT_ALLOWED)
+        app = compose(environment, **NOT_ALLOWED)
         assert list(functions_of(app)) == ["misconfigured"]
         assert capsys.readouterr().err.splitlines() == [
             "error: REGISTRY_MAX_ITEMS is '1001', but must be a whole number from 1 to 1000",

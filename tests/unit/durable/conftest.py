@@ -4,7 +4,6 @@ from typing import Any
 import pytest
 
 from registry.domain.problems import ProblemError
-
 from registry.durable.read_delay import ReadDelay
 from registry.durable.service import RegistryService
 from registry.durable.stats_reporter import StatsReporter
