@@ -1,3 +1,3 @@
-"""Holiday Registry: a gift registry that lives five minutes, on Azure Durable Functions."""
+"""Holiday Registry: a gift registry that is open for five minutes, on Azure Durable Functions."""
 
 __version__ = "1.0.0"

@@ -38,9 +38,9 @@ def _reasons(error: Exception) -> str:
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    """Where in a document something is wrong. Names that callers made up are left out."""
-    names = [str(each) for each in location[:2]]
-    return ".".join(name for name in names if name.isidentifier() and len(name) < 40) or "value"
+    """Where in a document something is wrong. A key that is wrong itself is left out."""
+    members = location[:1] if "[key]" in location else location
+    return ".".join(map(str, members)) or "value"
 
 
 def log_at_start(level: str, lines: str) -> None:

@@ -81,7 +81,8 @@ REGISTRY_FULL = ProblemType(
     "registry-full",
     409,
     "Registry full",
-    "The registry is full: it takes at most {max_items} items, and {max_kib} KiB of texts and keys.",
+    "The registry is full: it takes at most {max_items} items, "
+    "and {max_kib} KiB of texts and keys.",
     _OPEN_ANOTHER,
 )
 ITEM_REMOVED = ProblemType(

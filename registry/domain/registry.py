@@ -10,16 +10,7 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
 from registry.domain.delivery import DEFAULT_BACKOFF, BackoffPolicy, Delivery, DeliveryStatus
 from registry.domain.moments import Moment
@@ -37,12 +28,29 @@ An entity's state is read and written as a whole.
 VERSION = 1
 """Of stored states."""
 
+
+def _read_texts(pairs: Any) -> dict[str, str]:
+    """Read pairs of a key and a text. An error names none of them: they are what callers sent."""
+    try:
+        texts = dict(pairs)
+    except TypeError as error:
+        raise ValueError("must be pairs") from error
+
+    if not all(isinstance(each, str) for pair in texts.items() for each in pair):
+        raise ValueError("must be pairs of texts")
+    return texts
+
+
+def _write_texts(texts: dict[str, str]) -> list[list[str]]:
+    return [[key, text] for key, text in texts.items()]
+
+
 TextsByKey = Annotated[
     dict[str, str],
-    BeforeValidator(dict),
-    PlainSerializer(lambda texts: [list(pair) for pair in texts.items()], when_used="json"),
+    PlainValidator(_read_texts),
+    PlainSerializer(_write_texts, when_used="json"),
 ]
-"""In order. JSON has it as pairs."""
+"""In order. JSON has it as pairs, so that nobody gives a key a meaning."""
 
 
 class Item(NamedTuple):
@@ -99,26 +107,19 @@ class Registry(BaseModel):
 
     @classmethod
     def from_state(cls, state: Any) -> Self:
-        """Read a stored state. Raises pydantic.ValidationError."""
-        return cls.model_validate(state)
+        """Read a stored state. Raises pydantic.ValidationError.
+
+        It has the members of the delivery among its own.
+        """
+        if isinstance(state, dict):
+            state = state | {"delivery": state}
+        return cls.model_validate(state, by_alias=True, by_name=False)
 
     def to_state(self) -> dict[str, Any]:
         """The state to store, as JSON."""
-        return {"v": VERSION, **self.model_dump(mode="json")}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gather_delivery(cls, state: Any) -> Any:
-        """The stored form has the members of the delivery among its own."""
-        if isinstance(state, dict) and "delivery" not in state:
-            return state | {"delivery": state}
-        return state
-
-    @model_serializer(mode="wrap")
-    def _spread_delivery(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        state: dict[str, Any] = write(self)
-        delivery: dict[str, Any] = state.pop("delivery")
-        return state | delivery
+        state = self.model_dump(mode="json")
+        delivery = state.pop("delivery")
+        return {"v": VERSION, **state, **delivery}
 
     @property
     def is_closed(self) -> bool:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from registry.domain.delivery import DeliveryStatus
 from registry.domain.moments import Moment
 from registry.domain.registry import VERSION, Registry, RegistryTerms
 
-Status = Literal["open"] | DeliveryStatus
+Status = Literal["open", DeliveryStatus]
 """What a registry counts as: open, or closed and with this delivery status."""
 ACTIVE = ("open", "pending")
 """A registry with one of these will be heard of again."""
@@ -57,6 +57,31 @@ class Snapshot(BaseModel):
         return self.status in ACTIVE
 
 
+class InvalidEntry(NamedTuple):
+    """A stored snapshot, with the registry's id, that cannot be read."""
+
+    stored: Any
+    error: Any
+    """The ValidationError that says why."""
+
+    @property
+    def id(self) -> str:
+        """The registry's id; empty where that cannot be read either."""
+        match self.stored:
+            case [str(id), *_]:
+                return id
+        return ""
+
+
+class _StoredEntries(BaseModel):
+    """The snapshots of a stored state, each in a pair with its id, before they are read."""
+
+    standings: list[Any] = []
+
+
+_ENTRY: TypeAdapter[tuple[str, Snapshot]] = TypeAdapter(tuple[str, Snapshot])
+
+
 class Stats(BaseModel):
     """Counts over many registries, and a snapshot of each that is active or was until lately.
 
@@ -72,35 +97,34 @@ class Stats(BaseModel):
     """How many registries have each status."""
     snapshots: dict[str, Snapshot] = Field(default_factory=dict, alias="standings")
     """By the registry's id."""
-    invalid_snapshots: dict[str, Any] = Field(default_factory=dict, exclude=True)
-    """Those that cannot be read. They are kept as they are."""
+    invalid_entries: list[InvalidEntry] = Field(default_factory=list, exclude=True)
+    """They are kept as they are."""
 
     @classmethod
     def from_state(cls, state: Any) -> Self:
-        """Read a stored state. Raises pydantic.ValidationError."""
-        return cls.model_validate(state)
+        """Read a stored state. Raises pydantic.ValidationError.
+
+        A snapshot that cannot be read stops no other.
+        """
+        entries = _StoredEntries.model_validate(state).standings
+        others = state | {"standings": {}, "invalid_entries": []}
+        stats = cls.model_validate(others, by_alias=True, by_name=False)
+
+        for entry in entries:
+            try:
+                id, snapshot = _ENTRY.validate_python(entry, by_alias=True, by_name=False)
+            except ValidationError as error:
+                stats.invalid_entries.append(InvalidEntry(entry, error))
+            else:
+                stats.snapshots[id] = snapshot
+        return stats
 
     def to_state(self) -> dict[str, Any]:
         """The state to store, as JSON."""
         state = self.model_dump(mode="json")
-        pairs = [*state["standings"].items(), *self.invalid_snapshots.items()]
-        return {"v": VERSION, **state, "standings": [list(pair) for pair in pairs]}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _set_invalid_snapshots_aside(cls, state: Any) -> Any:
-        """The stored form has pairs of an id and a snapshot. One that is invalid stops no other."""
-        if not isinstance(state, dict) or "standings" not in state:
-            return state
-
-        valid: dict[str, Snapshot] = {}
-        invalid: dict[str, Any] = {}
-        for id, stored in state["standings"]:
-            try:
-                valid[id] = Snapshot.model_validate(stored)
-            except ValidationError:
-                invalid[id] = stored
-        return {**state, "standings": valid, "invalid_snapshots": invalid}
+        entries = [[id, snapshot] for id, snapshot in state["standings"].items()]
+        kept = [entry for entry, _ in self.invalid_entries]
+        return {"v": VERSION, **state, "standings": entries + kept}
 
     def record(self, id: str, new: Snapshot, now: datetime) -> None:
         """Count a registry by its new snapshot instead of the one before.
@@ -129,6 +153,7 @@ class Stats(BaseModel):
             items=self.items + other.items,
             counts=counts,
             snapshots=self.snapshots | other.snapshots,
+            invalid_entries=self.invalid_entries + other.invalid_entries,
         )
 
     def _count(self, snapshot: Snapshot, sign: int) -> None:

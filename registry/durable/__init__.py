@@ -1,1 +1,1 @@
-"""What Durable Functions sees: entities, orchestrations, activities, and the client's side of them."""
+"""What Durable Functions sees: entities, orchestrators, activities, and what calls them."""

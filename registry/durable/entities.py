@@ -32,7 +32,13 @@ from registry.durable.messages import (
 blueprint = df.Blueprint()
 
 Invalid = (ValueError, TypeError)
-"""What is raised for a message or a state that cannot be read: ValidationError is a ValueError."""
+"""What is raised for a message or a state that cannot be read: ValidationError is a ValueError, and
+the SDK raises TypeError for JSON that names a class.
+"""
+
+
+class UnknownOperation(ValueError):
+    """The entity has no operation of this name."""
 
 
 @blueprint.entity_trigger(context_name="context", entity_name=names.REGISTRY_LIST)
@@ -119,7 +125,7 @@ def _read_signal(context: df.DurableEntityContext, signals: Mapping[str, type[Si
     """The message of this operation. Raises one of `Invalid`."""
     kind = signals.get(context.operation_name)
     if kind is None:
-        raise ValueError("there is no such operation")
+        raise UnknownOperation
 
     return kind.from_input(context.get_input(expected_type=object))
 

@@ -10,7 +10,7 @@ from azure.functions import TimerRequest
 
 from registry import clock, settings, telemetry
 from registry.domain.registry import Registry, RegistryTerms
-from registry.domain.stats import DEDUPLICATION_WINDOW, Snapshot
+from registry.domain.stats import DEDUPLICATION_WINDOW, InvalidEntry, Snapshot
 from registry.durable.list_client import ListClient, terms_of
 from registry.durable.names import REGISTRY_ORCHESTRATOR, delivery_instance, list_entity
 from registry.durable.service import RegistryService
@@ -36,7 +36,9 @@ PURGED_AT_ONCE = 10
 @blueprint.durable_client_input(client_name="client")
 async def reconcile(timer: TimerRequest, client: df.DurableOrchestrationClient) -> None:
     """Close registries that are overdue, and restart deliveries that report no more."""
-    snapshots = (await RegistryService(TaskHubClient(client)).stats()).snapshots
+    stats = await RegistryService(TaskHubClient(client)).stats()
+    snapshots = stats.snapshots
+    _log_invalid(stats.invalid_entries)
 
     await _for_each(
         _overdue(snapshots, clock.utc_now()),
@@ -65,6 +67,12 @@ async def purge_expired(timer: TimerRequest, client: df.DurableOrchestrationClie
         "purged",
         lambda id: _purge(TaskHubClient(client), id, before),
     )
+
+
+def _log_invalid(entries: list[InvalidEntry]) -> None:
+    """Log which registries are not seen to, because their snapshots cannot be read."""
+    for entry in entries:
+        telemetry.log_invalid(f"registry {entry.id[:8]}: its snapshot in the stats", entry.error)
 
 
 def _overdue(snapshots: dict[str, Snapshot], now: datetime) -> list[str]:

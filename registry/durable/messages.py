@@ -42,7 +42,7 @@ class Message(BaseModel):
 
         Raises pydantic.ValidationError.
         """
-        return cls.model_validate(given)
+        return cls.model_validate(given, by_alias=True, by_name=False)
 
     @classmethod
     def from_instance(cls, input: str | None) -> Self:
@@ -51,7 +51,7 @@ class Message(BaseModel):
         Raises ValueError.
         """
         given = json.loads(input or "null")
-        return cls.model_validate(json.loads(given) if isinstance(given, str) else given)
+        return cls.from_input(json.loads(given) if isinstance(given, str) else given)
 
     def to_json(self) -> dict[str, Any]:
         """The message as JSON."""
@@ -129,7 +129,7 @@ class RegistryFinished(Message):
 
 
 class DeliverRegistry(Message):
-    """The input of the delivery's orchestrator: deliver a registry until its receiver has answered."""
+    """Deliver a registry. It is the input of the delivery's orchestrator."""
 
     id: str
     number: int

@@ -14,8 +14,9 @@ durable timer    a time at which an instance goes on, also after a restart
 history          what an instance has done so far; a replay follows it
 client           what functions use to start instances, signal entities and read their state
 
-A task hub outlives the code that writes to it: the values below, and the member names in `messages`
-and `domain`, are those of 1.0. Two versions can work on one task hub, and a roll-back finds its way.
+A task hub outlives the code that writes to it. So the values below, and the member names in
+`messages` and `domain`, are those of 1.0: two versions can work on one task hub, also after a
+roll-back.
 """
 
 import azure.durable_functions as df

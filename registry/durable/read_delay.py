@@ -1,4 +1,7 @@
-"""How long to wait after a message before its effect is read: learnt, as no two task hubs are alike."""
+"""How long to wait after a message before its effect is read.
+
+The delay is learnt: no two task hubs are alike.
+"""
 
 FIRST_DELAY = 0.02
 """Seconds, before anything is learnt. A commit on Azure Storage takes 15 to 50 ms."""

@@ -6,19 +6,14 @@ from contextlib import suppress
 from functools import reduce
 from operator import add
 
+import azure.durable_functions as df
 from pydantic import ValidationError
 
 from registry import clock, telemetry
 from registry.domain import problems
 from registry.domain.moments import to_text
 from registry.domain.problems import HubUnavailable, OutcomeUnknown, ProblemError, ProblemType
-from registry.domain.registry import (
-    MAX_BYTES,
-    ClosedBy,
-    Item,
-    Registry,
-    RegistryTerms,
-)
+from registry.domain.registry import MAX_BYTES, ClosedBy, Item, Registry, RegistryTerms
 from registry.domain.stats import Stats
 from registry.durable import names
 from registry.durable.list_client import ListClient, Send
@@ -133,7 +128,10 @@ class RegistryService:
         return registry
 
     async def close_registry(self, terms: RegistryTerms, by: ClosedBy) -> Registry:
-        """Have a registry closed on record, delivered and counted. It may run any number of times."""
+        """Have a registry closed on record, delivered and counted.
+
+        It may run any number of times.
+        """
         registry = await self._lists.read(terms.id)
         if registry is None or not registry.is_closed:
             registry = await self._lists.close_and_wait(terms, by)
@@ -149,9 +147,10 @@ class RegistryService:
         await hub.read(stats_entities()[0])
 
     async def stats(self) -> Stats:
-        """The counts over all registries."""
-        states = await asyncio.gather(*map(self._hub.read, stats_entities()))
-        return reduce(add, (_to_stats(state) for state in states if state), Stats())
+        """The counts over all registries. A shard that cannot be read counts nothing."""
+        shards = stats_entities()
+        states = await asyncio.gather(*map(self._hub.read, shards))
+        return reduce(add, map(_to_stats, shards, states))
 
     async def _change(
         self,
@@ -200,10 +199,10 @@ def _problem(outcome: str, registry: Registry) -> ProblemError:
     )
 
 
-def _to_stats(state: object) -> Stats:
+def _to_stats(shard: df.EntityId, state: object) -> Stats:
     """The counts of a shard; none where it cannot be read."""
     try:
-        return Stats.from_state(state)
+        return Stats.from_state(state) if state else Stats()
     except ValidationError as error:
-        telemetry.log_invalid("a shard of the stats", error)
+        telemetry.log_invalid(f"{shard.name} {shard.key}: its stored state", error)
         return Stats()

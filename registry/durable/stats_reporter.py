@@ -37,7 +37,7 @@ async def report_snapshot(hub: TaskHubClient, id: str, snapshot: Snapshot) -> No
 
 
 class StatsReporter:
-    """Reports in the background: a registry's first change at once, the last of a burst at its end."""
+    """Reports in the background: a first change at once, the last of a burst at its end."""
 
     def __init__(self) -> None:
         self._latest: dict[str, tuple[TaskHubClient, Registry] | None] = {}

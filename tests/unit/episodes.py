@@ -1,15 +1,15 @@
-"""An orchestrator driven by the SDK as the host does it: each turn replays its whole history."""
+"""Runs an orchestrator through the SDK as the host does: each turn replays its whole history."""
 
 import json
 from datetime import datetime
 from typing import Any
 
 from tests.clock import START
-from tests.unit.fake_client import ID
+from tests.support.registries import ID
 
 CALL, RETRY, CONTINUE_AS_NEW, TIMER, WHEN_ANY = 0, 1, 4, 5, 11
-"""Types of actions: https://github.com/Azure/azure-functions-durable-python,
-models/actions/ActionType.py.
+"""Types of actions, as in models/actions/ActionType.py of
+https://github.com/Azure/azure-functions-durable-python
 """
 EXECUTION_STARTED, TASK_COMPLETED, TASK_FAILED, TIMER_FIRED = 0, 5, 6, 11
 ORCHESTRATOR_STARTED, ORCHESTRATOR_COMPLETED, EVENT_RAISED = 12, 13, 15
@@ -47,17 +47,16 @@ class Episodes:
         """What the orchestrator has asked for so far."""
         self.is_done = False
         self.output: Any = None
-        self.turn(
-            {"EventType": EXECUTION_STARTED, "Name": "o", "Version": None, "Input": self._input},
-            at=at,
-        )
+
+        started = {"Name": "o", "Version": None, "Input": self._input}
+        self.turn({"EventType": EXECUTION_STARTED, **started}, at=at)
 
     def turn(self, *events: dict[str, Any], at: datetime) -> list[dict[str, Any]]:
-        """Replay the history with new events; returns the actions that are new."""
-        for event in ({"EventType": ORCHESTRATOR_STARTED}, *events):
-            self._history.append(
-                {"EventId": -1, "IsPlayed": False, "Timestamp": at.isoformat(), **event}
-            )
+        """Replay the history with new events. Returns the actions that are new."""
+        self._record({"EventType": ORCHESTRATOR_STARTED}, at)
+        for event in events:
+            self._record(event, at)
+
         context = {
             "history": self._history,
             "input": self._input,
@@ -68,15 +67,13 @@ class Episodes:
             "upperSchemaVersionNew": 2,
         }
         state = json.loads(self._handle(json.dumps(context)))
-        self._history.append(
-            {
-                "EventId": -1,
-                "IsPlayed": False,
-                "Timestamp": at.isoformat(),
-                "EventType": ORCHESTRATOR_COMPLETED,
-            }
-        )
+        self._record({"EventType": ORCHESTRATOR_COMPLETED}, at)
+
         before = len(self.actions)
         (self.actions,) = state["actions"]
         self.is_done, self.output = state["isDone"], state.get("output")
         return self.actions[before:]
+
+    def _record(self, event: dict[str, Any], at: datetime) -> None:
+        recorded = {"EventId": -1, "IsPlayed": False, "Timestamp": at.isoformat()}
+        self._history.append(recorded | event)

@@ -3,49 +3,103 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
 
-from registry.telemetry import record, trace_in, trace_of
+from registry.telemetry import log_at_start, log_invalid, record, trace_in, trace_of
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
-@pytest.mark.parametrize(
-    ("value", "trace"),
-    [
-        (f"00-{TRACE}-00f067aa0ba902b7-01", TRACE),
-        (TRACE, TRACE),
-        (f'"{TRACE}"', TRACE),
-        ({"trace": TRACE}, TRACE),
-        (None, ""),
-        ({"any": "thing"}, ""),
-        ("f" * 33, ""),
-        (TRACE.upper(), ""),
-        ("event=opened\n", ""),
-    ],
-)
-def test_a_trace_is_found_wherever_it_is(value, trace) -> None:
-    """Nothing but 32 hex digits gets into a line."""
-    assert trace_in(value) == trace
+class TestTrace:
+    @pytest.mark.parametrize(
+        ("value", "trace"),
+        [
+            (f"00-{TRACE}-00f067aa0ba902b7-01", TRACE),
+            (TRACE, TRACE),
+            (f'"{TRACE}"', TRACE),
+            ({"trace": TRACE}, TRACE),
+            (None, ""),
+            ({"any": "thing"}, ""),
+            ("f" * 33, ""),
+            (TRACE.upper(), ""),
+            ("event=opened\n", ""),
+        ],
+    )
+    def test_a_trace_is_found_wherever_it_is(self, value, trace) -> None:
+        """It is 32 hex digits; nothing else gets into a line."""
+        assert trace_in(value) == trace
+
+    @given(st.text())
+    def test_a_trace_from_outside_is_hex_digits_or_nothing(self, text) -> None:
+        """A caller writes neither a line nor a word of its own into the log."""
+        found = trace_of(SimpleNamespace(trace_context=SimpleNamespace(trace_parent=text)))
+        assert not found or (len(found) == 32 and set(found) <= set("0123456789abcdef"))
+
+    def test_a_host_may_have_no_traces(self) -> None:
+        """Then there is none."""
+        assert trace_of(SimpleNamespace(trace_context=None)) == ""
 
 
-@given(st.text())
-def test_a_trace_from_outside_is_hex_digits_or_nothing(text) -> None:
-    """A caller writes neither a line nor a word of its own into the log."""
-    found = trace_of(SimpleNamespace(trace_context=SimpleNamespace(trace_parent=text)))
-    assert not found or (len(found) == 32 and set(found) <= set("0123456789abcdef"))
+class TestRecord:
+    def test_a_line_has_names_and_values(self, caplog) -> None:
+        """And 8 digits of the id."""
+        caplog.set_level("INFO")
+        record("added", "0123456789abcdef" * 2, items=3)
+        record("closed", "0123456789abcdef" * 2, TRACE, by="user")
+        assert caplog.messages == [
+            "event=added registry=01234567 items=3 trace=-",
+            f"event=closed registry=01234567 by=user trace={TRACE}",
+        ]
 
 
-def test_a_host_without_traces() -> None:
-    """Then there is none."""
-    assert trace_of(SimpleNamespace(trace_context=None)) == ""
+class Part(BaseModel):
+    number: int
+    counts: dict[str, int] = {}
 
 
-def test_a_line_has_names_and_values(caplog) -> None:
-    """And 8 digits of the id."""
-    caplog.set_level("INFO")
-    record("added", "0123456789abcdef" * 2, items=3)
-    record("closed", "0123456789abcdef" * 2, TRACE, by="user")
-    assert caplog.messages == [
-        "event=added registry=01234567 items=3 trace=-",
-        f"event=closed registry=01234567 by=user trace={TRACE}",
-    ]
+class Whole(BaseModel):
+    part: Part
+    texts: list[str] = []
+
+
+class TestLogInvalid:
+    @pytest.mark.parametrize(
+        ("document", "reason"),
+        [
+            ("Bike", "value: model_type"),
+            ({}, "part: missing"),
+            ({"part": {"number": "Bike"}}, "part.number: int_parsing"),
+            ({"part": {"number": 1}, "texts": ["a", 5]}, "texts.1: string_type"),
+            ({"part": {"counts": 5}}, "part.number: missing; part.counts: dict_type"),
+        ],
+    )
+    def test_the_reason_says_where_and_why(self, document, reason, caplog) -> None:
+        """But has no value."""
+        with pytest.raises(ValidationError) as error:
+            Whole.model_validate(document)
+        log_invalid("The letter", error.value)
+        assert caplog.messages == [f"The letter is invalid: {reason}"]
+        assert "Bike" not in caplog.text
+
+    def test_a_key_that_is_wrong_itself_is_not_shown(self, caplog) -> None:
+        """It may be any text."""
+
+        class Counts(BaseModel):
+            counts: dict[int, int]
+
+        with pytest.raises(ValidationError) as error:
+            Counts.model_validate({"counts": {"Bike": 1}})
+        log_invalid("The letter", error.value)
+        assert caplog.messages == ["The letter is invalid: counts: int_parsing"]
+
+    def test_other_errors_are_named(self, caplog) -> None:
+        """Their message may have a value."""
+        log_invalid("The letter", ValueError("Bike"))
+        assert caplog.messages == ["The letter is invalid: ValueError"]
+
+
+def test_lines_at_the_start_go_to_stderr_with_their_level(capsys) -> None:
+    """The host takes them from there."""
+    log_at_start("warning", "one\ntwo")
+    log_at_start("error", "")
+    assert capsys.readouterr().err == "warning: one\nwarning: two\n"

@@ -1,9 +1,18 @@
-from registry.domain.problems import KINDS, UNAVAILABLE, HubUnavailable
+import pytest
+
+from registry.domain.problems import (
+    HUB_UNAVAILABLE,
+    ITEM_TOO_LONG,
+    PROBLEM_TYPES,
+    SENT_JUST_NOW,
+    HubUnavailable,
+    ProblemError,
+)
 
 
-def test_kinds_do_not_change() -> None:
-    """Callers tell refusals by their names and statuses."""
-    assert sorted((kind.name, kind.status) for kind in KINDS) == [
+def test_problem_types_do_not_change() -> None:
+    """Callers recognise problems by their names and statuses."""
+    assert sorted((each.name, each.status) for each in PROBLEM_TYPES) == [
         ("gift-removed", 409),
         ("hub-unavailable", 503),
         ("invalid-item", 400),
@@ -20,18 +29,29 @@ def test_kinds_do_not_change() -> None:
     ]
 
 
-def test_advice_is_a_sentence() -> None:
-    """Each kind says what to do next."""
-    for kind in KINDS:
-        assert kind.advice.endswith(".")
-        assert kind.title[0].isupper()
+@pytest.mark.parametrize("type", PROBLEM_TYPES, ids=lambda type: type.name)
+def test_each_problem_type_explains_itself(type) -> None:
+    """It has a title, a detail, advice, and an address in the documentation."""
+    assert type.title[0].isupper()
+    assert type.detail.endswith(".")
+    assert type.advice.endswith(".")
+    assert type.uri == f"/api/docs#{type.name}"
 
 
-def test_a_task_hub_that_does_not_answer() -> None:
-    """It is one kind of refusal, and a second later it may answer."""
+def test_values_fill_the_detail() -> None:
+    """They differ from case to case."""
+    error = ProblemError(ITEM_TOO_LONG, max_length=10)
+    assert str(error) == error.detail == "The item is too long: an item has at most 10 characters."
+
+
+def test_a_detail_can_be_given() -> None:
+    """It stands in the place of the type's own, as it is."""
+    error = ProblemError(SENT_JUST_NOW, "Wait {a moment}.", retry_after=5)
+    assert (error.type, error.detail, error.retry_after) == (SENT_JUST_NOW, "Wait {a moment}.", 5)
+
+
+def test_an_unavailable_task_hub_can_be_tried_again_after_a_second() -> None:
+    """It is a problem like any other."""
     error = HubUnavailable()
-    assert (error.kind, error.retry_after, str(error)) == (
-        UNAVAILABLE,
-        1,
-        "The task hub does not answer.",
-    )
+    assert (error.type, error.retry_after) == (HUB_UNAVAILABLE, 1)
+    assert str(error) == "The task hub does not answer."

@@ -1,36 +1,75 @@
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from registry.durable.pace import Pace
-from registry.durable.stats_reporter import Observer
-from tests.unit.fake_client import FakeClient, VirtualClock
+from registry.domain.problems import ProblemError
+from registry.durable.read_delay import ReadDelay
+from registry.durable.service import RegistryService
+from registry.durable.stats_reporter import StatsReporter
+from registry.durable.task_hub import TaskHubClient
+from tests.support.fake_hub import TRACE, FakeClient, VirtualClock
 
 
 @pytest.fixture
 def clock() -> Iterator[VirtualClock]:
-    """The app's clock, which passes only while a test waits."""
+    """The app's clock, which goes on only while a test waits."""
     with VirtualClock().installed() as clock:
         yield clock
 
 
-@pytest.fixture(autouse=True)
-def observer(monkeypatch) -> Observer:
-    """A fresh observer in place of that of the process: background tasks end with their test."""
-    fresh = Observer()
-    monkeypatch.setattr("registry.durable.stats_reporter.observer", fresh)
-    monkeypatch.setattr("registry.durable.service.observer", fresh)
-    return fresh
-
-
 @pytest.fixture
 def client(clock) -> Iterator[FakeClient]:
-    """A task hub in which nothing is yet."""
+    """An empty task hub."""
     with FakeClient(clock).installed() as client:
         yield client
 
 
 @pytest.fixture(autouse=True)
-def unlearnt(monkeypatch) -> None:
-    """No test is paced by what others have seen."""
-    monkeypatch.setattr("registry.durable.service.pace", Pace())
+def reporter(monkeypatch) -> StatsReporter:
+    """A new reporter in place of the process's: background tasks end with their test."""
+    fresh = StatsReporter()
+    monkeypatch.setattr("registry.durable.service.reporter", fresh)
+    return fresh
+
+
+@pytest.fixture(autouse=True)
+def _new_read_delay(monkeypatch) -> None:
+    """No test reads sooner or later because of what others have learnt."""
+    monkeypatch.setattr("registry.durable.list_client.read_delay", ReadDelay())
+
+
+class Caller:
+    """Calls the service: one request after the other, each with a deadline of its own."""
+
+    def __init__(self, client: FakeClient, clock: VirtualClock) -> None:
+        self._client, self._clock = client, clock
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*args: Any) -> Any:
+            return self._clock.run(getattr(self.service(), name)(*args))
+
+        return call
+
+    def service(self) -> RegistryService:
+        """The service for one request; its methods are coroutines."""
+        return RegistryService(TaskHubClient(self._client.mock, TRACE))
+
+    def problem(self, name: str, *args: Any) -> ProblemError:
+        """The problem that a request is answered with."""
+        with pytest.raises(ProblemError) as error:
+            getattr(self, name)(*args)
+        return error.value
+
+
+@pytest.fixture
+def caller(client, clock) -> Caller:
+    """Calls the service."""
+    return Caller(client, clock)
+
+
+@pytest.fixture
+def opened(client) -> FakeClient:
+    """A task hub with an open registry."""
+    client.open()
+    return client

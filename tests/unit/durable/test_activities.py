@@ -6,146 +6,78 @@ import pytest
 
 from registry import settings
 from registry.domain.problems import HubUnavailable, OutcomeUnknown
-from registry.domain.registry import Backoff, Standing
-from registry.durable.activities import ATTEMPTS_A_HISTORY, delivery_orchestration, send
-from registry.durable.messages import dump, shown
+from registry.domain.views import RegistryStatusView
+from registry.durable.activities import attempt_delivery, close_registry
+from registry.durable.messages import AddItem, CloseRegistry, RecordDelivery, RequestDelivery
 from registry.durable.names import stats_entity
-from registry.durable.service import Registries
-from registry.durable.task_hub import TaskHub
 from registry.durable.webhook import Webhook
 from registry.settings import Settings
-from tests.clock import START
-from tests.unit.episodes import CALL, CONTINUE_AS_NEW, TIMER, Episodes, completed, failed, fired
-from tests.unit.fake_client import DONE, FAILED, ID, LOST, TRACE, born
+from tests.support.fake_hub import FAILS, ID, LOST, OK, TRACE, on
+from tests.support.registries import make_terms
+from tests.unit import stored_by_1_0
 
-INSTANCE = f"{ID}-delivery"
-BACKOFF = Backoff(first=5, longest=600, total=3600)
-
-
-def order(**changes: Any) -> dict[str, Any]:
-    base = {"v": 1, "trace": TRACE, "sent_at": "2026-12-24T18:00:00.000Z", "id": ID, "number": 1}
-    return base | {"backoff": list(BACKOFF), "began": None, "failures": 0} | changes
+REQUEST, RECORD = "signal RequestDelivery", "signal RecordDelivery"
+REPORT = "signal RecordSnapshot"
 
 
-def attempt(action: dict[str, Any]) -> dict[str, Any]:
-    assert (action["actionType"], action["functionName"]) == (CALL, "send")
-    return json.loads(action["input"])
+def run(activity: Any, client, message: dict[str, Any]) -> Any:
+    """What an activity returns for a message."""
+    work = activity._function.get_user_function().client_function
+    return client.clock.run(work(message, client.mock))
 
 
-def due(action: dict[str, Any]) -> datetime:
-    assert action["actionType"] == TIMER
-    return datetime.fromisoformat(action["fireAt"])
+def attempt(client, delay: float | None = 5, number: int = 1) -> bool:
+    """Make one attempt at the delivery of this number."""
+    changes = {"pause": delay, "number": number}
+    return run(attempt_delivery, client, stored_by_1_0.MESSAGES["AttemptDelivery"] | changes)
 
 
-class Delivery:
-    """A delivery whose attempts come to what a test says."""
-
-    def __init__(self, **changes: Any) -> None:
-        self.now = START
-        self._next = 0
-        self.episodes = Episodes(delivery_orchestration, order(**changes), INSTANCE)
-
-    @property
-    def attempt(self) -> dict[str, Any]:
-        """The attempt under way."""
-        return attempt(self.episodes.actions[-1])
-
-    def fails(self, outcome: Any = False) -> float:
-        """An attempt does not end the delivery; returns the seconds until the next one, which is
-        made.
-        """
-        event = failed(self._next) if outcome is None else completed(self._next, outcome)
-        (timer,) = self.episodes.turn(event, at=self.now)
-        pause = due(timer) - self.now
-        self.now = due(timer)
-        self.episodes.turn(fired(self._next + 1), at=self.now)
-        self._next += 2
-        return pause.total_seconds()
+def reported(client) -> list[dict[str, Any]]:
+    return [call.content["standing"] for call in client.calls if call.what == REPORT]
 
 
-class TestOrchestration:
-    def test_an_attempt_that_ends_it_ends_it(self) -> None:
-        """Its outcome is on record by then."""
-        delivery = Delivery()
-        assert delivery.attempt == order(pause=5.0)
-        assert delivery.episodes.turn(completed(0, True), at=START) == []
-        assert delivery.episodes.is_done
+class TestCloseRegistry:
+    CLOSE = stored_by_1_0.MESSAGES["CloseRegistry"]
 
-    def test_pauses_are_timers_that_double(self) -> None:
-        """Up to the longest; each attempt knows how long the pause after it is."""
-        delivery = Delivery()
-        pauses = []
-        for _ in range(9):
-            known = delivery.attempt["pause"]
-            pauses.append(delivery.fails())
-            assert pauses[-1] == known
-        assert pauses == [5, 10, 20, 40, 80, 160, 320, 600, 600]
+    def test_a_registry_is_closed_in_the_name_of_the_message(self, opened, clock) -> None:
+        """The result is for people who look at the instance. The messages carry the trace."""
+        opened.apply(AddItem, key="k1", text="Bike")
+        message = self.CLOSE | {"trace": "a" * 32}
+        expected = {"closedBy": "user", "itemsCount": 1}
+        assert run(close_registry, opened, message) == expected
+        assert {call.content["trace"] for call in opened.calls if call.content} == {"a" * 32}
 
-    def test_the_last_attempt_has_no_pause(self) -> None:
-        """After it the total would be exceeded."""
-        delivery = Delivery(backoff=[600, 600, 3600])
-        for _ in range(6):
-            assert delivery.attempt["pause"] == 600
-            delivery.fails()
-        assert delivery.attempt["pause"] is None
-        delivery.episodes.turn(completed(12, True), at=delivery.now)
-        assert delivery.episodes.is_done
+        clock.advance(minutes=5)
+        assert run(close_registry, opened, message | {"by": "timeout"}) == expected
 
-    def test_a_failing_activity_never_ends_it(self) -> None:
-        """Its worker died, or the task hub did not answer: nothing is known, also of the last
-        attempt.
-        """
-        delivery = Delivery(backoff=[600, 600, 1200])
-        assert [delivery.fails(None) for _ in range(5)] == [600] * 5
-        assert delivery.attempt["pause"] is None
-        assert not delivery.episodes.is_done
-        delivery.episodes.turn(completed(10, True), at=delivery.now)
-        assert delivery.episodes.is_done
-
-    def test_after_fifty_attempts_it_begins_a_new_history(self) -> None:
-        """With its beginning and the number of failures; the pauses go on as they were."""
-        total = 3600 * 1000
-        delivery = Delivery(backoff=[5, 600, total])
-        for _ in range(ATTEMPTS_A_HISTORY):
-            delivery.fails()
-        action = delivery.episodes.actions[-1]
-        assert action["actionType"] == CONTINUE_AS_NEW
-        following = (
-            json.loads(action["input"]) if isinstance(action["input"], str) else action["input"]
-        )
-        assert following == order(
-            backoff=[5, 600, total], began="2026-12-24T18:00:00.000Z", failures=50
-        )
-        next = Delivery(**{name: following[name] for name in ("backoff", "began", "failures")})
-        assert next.attempt["failures"] == 50
-        assert next.attempt["pause"] == 600
-
-    def test_the_total_counts_from_the_first_history(self) -> None:
-        """Not from the latest one."""
-        began = "2026-12-24T17:00:01.000Z"
-        assert Delivery(began=began, failures=50).attempt["pause"] is None
-        assert Delivery(began="2026-12-24T17:20:00.000Z", failures=50).attempt["pause"] == 600
+    def test_it_fails_unless_the_close_is_on_record(self, opened) -> None:
+        """So that it is tried again. Nothing is counted that was not read."""
+        opened.fault = on("signal CloseRegistry", LOST)
+        with pytest.raises(OutcomeUnknown):
+            run(close_registry, opened, self.CLOSE)
+        assert opened.count(REPORT) == 0
+        assert not opened.registry().is_closed
 
 
 class Receiver:
     """A webhook that answers as a test says, and keeps what was posted."""
 
     def __init__(self) -> None:
-        self.verdict = "delivered"
+        self.result = "delivered"
         self.posts: list[tuple[str, Any]] = []
         self.on_post = lambda: None
 
     async def post(self, id: str, body: str, now: datetime) -> tuple[str, str]:
         self.posts.append((id, json.loads(body)))
         self.on_post()
-        return self.verdict, "500"
+        return self.result, "500"
 
 
 @pytest.fixture
 def receiver(monkeypatch) -> Receiver:
     """The receiver of the app's webhook."""
     receiver = Receiver()
-    chosen = Settings(webhook=Webhook("http://127.0.0.1:9", "", 1))
+    chosen = Settings(webhook_url="http://127.0.0.1:9", webhook_secret="whsec_" + "A" * 32)
     monkeypatch.setattr(Webhook, "post", lambda self, *args: receiver.post(*args))
     monkeypatch.setattr(settings, "current", lambda: chosen)
     return receiver
@@ -153,259 +85,224 @@ def receiver(monkeypatch) -> Receiver:
 
 @pytest.fixture
 def pending(client, clock):
-    """A closed registry whose first delivery is under way."""
-    birth = client.open(born(is_sent=True))
-    client.do("add", key="k1", text="Fahrrad für Zoë")
+    """A closed registry whose delivery is pending."""
+    terms = client.open(make_terms(has_webhook=True))
+    client.apply(AddItem, key="k1", text="Fahrrad für Zoë")
     clock.advance(seconds=10)
-    client.do("close", birth=dump(birth), by="user")
+    client.apply(CloseRegistry, terms=terms, by="user")
     return client
 
 
-def run(client, pause: float | None = 5, **changes: Any) -> bool:
-    work = send._function.get_user_function().client_function
-    return client.clock.run(work(order(pause=pause, **changes), client.mock))
-
-
-def reported(client) -> list[dict[str, Any]]:
-    return [
-        call.content["standing"] for call in client.calls if call.what == "signal stats observe"
-    ]
-
-
-class TestSend:
+class TestAttempt:
     def test_a_closed_registry_is_delivered(self, pending, receiver, clock) -> None:
-        """The receiver sees it as callers do, under its id; the list and then the stats have the
-        outcome.
-        """
-        before = pending.registry()
-        assert run(pending) is True
-        assert receiver.posts == [(ID, shown(before, clock.utc_now()))]
-        assert pending.registry().processing == "delivered"
-        assert pending.sent() == ["signal list delivered", "signal stats observe"]
+        """As callers see it, under its id. The outcome is recorded, then reported."""
+        view = RegistryStatusView.of(pending.registry(), clock.utc_now()).model_dump(mode="json")
+        assert attempt(pending) is True
+        assert receiver.posts == [(ID, view)]
+        assert pending.registry().delivery.status == "delivered"
+        assert pending.sent() == [RECORD, REPORT]
         assert reported(pending)[0]["phase"] == "delivered"
         assert {call.content["trace"] for call in pending.calls if call.content} == {TRACE}
 
-    @pytest.mark.parametrize("pause", [5, None])
-    def test_a_receiver_that_refuses_for_good_ends_it(self, pending, receiver, pause) -> None:
-        """It has failed, whatever time is left."""
-        receiver.verdict = "failed"
-        assert run(pending, pause) is True
-        assert pending.registry().processing == "failed"
+    @pytest.mark.parametrize("delay", [5, None])
+    def test_a_final_refusal_ends_the_delivery(self, pending, receiver, delay) -> None:
+        """Whatever time is left."""
+        receiver.result = "failed"
+        assert attempt(pending, delay) is True
+        assert pending.registry().delivery.status == "failed"
 
-    def test_a_failed_attempt_is_tried_again(self, pending, receiver, clock, caplog) -> None:
-        """The list stays as it is; the stats hear when the next attempt reports. The log line has
-        no id.
-        """
-        receiver.verdict = "again"
-        assert run(pending, 90) is False
-        assert pending.registry().processing == "pending"
-        assert pending.sent() == ["signal stats observe"]
-        (standing,) = reported(pending)
-        assert standing["phase"] == "pending"
-        assert datetime.fromisoformat(standing["due"]) == clock.utc_now() + timedelta(seconds=90)
+    def test_a_failed_attempt_is_reported_with_the_time_of_the_next(
+        self, pending, receiver, clock, caplog
+    ) -> None:
+        """The list stays as it is. The log line has the first digits of the id."""
+        receiver.result = "retry"
+        assert attempt(pending, delay=90) is False
+        assert pending.registry().delivery.status == "pending"
+        assert pending.sent() == [REPORT]
+        (snapshot,) = reported(pending)
+        assert snapshot["phase"] == "pending"
+        due = datetime.fromisoformat(snapshot["due"])
+        assert due == clock.utc_now() + timedelta(seconds=90)
         assert caplog.messages == ["registry 01234567: processing webhook: 500"]
 
     def test_the_last_attempt_fails_for_good(self, pending, receiver) -> None:
-        """There is no pause after it."""
-        receiver.verdict = "again"
-        assert run(pending, None) is True
-        assert pending.registry().processing == "failed"
+        """No delay follows it."""
+        receiver.result = "retry"
+        assert attempt(pending, delay=None) is True
+        assert pending.registry().delivery.status == "failed"
 
-    def test_without_a_webhook_nothing_is_sent(self, pending, monkeypatch) -> None:
-        """It was taken away since the registry was opened: processing is off, and the delivery
-        ends.
-        """
+    def test_without_a_webhook_the_delivery_ends(self, pending, monkeypatch, caplog) -> None:
+        """It was taken away since the registry was opened."""
         monkeypatch.setattr(settings, "current", lambda: Settings())
-        assert run(pending) is True
-        assert pending.registry().processing == "off"
+        assert attempt(pending) is True
+        assert pending.registry().delivery.status == "off"
+        assert caplog.messages == ["registry 01234567: processing webhook: there is none"]
 
-    @pytest.mark.parametrize("fate", [LOST, FAILED])
-    def test_it_does_not_end_before_the_outcome_is_on_record(self, pending, receiver, fate) -> None:
-        """It fails instead, so that it is tried again, and the stats hear of no outcome."""
-        pending.fate = lambda call: fate if call.what == "signal list delivered" else DONE
+    @pytest.mark.parametrize("fault", [LOST, FAILS])
+    def test_it_fails_unless_the_outcome_is_on_record(self, pending, receiver, fault) -> None:
+        """So that it is made again. No outcome is reported."""
+        pending.fault = on(RECORD, fault)
         with pytest.raises(OutcomeUnknown, match="not on record yet"):
-            run(pending)
-        assert (pending.registry().processing, reported(pending)) == ("pending", [])
-        pending.fate = lambda call: DONE
-        assert run(pending) is True
-        assert pending.registry().processing == "delivered"
+            attempt(pending)
+        assert (pending.registry().delivery.status, reported(pending)) == ("pending", [])
+        pending.fault = lambda call: OK
+        assert attempt(pending) is True
+        assert pending.registry().delivery.status == "delivered"
 
-    def test_it_ends_although_the_stats_cannot_be_told_of_the_outcome(
-        self, pending, receiver, clock
-    ) -> None:
-        """The outcome is on record: they are told by heal, and the receiver gets nothing more."""
-        standing = Standing.of(pending.registry(), clock.utc_now())
-        pending.fate = lambda call: FAILED if call.what == "signal stats observe" else DONE
-        assert run(pending) is True
-        assert pending.registry().processing == "delivered"
-        assert pending.stats().phases.total() == 0
-        pending.fate = lambda call: DONE
-        clock.run(Registries(TaskHub(pending.mock)).heal(ID, standing))
-        clock.advance(seconds=1)
-        assert +pending.stats().phases == {"delivered": 1}
-        assert len(receiver.posts) == 1
+    def test_it_succeeds_although_the_outcome_cannot_be_reported(self, pending, receiver) -> None:
+        """It is on record. Reconcile reports it; the receiver gets nothing more."""
+        pending.fault = on(REPORT, FAILS)
+        assert attempt(pending) is True
+        assert pending.registry().delivery.status == "delivered"
+        assert pending.stats().counts.total() == 0
 
-    def test_an_attempt_fails_whose_successor_the_stats_cannot_be_told_of(
-        self, pending, receiver
-    ) -> None:
-        """The delivery goes on all the same, as the orchestration makes the next attempt."""
-        receiver.verdict = "again"
-        pending.fate = lambda call: FAILED if call.what == "signal stats observe" else DONE
+    def test_it_fails_where_the_next_attempt_cannot_be_reported(self, pending, receiver) -> None:
+        """The orchestrator makes the next attempt all the same."""
+        receiver.result = "retry"
+        pending.fault = on(REPORT, FAILS)
         with pytest.raises(HubUnavailable):
-            run(pending)
-        assert pending.registry().processing == "pending"
+            attempt(pending)
+        assert pending.registry().delivery.status == "pending"
 
-    def test_an_outcome_whose_message_is_lost_is_sent_again(self, pending, receiver) -> None:
-        """After a second; the receiver gets nothing more."""
-        fates = [LOST, LOST]
-        pending.fate = lambda call: (
-            fates.pop() if fates and call.what == "signal list delivered" else DONE
-        )
-        assert run(pending) is True
-        assert pending.times("signal list delivered") == pytest.approx([10, 11, 12], abs=0.05)
+    def test_an_outcome_that_is_lost_is_sent_again(self, pending, receiver) -> None:
+        """Each second. The receiver gets nothing more."""
+        pending.fault = on(RECORD, LOST, 2)
+        assert attempt(pending) is True
+        assert pending.times(RECORD) == pytest.approx([10, 11, 12], abs=0.05)
         assert len(receiver.posts) == 1
 
-    def test_the_task_hub_has_its_time_after_a_slow_receiver(
+    def test_a_slow_receiver_takes_no_time_from_the_task_hub(
         self, pending, receiver, clock
     ) -> None:
-        """The deadline of the first read does not count any more."""
+        """The outcome has a deadline of its own."""
         receiver.on_post = lambda: clock.advance(seconds=55)
-        assert run(pending) is True
-        assert pending.registry().processing == "delivered"
+        assert attempt(pending) is True
+        assert pending.registry().delivery.status == "delivered"
 
-    def test_a_repeat_of_an_attempt_is_harmless(self, pending, receiver) -> None:
-        """What has come to an end is not sent again."""
-        assert run(pending) is True
-        assert run(pending) is True
+    def test_a_repeated_attempt_posts_nothing(self, pending, receiver) -> None:
+        """The delivery has come to its end."""
+        assert attempt(pending) is True
+        assert attempt(pending) is True
         assert len(receiver.posts) == 1
 
-    def test_an_attempt_that_runs_twice_at_once_has_one_outcome(self, pending, receiver) -> None:
-        """The first one that is recorded stays."""
-        receiver.on_post = lambda: pending.do("delivered", number=1, outcome="delivered")
-        receiver.verdict = "failed"
-        assert run(pending, None) is True
-        assert pending.registry().processing == "delivered"
+    def test_the_first_outcome_that_is_recorded_stays(self, pending, receiver) -> None:
+        """Where an attempt runs twice at once."""
+        receiver.on_post = lambda: pending.apply(RecordDelivery, number=1, outcome="delivered")
+        receiver.result = "failed"
+        assert attempt(pending, delay=None) is True
+        assert pending.registry().delivery.status == "delivered"
         assert reported(pending)[-1]["phase"] == "delivered"
 
-    def test_a_late_attempt_of_an_earlier_delivery_does_not_end_the_next(
-        self, pending, receiver, clock
-    ) -> None:
-        """Its outcome has the number of its own delivery."""
+    def test_a_late_attempt_does_not_end_the_next_delivery(self, pending, receiver) -> None:
+        """Its outcome has the number of its own."""
 
-        def meanwhile() -> None:
-            pending.do("delivered", number=1, outcome="failed")
-            pending.do("send_again", number=2)
+        def request_another() -> None:
+            pending.apply(RecordDelivery, number=1, outcome="failed")
+            pending.apply(RequestDelivery, number=2)
 
-        receiver.on_post = meanwhile
-        assert run(pending) is True
-        assert (pending.registry().processing, pending.registry().sends) == ("pending", 2)
+        receiver.on_post = request_another
+        assert attempt(pending) is True
+        delivery = pending.registry().delivery
+        assert (delivery.status, delivery.number) == ("pending", 2)
 
     @pytest.mark.parametrize("state", ["gone", "open", "closed before its open"])
-    def test_where_there_is_nothing_to_send_it_is_over(
-        self, client, receiver, clock, state
-    ) -> None:
-        """Nothing is posted, and nothing is told."""
-        birth = born(is_sent=True)
+    def test_where_nothing_is_pending_it_ends(self, client, receiver, state) -> None:
+        """Nothing is posted, and nothing is sent."""
+        terms = make_terms(has_webhook=True)
         if state == "open":
-            client.open(birth)
+            client.open(terms)
         elif state != "gone":
-            client.do("close", birth=dump(birth), by="user")
-        assert run(client) is True
+            client.apply(CloseRegistry, terms=terms, by="user")
+        assert attempt(client) is True
         assert (receiver.posts, client.sent()) == ([], [])
 
     def test_a_task_hub_that_does_not_answer_does_not_end_it(self, pending, receiver) -> None:
         """The attempt fails, and is made again."""
-        pending.fate = lambda call: FAILED
+        pending.fault = lambda call: FAILS
         with pytest.raises(HubUnavailable):
-            run(pending)
+            attempt(pending)
         assert receiver.posts == []
 
 
-class TestSendAgain:
+class TestAnotherDelivery:
     @pytest.fixture
-    def rested(self, pending):
+    def failed(self, pending):
         """A registry whose first delivery has failed."""
-        pending.do("delivered", number=1, outcome="failed")
+        pending.apply(RecordDelivery, number=1, outcome="failed")
         return pending
 
-    def test_the_stats_hear_of_it_before_the_list(self, rested, receiver) -> None:
-        """So it is healed, whatever ends the delivery; the list takes note before it is sent."""
-        assert run(rested, number=2) is True
-        to_list, to_stats = (
-            [f"signal list {name}" for name in ("send_again", "delivered")],
-            "signal stats observe",
-        )
-        assert rested.sent() == [to_stats, to_list[0], to_list[1], to_stats]
-        assert (rested.registry().processing, rested.registry().sends) == ("delivered", 2)
+    def test_the_stats_hear_of_it_before_the_list(self, failed, receiver) -> None:
+        """So reconcile restarts it, whatever ends it. It is on record before it is posted."""
+        assert attempt(failed, number=2) is True
+        assert failed.sent() == [REPORT, REQUEST, RECORD, REPORT]
+        delivery = failed.registry().delivery
+        assert (delivery.status, delivery.number) == ("delivered", 2)
         assert len(receiver.posts) == 1
-        assert [each["phase"] for each in reported(rested)] == ["pending", "delivered"]
+        assert [each["phase"] for each in reported(failed)] == ["pending", "delivered"]
 
-    def test_it_counts_as_one_registry_all_the_time(self, rested, receiver, clock) -> None:
-        """Also where the stats have forgotten it."""
+    def test_it_counts_as_one_registry_all_the_time(self, failed, receiver, clock) -> None:
+        """Also where the stats have dropped it."""
         clock.advance(hours=3)
-        entity = rested.entity(stats_entity(ID))
-        stats = {"v": 1, "items": 1, "phases": {"failed": 1}, "standings": []}
-        entity.exists, entity.state = True, json.dumps(stats)
-        assert run(rested, number=2) is True
+        failed.entity(stats_entity(ID)).store({"items": 1, "phases": {"failed": 1}})
+        assert attempt(failed, number=2) is True
         clock.advance(seconds=1)
-        assert (rested.stats().items, +rested.stats().phases) == (1, {"delivered": 1})
+        assert (failed.stats().items, +failed.stats().counts) == (1, {"delivered": 1})
 
-    def test_its_second_attempt_goes_on(self, rested, receiver) -> None:
-        """It is under way: the list is not asked again."""
-        receiver.verdict = "again"
-        assert run(rested, number=2) is False
-        receiver.verdict = "delivered"
-        assert run(rested, number=2) is True
-        assert rested.count("signal list send_again") == 1
-        assert rested.registry().processing == "delivered"
+    def test_its_second_attempt_goes_on(self, failed, receiver) -> None:
+        """It is not requested again."""
+        receiver.result = "retry"
+        assert attempt(failed, number=2) is False
+        receiver.result = "delivered"
+        assert attempt(failed, number=2) is True
+        assert failed.count(REQUEST) == 1
+        assert failed.registry().delivery.status == "delivered"
 
-    def test_within_a_minute_it_is_refused(self, rested, receiver, clock) -> None:
-        """By the asking of the list, and also where the attempt itself sees it."""
-        run(rested, number=2)
+    def test_within_a_minute_it_is_refused(self, failed, receiver, clock) -> None:
+        """The delivery ends, and nothing is posted."""
+        attempt(failed, number=2)
         clock.advance(seconds=50)
-        assert run(rested, number=3) is True
-        assert len(receiver.posts) == 1
-        assert rested.registry().sends == 2
+        assert attempt(failed, number=3) is True
+        assert (len(receiver.posts), failed.count(REQUEST)) == (1, 1)
+        assert failed.registry().delivery.number == 2
+
         clock.advance(seconds=10)
-        assert run(rested, number=3) is True
+        assert attempt(failed, number=3) is True
         assert len(receiver.posts) == 2
 
     @pytest.mark.parametrize("number", [1, 3, 4])
-    def test_another_number_than_the_next_sends_nothing(self, rested, receiver, number) -> None:
-        """It belongs to a delivery that was, or to one that nobody has asked for."""
-        assert run(rested, number=number) is True
+    def test_another_number_than_the_next_posts_nothing(self, failed, receiver, number) -> None:
+        """It is of a delivery that ended, or of one that nobody has requested."""
+        assert attempt(failed, number=number) is True
         assert receiver.posts == []
-        assert rested.registry().sends == 1
+        assert failed.registry().delivery.number == 1
 
-    def test_an_attempt_of_the_delivery_before_sends_nothing(self, rested, receiver) -> None:
-        """That of the next number is under way."""
-        rested.do("send_again", number=2)
-        assert run(rested, number=1) is True
-        assert (receiver.posts, rested.sent()) == ([], [])
+    def test_an_attempt_of_the_delivery_before_posts_nothing(self, failed, receiver) -> None:
+        """The next one is pending."""
+        failed.apply(RequestDelivery, number=2)
+        assert attempt(failed, number=1) is True
+        assert (receiver.posts, failed.sent()) == ([], [])
 
-    def test_a_lost_question_is_asked_again(self, rested, receiver) -> None:
-        """Once a second."""
-        fates = [LOST, LOST]
-        rested.fate = lambda call: (
-            fates.pop() if fates and call.what == "signal list send_again" else DONE
-        )
-        assert run(rested, number=2) is True
-        assert rested.times("signal list send_again") == pytest.approx([10, 11, 12], abs=0.05)
+    def test_a_request_that_is_lost_is_sent_again(self, failed, receiver) -> None:
+        """Each second."""
+        failed.fault = on(REQUEST, LOST, 2)
+        assert attempt(failed, number=2) is True
+        assert failed.times(REQUEST) == pytest.approx([10, 11, 12], abs=0.05)
 
-    def test_nothing_is_sent_that_the_stats_have_not_heard_of(self, rested, receiver) -> None:
-        """The attempt fails before the list is asked; when it is made again, it is asked and sent."""
-        rested.fate = lambda call: FAILED if call.what == "signal stats observe" else DONE
+    def test_nothing_is_posted_that_could_not_be_reported(self, failed, receiver) -> None:
+        """The attempt fails before the list hears of it, and is made again."""
+        failed.fault = on(REPORT, FAILS)
         with pytest.raises(HubUnavailable):
-            run(rested, number=2)
-        assert (receiver.posts, rested.registry().processing) == ([], "failed")
-        rested.fate = lambda call: DONE
-        assert run(rested, number=2) is True
-        assert rested.count("signal list send_again") == 1
+            attempt(failed, number=2)
+        assert (receiver.posts, failed.registry().delivery.status) == ([], "failed")
+
+        failed.fault = lambda call: OK
+        assert attempt(failed, number=2) is True
+        assert failed.count(REQUEST) == 1
         assert len(receiver.posts) == 1
 
-    def test_nothing_is_sent_that_the_list_has_not_noted(self, rested, receiver) -> None:
+    def test_nothing_is_posted_that_is_not_on_record(self, failed, receiver) -> None:
         """The attempt fails, and is made again."""
-        rested.fate = lambda call: LOST if call.what == "signal list send_again" else DONE
+        failed.fault = on(REQUEST, LOST)
         with pytest.raises(OutcomeUnknown):
-            run(rested, number=2)
+            attempt(failed, number=2)
         assert receiver.posts == []

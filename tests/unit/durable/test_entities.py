@@ -1,343 +1,454 @@
+"""What the entities make of messages. The rules themselves are tested with the domain."""
+
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from registry.domain.registry import Standing
-from registry.durable.entities import registry_list, registry_stats
-from registry.durable.messages import dump, to_registry, to_stats
+from registry.domain.delivery import Delivery
+from registry.domain.registry import Registry
+from registry.domain.stats import Snapshot, Stats
+from registry.durable.messages import (
+    AddItem,
+    CloseRegistry,
+    Message,
+    OpenRegistry,
+    RecordDelivery,
+    RecordSnapshot,
+    RemoveItem,
+    RequestDelivery,
+    Signal,
+)
+from registry.durable.names import REGISTRY_LIST, REGISTRY_STATS
 from tests.clock import START
-from tests.unit.fake_client import ID, TRACE, Entity, born
-
-BIKE = {"key": "k1", "text": "Bike"}
-BOOK = {"key": "k2", "text": "Book"}
-
-
-def message(sent_at: str = "2026-12-24T18:00:00.000Z", **content: object) -> dict[str, object]:
-    return {"v": 1, "trace": TRACE, "sent_at": sent_at, **content}
+from tests.support.fake_hub import ID, TRACE, Entity
+from tests.support.registries import END, make_terms
+from tests.unit import stored_by_1_0
 
 
-def opening(**changes: object) -> tuple[str, object]:
-    return "open", message(birth=dump(born(**changes)))
+def message(kind: type[Message], **members: Any) -> Any:
+    """A message that was sent at the start."""
+    return kind(trace=TRACE, sent_at=START, **members)
 
 
-def closing(by: str) -> tuple[str, object]:
-    return "close", message(birth=dump(born(is_sent=True)), by=by)
+def opening(**terms: Any) -> Signal:
+    return message(OpenRegistry, terms=make_terms(**terms))
 
 
-def add(item: dict[str, str]) -> tuple[str, object]:
-    return "add", message(**item)
+def closing(by: str) -> Signal:
+    return message(CloseRegistry, terms=make_terms(has_webhook=True), by=by)
 
 
-OTHERS = [add(BIKE), ("remove", message(key="k1")), ("send_again", message(number=2))]
-OTHERS += [("delivered", message(number=1, outcome="delivered"))]
+def adding(key: str, text: str) -> Signal:
+    return message(AddItem, key=key, text=text)
+
+
+ADD = adding("k1", "Bike")
+REMOVE = message(RemoveItem, key="k1")
+REQUEST = message(RequestDelivery, number=2)
+DELIVERED = message(RecordDelivery, number=1, outcome="delivered")
+
+
+def held(entity: Entity) -> Registry:
+    """The registry that a list has stored."""
+    return Registry.from_state(entity.read())
+
+
+def raw(signal: Signal) -> tuple[str, Any]:
+    """The name and the input of an operation."""
+    return signal.operation, signal.to_json()
 
 
 @pytest.fixture
-def gifts(clock) -> Entity:
+def entity(clock) -> Entity:
+    """A list without a state."""
+    return Entity(REGISTRY_LIST)
+
+
+@pytest.fixture
+def opened(entity) -> Entity:
     """An open, empty list."""
-    entity = Entity(registry_list)
-    entity.batch(opening(is_sent=True))
+    entity.apply(opening(has_webhook=True))
     return entity
 
 
-def held(entity: Entity):
-    return to_registry(entity.read(), ID)
+class TestList:
+    def test_an_open_makes_an_open_and_empty_registry_once(self, opened) -> None:
+        """A repeated open changes nothing."""
+        assert held(opened).terms == make_terms(has_webhook=True)
+        assert (held(opened).items, held(opened).revision) == ({}, 1)
+        opened.apply(ADD, opening(has_webhook=True))
+        assert held(opened).items == {"k1": "Bike"}
 
+    def test_operations_have_no_result(self, opened) -> None:
+        """A reply may leave before its commit, so nobody should rely on one."""
+        results = opened.batch(*map(raw, [ADD, REMOVE, REQUEST, DELIVERED, closing("user")]))
+        assert [each["result"] for each in results] == ["null"] * 5
 
-def results(entity: Entity, *operations: tuple[str, object]) -> list[object]:
-    """Results of operations, none of which fails."""
-    done = entity.batch(*operations)
-    assert not any(each["isError"] for each in done), done
-    return [each["result"] for each in done]
+    def test_operations_of_a_batch_see_what_those_before_did(self, opened) -> None:
+        """Repeats count once."""
+        opened.apply(ADD, ADD, adding("k2", "Book"), adding("k3", "Ball"), adding("k4", "Doll"))
+        assert held(opened).items == {"k1": "Bike", "k2": "Book", "k3": "Ball"}
+        assert held(opened).is_full
 
+    def test_each_message_reaches_its_rule(self, opened, clock) -> None:
+        """With its members, and at the time of the list's clock."""
+        opened.apply(ADD, adding("k2", "Book"), REMOVE)
+        assert (held(opened).items, held(opened).removed) == ({"k2": "Book"}, ["k1"])
 
-def test_an_open_makes_an_open_and_empty_registry_once(gifts) -> None:
-    """A repeated open changes nothing, also after gifts have come."""
-    assert held(gifts).birth == born(is_sent=True)
-    assert (held(gifts).items, held(gifts).is_closed, held(gifts).revision) == ({}, False, 1)
-    results(gifts, add(BIKE), opening(is_sent=True))
-    assert held(gifts).items == {"k1": "Bike"}
+        clock.advance(seconds=10)
+        opened.apply(closing("user"))
+        assert held(opened).closed_by == "user"
+        assert held(opened).closed_at == START + timedelta(seconds=10)
 
+        opened.apply(message(RecordDelivery, number=1, outcome="failed"), REQUEST)
+        assert held(opened).delivery == Delivery(
+            status="pending",
+            previous_status="failed",
+            number=2,
+            requested_at=START + timedelta(seconds=10),
+        )
 
-def test_operations_have_no_result(gifts) -> None:
-    """A reply may leave before its commit: nobody can be tempted to trust it."""
-    assert results(gifts, add(BIKE), *OTHERS, closing("user")) == [json.dumps(None)] * 6
+    def test_what_changes_nothing_stores_nothing(self, opened) -> None:
+        """Neither a repeat, nor what comes after the close."""
+        opened.apply(ADD, closing("user"))
+        stored = opened.state
+        opened.apply(ADD, REMOVE, opening(), closing("timeout"), adding("k2", "Book"))
+        assert opened.state == stored
 
-
-def test_adds_of_one_batch_all_count_once(gifts) -> None:
-    """Each operation of a batch sees what the one before it did."""
-    results(
-        gifts,
-        add(BIKE),
-        add(BIKE),
-        add(BOOK),
-        add({"key": "k3", "text": "Ball"}),
-        add({"key": "k4", "text": "X"}),
-    )
-    assert held(gifts).items == {"k1": "Bike", "k2": "Book", "k3": "Ball"}
-    assert held(gifts).is_full
-
-
-def test_a_removed_gift_stays_away(gifts) -> None:
-    """Also if its add comes after the removal."""
-    results(
-        gifts,
-        add(BIKE),
-        ("remove", message(key="k1")),
-        ("remove", message(key="k2")),
-        add(BIKE),
-        add(BOOK),
-    )
-    assert (held(gifts).items, held(gifts).removed) == ({}, ["k1", "k2"])
-
-
-def test_a_close_by_the_user_is_final(gifts, clock) -> None:
-    """The first close wins; nothing changes what was closed."""
-    clock.advance(seconds=10)
-    results(gifts, add(BIKE), closing("user"))
-    closed = gifts.state
-    assert (held(gifts).closed_by, held(gifts).closed_at) == ("user", START + timedelta(seconds=10))
-    clock.advance(minutes=5)
-    results(
-        gifts,
-        closing("timeout"),
-        closing("user"),
-        add(BOOK),
-        ("remove", message(key="k1")),
-        opening(),
-    )
-    assert gifts.state == closed
-
-
-def test_a_close_by_time_is_judged_by_the_clock_of_the_list(gifts, clock) -> None:
-    """It is refused before its time, whoever asks; a finish that comes later is a time-out."""
-    results(gifts, closing("timeout"))
-    assert not held(gifts).is_closed
-    clock.advance(minutes=5)
-    results(gifts, closing("user"))
-    assert (held(gifts).closed_by, held(gifts).closed_at) == ("timeout", born().closes_at)
-
-
-def test_a_change_that_comes_after_the_time_closes(gifts, clock) -> None:
-    """It is not made, whenever it was sent."""
-    clock.advance(minutes=5)
-    results(gifts, add(BIKE))
-    assert (held(gifts).items, held(gifts).closed_by) == ({}, "timeout")
-
-
-def test_a_delivery_is_recorded_and_begun_again_by_its_number(gifts, clock) -> None:
-    """What comes of another delivery than that under way changes nothing."""
-    results(
-        gifts, ("send_again", message(number=2)), closing("user"), ("send_again", message(number=2))
-    )
-    assert (held(gifts).processing, held(gifts).sends) == ("pending", 1)
-    results(gifts, ("delivered", message(number=2, outcome="failed")))
-    assert held(gifts).processing == "pending"
-    results(gifts, ("delivered", message(number=1, outcome="failed")))
-    assert held(gifts).processing == "failed"
-    results(gifts, ("send_again", message(number=2)), ("send_again", message(number=2)))
-    again = held(gifts)
-    assert (again.processing, again.sends, again.asked_at, again.previous) == (
-        "pending",
-        2,
-        START,
-        "failed",
-    )
-    results(gifts, ("delivered", message(number=1, outcome="failed")))
-    assert held(gifts).processing == "pending"
-    results(
-        gifts,
-        ("delivered", message(number=2, outcome="delivered")),
-        ("send_again", message(number=3)),
-    )
-    assert (held(gifts).processing, held(gifts).sends) == ("delivered", 2)
-    clock.advance(minutes=1)
-    results(gifts, ("send_again", message(number=3)))
-    assert (held(gifts).processing, held(gifts).sends) == ("pending", 3)
-
-
-@pytest.mark.parametrize("operation", [*OTHERS, closing("timeout")], ids=lambda each: each[0])
-def test_what_was_not_opened_is_not_made(clock, operation) -> None:
-    """Nobody creates state by guessing ids; a close before its time makes nothing either."""
-    entity = Entity(registry_list)
-    results(entity, operation)
-    assert not entity.exists
-    assert entity.read() is None
-
-
-@pytest.mark.parametrize("by", ["user", "timeout"])
-def test_a_close_before_the_open_makes_a_closed_registry_that_is_not_sent(clock, by) -> None:
-    """The open that comes afterwards, and adds, change nothing."""
-    if by == "timeout":
+    def test_a_close_by_timeout_is_refused_before_the_list_s_own_time(self, opened, clock) -> None:
+        """Whoever asks for it, and whenever it was sent."""
+        opened.apply(closing("timeout"))
+        assert not held(opened).is_closed
         clock.advance(minutes=5)
-    entity = Entity(registry_list)
-    results(entity, closing(by))
-    registry = held(entity)
-    assert (registry.closed_by, registry.processing, registry.items, registry.revision) == (
-        by,
-        "off",
-        {},
-        1,
+        opened.apply(closing("timeout"))
+        assert (held(opened).closed_by, held(opened).closed_at) == ("timeout", END)
+
+    @pytest.mark.parametrize("change", [ADD, REMOVE], ids=lambda each: each.operation)
+    def test_a_change_after_its_time_closes(self, opened, clock, change) -> None:
+        """It is not made, whenever it was sent."""
+        clock.advance(minutes=5)
+        opened.apply(change)
+        assert (held(opened).items, held(opened).closed_by) == ({}, "timeout")
+
+    @pytest.mark.parametrize(
+        "signal",
+        [ADD, REMOVE, REQUEST, DELIVERED, closing("timeout")],
+        ids=lambda each: each.operation,
     )
-    closed = entity.state
-    results(entity, opening(is_sent=True), add(BIKE))
-    assert entity.state == closed
+    def test_a_registry_that_was_not_opened_is_not_made(self, entity, signal) -> None:
+        """Nobody creates state by guessing ids. A close before its time makes nothing either."""
+        entity.apply(signal)
+        assert not entity.exists
+        assert entity.read() is None
 
+    @pytest.mark.parametrize("by", ["user", "timeout"])
+    def test_a_close_before_the_open_makes_a_closed_registry(self, entity, clock, by) -> None:
+        """It is not delivered. The open that comes afterwards, and adds, change nothing."""
+        if by == "timeout":
+            clock.advance(minutes=5)
+        entity.apply(closing(by))
+        registry = held(entity)
+        assert (registry.closed_by, registry.delivery.status) == (by, "off")
+        assert (registry.items, registry.revision) == ({}, 1)
 
-@pytest.mark.parametrize("operation", [opening(), closing("user"), closing("timeout")])
-def test_old_messages_for_a_list_that_is_not_there_are_ignored(clock, operation) -> None:
-    """An hour after they were sent it may have been forgotten: then it stays so."""
-    clock.advance(hours=1, milliseconds=1)
-    entity = Entity(registry_list)
-    results(entity, operation)
-    assert not entity.exists
+        closed = entity.state
+        entity.apply(opening(has_webhook=True), ADD)
+        assert entity.state == closed
 
-
-def test_messages_of_an_hour_still_make_a_list(clock) -> None:
-    """So long may a task hub take."""
-    clock.advance(hours=1)
-    entity = Entity(registry_list)
-    results(entity, opening())
-    assert held(entity).birth == born()
-
-
-def test_old_messages_for_a_list_that_is_there_count(gifts, clock) -> None:
-    """Only what is not there can have been forgotten."""
-    clock.advance(hours=2)
-    results(gifts, closing("timeout"))
-    assert held(gifts).is_closed
-
-
-def test_a_list_that_was_deleted_begins_anew(clock) -> None:
-    """What the task hub keeps of it is no state."""
-    entity = Entity(registry_list)
-    entity.exists, entity.state = True, json.dumps("")
-    results(entity, add(BIKE), opening())
-    assert (held(entity).birth, held(entity).items) == (born(), {})
-
-
-@pytest.mark.parametrize(
-    "broken", [("burn", message()), ("add", message(key="k2")), ("add", None), ("add", ["k2", "x"])]
-)
-def test_an_operation_that_fails_changes_nothing(gifts, broken) -> None:
-    """Neither one that is not known nor one whose message is of another form; the rest of the batch
-    goes on.
-    """
-    failed, done = gifts.batch(broken, add(BIKE))
-    assert failed["isError"]
-    assert not done["isError"]
-    assert (held(gifts).items, held(gifts).revision) == ({"k1": "Bike"}, 2)
-
-
-def test_an_unknown_operation_is_named(clock) -> None:
-    """It makes no state."""
-    entity = Entity(registry_list)
-    (failed,) = entity.batch(("burn", message()))
-    assert failed["isError"]
-    assert "RegistryList has no operation 'burn'" in failed["result"]
-    assert not entity.exists
-
-
-def test_the_lists_of_older_versions_are_read_and_go_on(clock) -> None:
-    """Their members have other names; the items were pairs there too."""
-    entity = Entity(registry_list)
-    state = {
-        "openedAt": "2026-12-24T18:00:00.000Z",
-        "closesAt": "2026-12-24T18:05:00.000Z",
-        "maxItems": 3,
-    }
-    entity.exists, entity.state = (
-        True,
-        json.dumps(state | {"items": [["k1", "Bike"]], "closedAt": None}),
+    @pytest.mark.parametrize(
+        "signal", [opening(), closing("user"), closing("timeout")], ids=["open", "user", "timeout"]
     )
-    results(entity, add(BOOK), closing("user"))
-    assert held(entity).items == {"k1": "Bike", "k2": "Book"}
-    assert held(entity).closed_by == "user"
+    def test_a_message_of_more_than_an_hour_makes_no_registry(self, entity, clock, signal) -> None:
+        """It may have been purged meanwhile."""
+        clock.advance(hours=1, milliseconds=1)
+        entity.apply(signal)
+        assert not entity.exists
+
+    def test_a_message_of_an_hour_still_makes_a_registry(self, entity, clock) -> None:
+        """So late may a message come."""
+        clock.advance(hours=1)
+        entity.apply(opening())
+        assert held(entity).terms == make_terms()
+
+    def test_an_old_message_to_a_stored_registry_counts(self, opened, clock) -> None:
+        """Only what is not there can have been purged."""
+        clock.advance(hours=2)
+        opened.apply(closing("timeout"))
+        assert held(opened).is_closed
+
+    @pytest.mark.parametrize("nothing", ["", None])
+    def test_an_empty_state_is_none(self, entity, nothing) -> None:
+        """It remains of an entity that was deleted, or whose first operation failed."""
+        entity.store(nothing)
+        entity.apply(ADD, opening())
+        assert (held(entity).terms, held(entity).items) == (make_terms(), {})
+
+    @pytest.mark.parametrize("state", stored_by_1_0.LISTS.values(), ids=stored_by_1_0.LISTS)
+    def test_a_list_of_1_0_goes_on(self, entity, clock, state) -> None:
+        """It is stored with the same members as before."""
+        entity.store(state)
+        clock.advance(hours=1)
+        entity.apply(closing("timeout"), message(RequestDelivery, number=state["sends"] + 1))
+        after = entity.read()
+        assert list(after.keys() ^ state.keys()) == []
+        assert after["closed_at"] == (state["closed_at"] or "2026-12-24T18:05:00.000Z")
+        assert after["items"] == state["items"]
+
+    def test_the_first_operation_of_1_0_makes_its_state(self, entity) -> None:
+        """Member for member."""
+        entity.batch(("open", stored_by_1_0.MESSAGES["OpenRegistry"]))
+        assert entity.read() == stored_by_1_0.OPEN_LIST
 
 
-def test_each_change_leaves_its_line(clock, caplog) -> None:
-    """With the first eight digits of the id, which is a capability, and without the items; no
-    change, no line.
-    """
-    caplog.set_level("INFO")
-    entity = Entity(registry_list)
-    entity.batch(
-        opening(is_sent=True, max_items=1), opening(), add(BIKE), add(BIKE), add(BOOK), add(BOOK)
+class TestLog:
+    @pytest.fixture(autouse=True)
+    def _at_info(self, caplog) -> None:
+        """Lines of changes are of this level."""
+        caplog.set_level("INFO")
+
+    def test_each_change_leaves_a_line(self, entity, caplog) -> None:
+        """With the first eight digits of the id, which is a capability, and without the items."""
+        entity.apply(opening(has_webhook=True, max_items=1), opening(), ADD, ADD)
+        entity.apply(adding("k2", "Book"), adding("k2", "Book"), REMOVE)
+        entity.apply(closing("user"), closing("timeout"))
+        entity.apply(message(RecordDelivery, number=1, outcome="failed"), REQUEST)
+        lines = [
+            "event=opened registry=01234567 items=0",
+            "event=added registry=01234567 items=1",
+            "event=filled registry=01234567 items=1",
+            "event=removed registry=01234567 items=0",
+            "event=closed registry=01234567 items=0 by=user",
+            "event=sent registry=01234567 items=0 outcome=failed",
+            "event=asked registry=01234567 items=0",
+        ]
+        assert caplog.messages == [f"{line} trace={TRACE}" for line in lines]
+
+    def test_an_add_that_closes_is_logged_as_a_close(self, opened, clock, caplog) -> None:
+        """It came too late."""
+        caplog.clear()
+        clock.advance(minutes=5)
+        opened.apply(ADD)
+        assert caplog.messages == [
+            f"event=closed registry=01234567 items=0 by=timeout trace={TRACE}"
+        ]
+
+
+SECRET = "Fahrrad"
+"""Stands for what must not get into the log."""
+
+
+def broken(signal: Signal, **wrong: Any) -> tuple[str, Any]:
+    """A message of which some members are wrong. None removes one."""
+    operation, given = raw(signal)
+    members = {**given, **wrong}
+    return operation, {name: value for name, value in members.items() if value is not None}
+
+
+INVALID_MESSAGES = [
+    (broken(ADD, text=None), "'add' is dropped: it is invalid: text: missing"),
+    (broken(ADD, key=[SECRET]), "'add' is dropped: it is invalid: key: string_type"),
+    (
+        broken(ADD, key=None, text={SECRET: SECRET}),
+        "'add' is dropped: it is invalid: key: missing; text: string_type",
+    ),
+    (broken(ADD, sent_at=None), "'add' is dropped: it is invalid: sent_at: missing"),
+    (
+        broken(ADD, sent_at=SECRET),
+        "'add' is dropped: it is invalid: sent_at: datetime_from_date_parsing",
+    ),
+    (broken(ADD, v=SECRET), "'add' is dropped: it is invalid: v: int_parsing"),
+    (broken(REMOVE, key={}), "'remove' is dropped: it is invalid: key: string_type"),
+    (broken(REQUEST, number=SECRET), "'send_again' is dropped: it is invalid: number: int_parsing"),
+    (
+        broken(DELIVERED, outcome=SECRET),
+        "'delivered' is dropped: it is invalid: outcome: literal_error",
+    ),
+    (broken(closing("user"), by=SECRET), "'close' is dropped: it is invalid: by: literal_error"),
+    (broken(opening(), birth=None), "'open' is dropped: it is invalid: birth: missing"),
+    (
+        broken(opening(), birth={"id": SECRET}),
+        "'open' is dropped: it is invalid: birth.opened_at: missing; birth.closes_at: missing; "
+        "birth.max_items: missing",
+    ),
+    (("add", None), "'add' is dropped: it is invalid: value: model_type"),
+    (("add", 5), "'add' is dropped: it is invalid: value: model_type"),
+    (("add", SECRET), "'add' is dropped: it is invalid: value: model_type"),
+    (("add", []), "'add' is dropped: it is invalid: value: model_type"),
+    (("close", {"__class__": SECRET}), "'close' is dropped: it is invalid: "),
+    (
+        ("add", {"__class__": "x", "__module__": "os", "__data__": SECRET}),
+        "'add' is dropped: it is invalid: TypeError",
+    ),
+    (("burn", {}), "'burn' is dropped: it is invalid: UnknownOperation"),
+    (("observe", raw(ADD)[1]), "'observe' is dropped: it is invalid: UnknownOperation"),
+    (("", None), "'' is dropped: it is invalid: UnknownOperation"),
+]
+INVALID_STATES = [
+    (5, "value: model_type"),
+    ("x", "value: model_type"),
+    ([SECRET], "value: model_type"),
+    ({SECRET: SECRET}, "birth: missing"),
+    ({"v": 99, "birth": None}, "birth: model_type"),
+    (stored_by_1_0.OPEN_LIST | {"items": SECRET}, "items: value_error"),
+    (stored_by_1_0.OPEN_LIST | {"items": [[SECRET, 5]]}, "items: value_error"),
+    (stored_by_1_0.OPEN_LIST | {"items": 5}, "items: value_error"),
+    (stored_by_1_0.OPEN_LIST | {"removed": [5]}, "removed.0: string_type"),
+    (stored_by_1_0.OPEN_LIST | {"processing": SECRET}, "delivery.processing: literal_error"),
+    ({"__class__": "x", "__module__": "os", "__data__": SECRET}, "TypeError"),
+]
+
+
+class TestInvalid:
+    @pytest.mark.parametrize(("operation", "line"), INVALID_MESSAGES)
+    def test_an_invalid_message_is_dropped(self, opened, caplog, operation, line) -> None:
+        """It is logged once, without its values, and stops no other of the batch."""
+        before = held(opened)
+        results = opened.batch(operation)
+        assert not results[0]["isError"]
+        assert held(opened) == before
+        (logged,) = caplog.messages
+        assert logged.startswith(f"RegistryList 01234567: {line}")
+        assert SECRET not in caplog.text
+
+        caplog.clear()
+        opened.batch(raw(ADD), operation, raw(adding("k2", "Book")))
+        assert held(opened).items == {"k1": "Bike", "k2": "Book"}
+        assert held(opened).revision == before.revision + 2
+        assert len(caplog.messages) == 1
+
+    @pytest.mark.parametrize(("operation", "line"), INVALID_MESSAGES)
+    def test_an_invalid_message_makes_no_state(self, entity, caplog, operation, line) -> None:
+        """The entity does not exist afterwards."""
+        entity.batch(operation)
+        assert not entity.exists
+        assert len(caplog.messages) == 1
+
+    @pytest.mark.parametrize(("state", "reason"), INVALID_STATES)
+    def test_an_invalid_state_is_left_alone(self, entity, caplog, state, reason) -> None:
+        """Each message to it is logged and dropped; somebody may look at it."""
+        entity.store(state)
+        results = entity.batch(raw(ADD), raw(opening()))
+        assert not any(each["isError"] for each in results)
+        assert entity.read() == state
+        assert caplog.messages == [
+            f"RegistryList 01234567: {operation!r} is dropped: it is invalid: {reason}"
+            for operation in ("add", "open")
+        ]
+        assert SECRET not in caplog.text
+
+    def test_an_unknown_operation_is_named_in_part(self, opened, caplog) -> None:
+        """Whoever sends it may choose any text."""
+        opened.batch(("burn\n" + "é" * 100, None))
+        assert len(caplog.messages[0]) < 130
+        assert "\n" not in caplog.messages[0]
+
+
+SHARD = "3"
+
+
+def recording(id: str = ID, **changes: Any) -> Signal:
+    members = {"revision": 1, "items": 0, "status": "open", "due": END, "terms": make_terms()}
+    return message(RecordSnapshot, id=id, snapshot=Snapshot(**members | changes))
+
+
+@pytest.fixture
+def shard(clock) -> Entity:
+    """A shard of the stats without a state."""
+    return Entity(REGISTRY_STATS, SHARD)
+
+
+def counted(entity: Entity) -> Stats:
+    """The stats that a shard has stored."""
+    return Stats.from_state(entity.read())
+
+
+class TestStats:
+    def test_a_shard_counts_registries_by_their_snapshots(self, shard) -> None:
+        """The latest revision counts."""
+        shard.apply(recording(), recording(revision=3, items=3), recording(revision=2, items=2))
+        assert (counted(shard).items, dict(counted(shard).counts)) == (3, {"open": 1})
+        assert counted(shard).snapshots[ID].terms == make_terms()
+
+        shard.apply(recording(revision=4, items=2, status="off", closed_at=START), recording())
+        assert (counted(shard).items, +counted(shard).counts) == (2, {"off": 1})
+
+    def test_a_shard_drops_completed_registries_by_its_own_clock(self, shard, clock) -> None:
+        """They stay counted."""
+        shard.apply(recording(revision=2, status="off", closed_at=START))
+        clock.advance(hours=1, seconds=1)
+        shard.apply(recording("f" * 32))
+        assert list(counted(shard).snapshots) == ["f" * 32]
+        assert counted(shard).counts.total() == 2
+
+    def test_a_shard_of_1_0_goes_on(self, shard) -> None:
+        """Everything in it stays as it was stored."""
+        shard.store(stored_by_1_0.SHARD)
+        shard.apply(recording("f" * 32))
+        after = shard.read()
+        assert after.keys() == stored_by_1_0.SHARD.keys()
+        assert after["standings"][:3] == stored_by_1_0.SHARD["standings"]
+        assert after["phases"] == {"delivered": 1, "open": 2, "pending": 1}
+
+    @pytest.mark.parametrize(
+        ("operation", "line"),
+        [
+            (("observe", None), "'observe' is dropped: it is invalid: value: model_type"),
+            (broken(recording(), id=5), "'observe' is dropped: it is invalid: id: string_type"),
+            (
+                broken(recording(), standing={"birth": SECRET}),
+                "'observe' is dropped: it is invalid: standing.revision: missing; "
+                "standing.items: missing; standing.phase: missing; standing.due: missing; "
+                "standing.birth: model_type",
+            ),
+            (("reset", {}), "'reset' is dropped: it is invalid: UnknownOperation"),
+            (raw(ADD), "'add' is dropped: it is invalid: UnknownOperation"),
+        ],
     )
-    entity.batch(("remove", message(key="k1")), closing("user"), closing("timeout"))
-    entity.batch(
-        ("delivered", message(number=1, outcome="failed")), ("send_again", message(number=2))
+    def test_an_invalid_message_is_dropped(self, shard, caplog, operation, line) -> None:
+        """It is logged once, without its values, and stops no other of the batch."""
+        shard.batch(operation)
+        assert not shard.exists
+        assert caplog.messages == [f"RegistryStats 3: {line}"]
+        assert SECRET not in caplog.text
+
+        shard.batch(raw(recording()), operation, raw(recording("f" * 32)))
+        assert set(counted(shard).snapshots) == {ID, "f" * 32}
+
+    @pytest.mark.parametrize(
+        ("state", "reason"),
+        [
+            (5, "value: model_type"),
+            ([SECRET], "value: model_type"),
+            ({"standings": 5}, "standings: list_type"),
+            ({"phases": {SECRET: 1}}, "phases: literal_error"),
+            ({"phases": {"open": SECRET}}, "phases.open: int_parsing"),
+            ({"items": SECRET}, "items: int_parsing"),
+        ],
     )
-    lines = [
-        "event=opened registry=01234567 items=0",
-        "event=added registry=01234567 items=1",
-        "event=filled registry=01234567 items=1",
-        "event=removed registry=01234567 items=0",
-        "event=closed registry=01234567 items=0 by=user",
-        "event=sent registry=01234567 items=0 outcome=failed",
-        "event=asked registry=01234567 items=0",
-    ]
-    assert caplog.messages == [f"{line} trace={TRACE}" for line in lines]
+    def test_an_invalid_state_is_left_alone(self, shard, caplog, state, reason) -> None:
+        """Each message to it is logged and dropped; somebody may look at it."""
+        shard.store(state)
+        (result,) = shard.batch(raw(recording()))
+        assert not result["isError"]
+        assert shard.read() == state
+        assert caplog.messages == [
+            f"RegistryStats 3: 'observe' is dropped: it is invalid: {reason}"
+        ]
+
+    def test_an_invalid_snapshot_stops_no_other_and_is_kept(self, shard, caplog) -> None:
+        """As it is. Reconcile logs it, not every operation."""
+        entry = ["e" * 32, {"phase": "unheard of"}]
+        shard.store(stored_by_1_0.SHARD | {"standings": [entry]})
+        shard.apply(recording(), recording("f" * 32))
+        assert entry in shard.read()["standings"]
+        assert set(counted(shard).snapshots) == {ID, "f" * 32}
+        assert caplog.messages == []
 
 
-def test_a_change_that_closes_says_so(gifts, clock, caplog) -> None:
-    """An add that comes late is a close in the log."""
-    caplog.set_level("INFO")
-    clock.advance(minutes=5)
-    gifts.batch(add(BIKE))
-    assert caplog.messages == [f"event=closed registry=01234567 items=0 by=timeout trace={TRACE}"]
-
-
-def observing(**changes: object) -> tuple[str, object]:
-    standing = Standing(
-        **{"revision": 1, "items": 0, "phase": "open", "due": born().closes_at, "birth": born()}
-        | changes
-    )
-    return "observe", message(id=ID, standing=dump(standing))
-
-
-def test_the_stats_count_where_registries_stand(clock) -> None:
-    """The latest revision counts, in any order, however often it comes."""
-    entity = Entity(registry_stats)
-    closed = observing(revision=4, items=2, phase="off", closed_at=START)
-    results(
-        entity,
-        observing(),
-        observing(revision=3, items=3),
-        observing(revision=2, items=2),
-        observing(),
-    )
-    stats = to_stats(entity.read())
-    assert (stats.items, dict(stats.phases), stats.standings[ID].birth) == (3, {"open": 1}, born())
-    results(entity, closed, observing(revision=3, items=3), closed)
-    stats = to_stats(entity.read())
-    assert (stats.items, +stats.phases) == (2, {"off": 1})
-
-
-def test_the_stats_forget_by_the_clock_of_their_entity(clock) -> None:
-    """What has been at rest for an hour is counted, and no longer listed."""
-    entity = Entity(registry_stats)
-    results(entity, observing(revision=2, phase="off", closed_at=START))
-    clock.advance(hours=1, seconds=1)
-    other = "f" * 32
-    results(entity, ("observe", observing()[1] | {"id": other}))
-    stats = to_stats(entity.read())
-    assert list(stats.standings) == [other]
-    assert stats.phases.total() == 2
-
-
-def test_a_stats_operation_that_fails_changes_nothing(clock) -> None:
-    """An unknown one is named, and makes no state; one with a broken message leaves what there was."""
-    entity = Entity(registry_stats)
-    (failed,) = entity.batch(("reset", message()))
-    assert "RegistryStats has no operation 'reset'" in failed["result"]
-    assert not entity.exists
-    results(entity, observing())
-    before = entity.state
-    failed, other = entity.batch(
-        ("observe", message(id=ID, standing={"birth": None})), ("opened", [ID])
-    )
-    assert failed["isError"]
-    assert other["isError"]
-    assert entity.state == before
+def test_json_that_a_message_holds_is_plain(opened) -> None:
+    """A text may look like anything; it is stored as it is."""
+    text = json.dumps({"__class__": "x", "__module__": "os", "__data__": ""})
+    opened.apply(adding("__class__", text))
+    assert opened.read()["items"] == [["__class__", text]]

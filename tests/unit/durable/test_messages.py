@@ -1,326 +1,140 @@
 import json
-from collections import Counter
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import get_args
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from registry.clock import to_text
-from registry.domain.registry import (
-    BACKOFF,
-    Backoff,
-    Birth,
-    ClosedBy,
-    Item,
-    Phase,
-    Processing,
-    Registry,
-    Standing,
-    Stats,
-)
+from registry.durable import messages
 from registry.durable.messages import (
-    LONG_AGO,
-    VERSION,
-    dump,
-    shown,
-    stored,
-    to_birth,
-    to_registry,
-    to_standing,
-    to_stats,
+    AttemptDelivery,
+    CloseRegistry,
+    DeliverRegistry,
+    Message,
+    OpenRegistry,
+    RecordSnapshot,
+    Signal,
 )
 from tests.clock import START
+from tests.support.registries import ID, make_terms
+from tests.unit import stored_by_1_0
 
-ID = "0123456789abcdef0123456789abcdef"
-END = START + timedelta(minutes=5)
-
-moments = st.integers(0, 10**12).map(
-    lambda milliseconds: LONG_AGO + timedelta(milliseconds=milliseconds)
-)
-numbers = st.integers(0, 1000)
-texts = st.text(st.characters(exclude_categories=["Cs"]))
-backoffs = st.builds(Backoff, numbers, numbers, numbers)
-births = st.builds(Birth, texts, moments, moments, numbers, st.booleans(), backoffs)
-processings = st.sampled_from(get_args(Processing))
-registries = st.builds(
-    Registry,
-    births,
-    items=st.dictionaries(texts, texts, max_size=3),
-    removed=st.lists(texts, max_size=3),
-    is_full=st.booleans(),
-    closed_at=st.none() | moments,
-    closed_by=st.none() | st.sampled_from(get_args(ClosedBy)),
-    processing=processings,
-    sends=numbers,
-    asked_at=st.none() | moments,
-    previous=st.none() | processings,
-    revision=numbers,
-)
-phases = st.sampled_from(["open", *get_args(Processing)])
-standings = st.builds(
-    Standing,
-    numbers,
-    st.none() | numbers,
-    phases,
-    moments,
-    birth=st.none() | births,
-    closed_at=st.none() | moments,
-    previous=st.none() | phases,
-)
-all_stats = st.builds(
-    Stats,
-    numbers,
-    st.dictionaries(phases, st.integers(-5, 1000)).map(Counter),
-    st.dictionaries(texts, standings, max_size=3),
-)
+SENT = stored_by_1_0.MESSAGES
+REQUIRED: dict[str, list[str]] = {
+    "OpenRegistry": ["birth"],
+    "CloseRegistry": ["birth", "by"],
+    "AddItem": ["key", "text"],
+    "RemoveItem": ["key"],
+    "RequestDelivery": ["number"],
+    "RecordDelivery": ["number", "outcome"],
+    "RecordSnapshot": ["id", "standing"],
+    "RegistryFinished": [],
+    "DeliverRegistry": ["id", "number", "backoff"],
+    "AttemptDelivery": ["id", "number", "backoff"],
+}
+"""Beside `sent_at`, which each message needs."""
 
 
-def read_back(state: dict) -> dict:
-    """The state as it comes back from the task hub."""
-    return json.loads(json.dumps(state))
+def kind(name: str) -> type[Message]:
+    return getattr(messages, name)
 
 
-@given(registries)
-def test_a_registry_reads_back(registry) -> None:
-    """Whatever is in it, in order."""
-    read = to_registry(read_back(stored(registry)), registry.birth.id)
-    assert read == registry
-    assert list(read.items) == list(registry.items)
+def kinds_of(base: type[Message]) -> set[type[Message]]:
+    return {each for sub in base.__subclasses__() for each in {sub, *kinds_of(sub)}}
 
 
-@given(births)
-def test_a_birth_reads_back(birth) -> None:
-    """As messages and inputs carry it."""
-    assert to_birth(read_back(dump(birth))) == birth
+@pytest.fixture(params=SENT)
+def name(request) -> str:
+    """The name of each class of messages."""
+    return request.param
 
 
-@given(standings)
-def test_a_standing_reads_back(standing) -> None:
-    """As messages carry it."""
-    assert to_standing(read_back(dump(standing))) == standing
+def test_every_message_is_tested() -> None:
+    """A new class needs a recorded message."""
+    assert {each.__name__ for each in kinds_of(Message) - {Signal}} == set(SENT) == set(REQUIRED)
 
 
-@given(all_stats)
-def test_stats_read_back(stats) -> None:
-    """A shard with all that it knows."""
-    assert to_stats(read_back(stored(stats))) == stats
+def test_messages_of_1_0_are_read_and_written_alike(name) -> None:
+    """With the same members in the same order: histories hold them as texts."""
+    read = kind(name).from_input(SENT[name])
+    assert json.dumps(read.to_json()) == json.dumps(SENT[name])
 
 
-def test_states_have_their_version() -> None:
-    """By it a later version knows how to read them."""
-    assert (
-        stored(Registry.announced(Birth(ID, START, END, 1)))["v"] == stored(Stats())["v"] == VERSION
-    )
+def test_operations_have_the_names_of_1_0() -> None:
+    """Another version may send them."""
+    signals = {each.__name__: each.operation for each in kinds_of(Signal)}
+    assert signals == stored_by_1_0.OPERATIONS
 
 
-def test_texts_name_no_member() -> None:
-    """Keys and ids come from outside: they are values in what is stored, never names."""
-    registry = Registry(Birth(ID, START, END, 1), {"__class__": "x"})
-    stats = Stats(0, Counter(), {"__class__": Standing(1, 0, "open", END)})
-    assert stored(registry)["items"] == [["__class__", "x"]]
-    assert stored(stats)["standings"][0][0] == "__class__"
+def test_messages_of_1_0_mean_what_they_meant() -> None:
+    """Each member is where it belongs."""
+    close = CloseRegistry.from_input(SENT["CloseRegistry"])
+    assert (close.terms, close.by) == (make_terms(has_webhook=True), "user")
+    assert (close.sent_at, close.trace) == (START, stored_by_1_0.TRACE)
+
+    recorded = RecordSnapshot.from_input(SENT["RecordSnapshot"])
+    assert recorded.id == stored_by_1_0.PENDING_ID
+    assert (recorded.snapshot.status, recorded.snapshot.previous_status) == ("pending", "failed")
+
+    attempt = AttemptDelivery.from_input(SENT["AttemptDelivery"])
+    assert (attempt.id, attempt.number, attempt.delay) == (ID, 1, 5.0)
+    assert DeliverRegistry.from_input(SENT["DeliverRegistry"]).began == START
 
 
-def test_what_is_read_shares_nothing_with_the_state() -> None:
-    """An operation that fails has changed nothing of what it was given."""
-    state = read_back(stored(Registry.announced(Birth(ID, START, END, 1))))
-    kept = json.dumps(state)
-    registry = to_registry(state, ID)
-    registry.items["k"] = "Bike"
-    assert json.dumps(state) == kept
+@pytest.mark.parametrize("member", ["title", "terms", "snapshot", "delay", "operation"])
+@pytest.mark.parametrize("value", [5, None, {"v": 9}])
+def test_unknown_members_are_ignored(name, member, value) -> None:
+    """A later version may send them; names that only the code has are none either."""
+    read = kind(name).from_input(SENT[name] | {member: value})
+    assert read == kind(name).from_input(SENT[name])
 
 
-FIRST = {"openedAt": to_text(START), "closesAt": to_text(END), "maxItems": 7}
-"""What a list stored in the first version, and what its life had for input."""
-
-
-def test_an_open_list_of_the_first_version() -> None:
-    """It was sent nowhere, and its revision counts what happened to it."""
-    registry = to_registry(
-        FIRST | {"items": [["k1", "Bike"], ["k2", "Book"]], "closedAt": None, "closedBy": None}, ID
-    )
-    assert registry == Registry(Birth(ID, START, END, 7), {"k1": "Bike", "k2": "Book"}, revision=4)
-
-
-def test_a_closed_list_of_the_first_version() -> None:
-    """Who closed it and when stays as it was."""
-    registry = to_registry(
-        FIRST | {"items": [["k1", "Bike"]], "closedAt": to_text(START), "closedBy": "user"}, ID
-    )
-    assert (registry.closed_at, registry.closed_by, registry.processing) == (START, "user", "off")
-
-
-def test_a_list_as_the_first_version_opened_it() -> None:
-    """What a new registry does not have may be missing."""
-    assert to_registry(FIRST, ID) == Registry(Birth(ID, START, END, 7), revision=2)
-
-
-@pytest.mark.parametrize("processing", get_args(Processing))
-def test_a_list_of_the_second_version(processing) -> None:
-    """It was sent unless its processing was off; what had become of that is kept."""
-    closed = {
-        "items": [],
-        "closedAt": to_text(END),
-        "closedBy": "timeout",
-        "processing": processing,
-    }
-    registry = to_registry(FIRST | closed, ID)
-    birth = Birth(ID, START, END, 7, is_sent=processing != "off")
-    assert registry == Registry(
-        birth, {}, closed_at=END, closed_by="timeout", processing=processing, revision=2
-    )
-
-
-def test_the_input_of_a_life_of_the_second_version() -> None:
-    """The backoff is that of its open."""
-    life = FIRST | {
-        "items": [],
-        "closedAt": None,
-        "closedBy": None,
-        "processing": "pending",
-        "backoff": [1, 2, 3],
-    }
-    assert to_birth(life, ID) == Birth(ID, START, END, 7, True, Backoff(1, 2, 3))
-    assert to_birth(FIRST, ID).backoff == BACKOFF
-
-
-def test_a_list_of_an_older_version_goes_on() -> None:
-    """It is stored in today's form with its next change."""
-    registry = to_registry(FIRST | {"items": [["k1", "Bike"]], "processing": "pending"}, ID)
-    registry.close("user", START)
-    assert to_registry(read_back(stored(registry)), ID) == registry
-    assert registry.revision == 4
-
-
-NOW = datetime(2027, 1, 1, tzinfo=UTC)
-OPEN, PENDING = (
-    Birth("o", NOW, NOW + timedelta(minutes=5), 9, True),
-    Birth("p", START, END, 9, True),
-)
-DELIVERED = Registry(
-    PENDING, dict.fromkeys("ab", "x"), closed_at=END, closed_by="timeout", processing="delivered"
-)
-Counts = tuple[int, dict[Phase, int]]
-
-
-def counts(stats: Stats) -> Counts:
-    return stats.items, {phase: count for phase, count in stats.phases.items() if count}
-
-
-def first(registries: int, closed_items: int, open: dict[str, int]) -> dict:
-    """What a shard stored in the first version."""
-    return {"registries": registries, "closedItems": closed_items, "open": open}
-
-
-def second(
-    registries: int, closed_items: int, open: dict[str, int], ids: list[str], **processing: int
-) -> dict:
-    """What a shard stored in the second version."""
-    return first(registries, closed_items, open) | {"pending": ids, "processing": processing}
+@pytest.mark.parametrize("member", ["v", "trace", "began", "failures", "pause"])
+def test_missing_members_have_defaults(name, member) -> None:
+    """An earlier version may not send them."""
+    sent = {each: value for each, value in SENT[name].items() if each != member}
+    written = kind(name).from_input(sent).to_json()
+    default = {"v": 1, "trace": "", "began": None, "failures": 0, "pause": None}
+    assert written == sent | {each: default[each] for each in SENT[name] if each == member}
 
 
 @pytest.mark.parametrize(
-    ("state", "read", "healed"),
-    [
-        pytest.param(first(0, 0, {}), (0, {}), (5, {"open": 1, "delivered": 1}), id="nothing"),
-        pytest.param(
-            first(5, 6, {"o": 2, "p": 1}),
-            (9, {"open": 2, "off": 3}),
-            (11, {"open": 1, "delivered": 1, "off": 3}),
-            id="the first version",
-        ),
-        pytest.param(
-            second(9, 10, {"o": 3}, ["p"], off=1, delivered=3, failed=2),
-            (13, {"open": 1, "pending": 1, "off": 2, "delivered": 3, "failed": 2}),
-            (13, {"open": 1, "off": 2, "delivered": 4, "failed": 2}),
-            id="the second version, after the first",
-        ),
-        pytest.param(
-            second(3, 5, {"o": 3, "p": 1}, ["p"], pending=-1, failed=1),
-            (9, {"open": 1, "pending": 1, "failed": 1}),
-            (10, {"open": 1, "delivered": 1, "failed": 1}),
-            id="sent again while it counted as open",
-        ),
-        pytest.param(
-            second(2, 0, {"o": 3, "p": 1}, [], pending=-1, delivered=1),
-            (4, {"open": 2}),
-            (5, {"open": 1, "delivered": 1}),
-            id="sent again and delivered while it counted as open",
-        ),
-        pytest.param(
-            second(3, 5, {"o": 3}, ["p"], pending=-1, failed=2),
-            (8, {"open": 1, "pending": 1, "failed": 1}),
-            (8, {"open": 1, "delivered": 1, "failed": 1}),
-            id="sent again and given up, and closed after that",
-        ),
-        pytest.param(
-            second(4, 5, {"o": 3, "p": 0}, ["p"], off=1),
-            (8, {"open": 1, "pending": 1, "off": 2}),
-            (10, {"open": 1, "delivered": 1, "off": 2}),
-            id="sent again by an app that sent nothing when it was opened",
-        ),
-    ],
+    ("name", "member"),
+    [(name, member) for name, members in REQUIRED.items() for member in ["sent_at", *members]],
 )
-def test_shards_of_older_versions(state, read, healed) -> None:
-    """They count each registry once, and what is heard of those that were not at rest brings them
-    up to date.
-    """
-    stats = to_stats(read_back(state))
-    assert counts(stats) == read
-    assert all(each.due == LONG_AGO and each.birth is None for each in stats.standings.values())
-    p = replace(DELIVERED, revision=9) if stats.standings else replace(DELIVERED, closed_at=NOW)
-    for id, registry in (("o", Registry(OPEN, dict.fromkeys("abc", "x"), revision=4)), ("p", p)):
-        stats.observe(id, Standing.of(registry, NOW), NOW)
-    assert counts(stats) == healed
-    assert to_stats(read_back(stored(stats))) == stats
+@pytest.mark.parametrize("wrong", ["missing", None, {"__class__": "x"}])
+def test_a_message_without_what_it_needs_is_invalid(name, member, wrong) -> None:
+    """The member is missing, or of another type."""
+    sent: dict[str, Any] = SENT[name] | {member: wrong}
+    if wrong == "missing":
+        del sent[member]
+    with pytest.raises(ValidationError) as error:
+        kind(name).from_input(sent)
+    assert {each["loc"][0] for each in error.value.errors()} == {member}
 
 
-SHOWN = Birth(ID, START, END, 500)
+@pytest.mark.parametrize("junk", [None, 5, "x", [], {}, True, {"__class__": "x"}])
+def test_junk_is_invalid(name, junk) -> None:
+    """Nothing but ValidationError is raised."""
+    with pytest.raises(ValidationError):
+        kind(name).from_input(junk)
 
 
-def test_a_registry_as_people_see_it() -> None:
-    """Items are their texts, in order; keys stay with those who added them, and removed items are
-    not shown.
-    """
-    registry = Registry.announced(SHOWN)
-    for key, text in (("k1", "Bike"), ("k2", "<b>"), ("k3", "Bike")):
-        registry.add(Item(key, text), START)
-    registry.remove("k1", START)
-    assert shown(registry, START) == {
-        "status": "Open",
-        "registry": {
-            "id": SHOWN.id,
-            "items": ["<b>", "Bike"],
-            "openedAt": "2026-12-24T18:00:00.000Z",
-            "closesAt": "2026-12-24T18:05:00.000Z",
-            "closedAt": None,
-            "closedBy": None,
-            "processing": "off",
-        },
-    }
+@pytest.mark.parametrize("trace", [None, 5, "x", "A" * 32, {"a": 1}, "x\nevent=opened"])
+def test_a_trace_that_is_none_is_dropped(trace) -> None:
+    """The message counts all the same."""
+    assert OpenRegistry.from_input(SENT["OpenRegistry"] | {"trace": trace}).trace == ""
 
 
-def test_a_closed_registry() -> None:
-    """It shows who closed it, and when, whatever the time is now."""
-    registry = Registry.announced(replace(SHOWN, is_sent=True))
-    registry.close("user", START)
-    for now in (START, END):
-        told = shown(registry, now)
-        assert told["status"] == "Closed"
-        assert (told["registry"]["closedAt"], told["registry"]["closedBy"]) == (
-            "2026-12-24T18:00:00.000Z",
-            "user",
-        )
-        assert told["registry"]["processing"] == "pending"
+@pytest.mark.parametrize("as_text", [True, False])
+def test_the_input_of_an_instance_is_read_as_its_status_shows_it(as_text) -> None:
+    """The management API shows an input that the SDK has sent as a text of JSON."""
+    input = json.dumps(SENT["OpenRegistry"])
+    read = OpenRegistry.from_instance(json.dumps(input) if as_text else input)
+    assert read.terms == make_terms(has_webhook=True)
 
 
-@pytest.mark.parametrize(
-    ("early", "status"), [(timedelta(milliseconds=1), "Open"), (timedelta(), "Closing")]
-)
-def test_a_registry_whose_time_is_up(early, status) -> None:
-    """It is not Closed before its close is on record, and no longer Open."""
-    told = shown(Registry.announced(SHOWN), END - early)
-    assert (told["status"], told["registry"]["closedAt"]) == (status, None)
+@pytest.mark.parametrize("input", [None, "", "null", "{", "5", '"x"', '"{}"', "[]"])
+def test_an_input_that_cannot_be_read_is_invalid(input) -> None:
+    """Nothing but ValueError is raised: it is also that of JSON and pydantic."""
+    with pytest.raises(ValueError, match=r"."):
+        OpenRegistry.from_instance(input)

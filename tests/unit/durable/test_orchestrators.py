@@ -4,56 +4,45 @@ from typing import Any
 
 import pytest
 
-from registry.domain.problems import OutcomeUnknown
-from registry.durable.messages import dump
-from registry.durable.names import FINISH
-from registry.durable.orchestrators import registry_orchestration, settle
+from registry.durable import orchestrators
+from registry.durable.names import CLOSE_EVENT
+from registry.durable.orchestrators import (
+    ATTEMPTS_PER_HISTORY,
+    delivery_orchestrator,
+    registry_orchestrator,
+)
 from tests.clock import START
-from tests.unit.episodes import RETRY, TIMER, WHEN_ANY, Episodes, completed, failed, fired, raised
-from tests.unit.fake_client import DONE, ID, LOST, TRACE, born
+from tests.support.registries import END, ID
+from tests.unit import stored_by_1_0
+from tests.unit.episodes import (
+    CALL,
+    CONTINUE_AS_NEW,
+    RETRY,
+    TIMER,
+    WHEN_ANY,
+    Episodes,
+    completed,
+    failed,
+    fired,
+    raised,
+)
 
+OPENED = stored_by_1_0.MESSAGES["OpenRegistry"]
 FINISHER = "a" * 32
-END = START + timedelta(minutes=5)
-FLAT = {
-    "openedAt": "2026-12-24T18:00:00.000Z",
-    "closesAt": "2026-12-24T18:05:00.000Z",
-    "maxItems": 3,
-}
+FINISHED = raised(CLOSE_EVENT, stored_by_1_0.ENVELOPE | {"trace": FINISHER})
 
 
-def message(trace: str = TRACE, **content: Any) -> dict[str, Any]:
-    return {
-        "v": 1,
-        "trace": trace,
-        "sent_at": "2026-12-24T18:00:00.000Z",
-        "birth": as_json(born()),
-        **content,
-    }
-
-
-def as_json(birth: Any) -> Any:
-    return json.loads(json.dumps(dump(birth)))
-
-
-@pytest.fixture
-def life() -> Episodes:
-    """A life in its race."""
-    return Episodes(registry_orchestration, message())
-
-
-def order(actions: list[dict[str, Any]]) -> dict[str, Any]:
-    """The order of the one action that is new, the settling."""
-    action = retried(actions)
-    assert action["functionName"] == "settle"
-    return json.loads(action["input"])
-
-
-def retried(actions: list[dict[str, Any]]) -> dict[str, Any]:
-    """A call with retries; the SDK wraps it up."""
+def close_call(actions: list[dict[str, Any]]) -> dict[str, Any]:
+    """The one action that is new: a call with retries, which the SDK wraps."""
     (action,) = actions
-    (action,) = action["compoundActions"]
-    assert action["actionType"] == RETRY
-    return action
+    (call,) = action["compoundActions"]
+    assert (call["actionType"], call["functionName"]) == (RETRY, "settle")
+    return call
+
+
+def close_message(actions: list[dict[str, Any]]) -> dict[str, Any]:
+    """The message of that call."""
+    return json.loads(close_call(actions)["input"])
 
 
 def fire_at(timer: dict[str, Any]) -> datetime:
@@ -61,162 +50,223 @@ def fire_at(timer: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(timer["fireAt"])
 
 
-def test_the_timer_races_the_finish(life) -> None:
-    """It is due a second after the end: on Azure Storage timers are up to a second early."""
-    (race,) = life.actions
-    assert race["actionType"] == WHEN_ANY
-    timer, finish = race["compoundActions"]
-    assert fire_at(timer) == END + timedelta(seconds=1)
-    assert finish["externalEventName"] == FINISH
-    assert not life.is_done
+class TestRegistryOrchestrator:
+    @pytest.fixture
+    def episodes(self) -> Episodes:
+        """An orchestration that waits for the close."""
+        return Episodes(registry_orchestrator, OPENED)
+
+    def test_it_waits_for_a_timer_or_the_close_event(self, episodes) -> None:
+        """The timer is due a second after closesAt: Azure Storage's are up to a second early."""
+        (race,) = episodes.actions
+        assert race["actionType"] == WHEN_ANY
+        timer, event = race["compoundActions"]
+        assert fire_at(timer) == END + timedelta(seconds=1)
+        assert event["externalEventName"] == CLOSE_EVENT
+        assert not episodes.is_done
+
+    def test_the_timer_closes_the_registry(self, episodes) -> None:
+        """By time-out, in the trace of whoever opened it."""
+        now = END + timedelta(seconds=0.4)
+        message = close_message(episodes.turn(fired(0), at=now))
+        assert message == OPENED | {"by": "timeout", "sent_at": "2026-12-24T18:05:00.400Z"}
+
+        result = {"closedBy": "timeout", "itemsCount": 2}
+        episodes.turn(completed(1, result), at=now)
+        assert (episodes.is_done, episodes.output) == (True, result)
+
+    def test_the_close_event_cancels_the_timer_and_closes_the_registry(self, episodes) -> None:
+        """By the user, in the trace of whoever finished it."""
+        message = close_message(episodes.turn(FINISHED, at=START + timedelta(seconds=10)))
+        assert (message["by"], message["trace"]) == ("user", FINISHER)
+        assert episodes.actions[0]["compoundActions"][0]["isCanceled"]
+        episodes.turn(completed(1, {}), at=START + timedelta(seconds=11))
+        assert episodes.is_done
+
+    @pytest.mark.parametrize("data", [None, 5, "x", {}, {"trace": 5}])
+    def test_an_event_closes_whatever_it_carries(self, episodes, data) -> None:
+        """Only its trace is read; without one there is none."""
+        message = close_message(episodes.turn(raised(CLOSE_EVENT, data), at=START))
+        assert (message["by"], message["trace"]) == ("user", "")
+
+    def test_a_timer_that_fires_early_is_set_again(self, episodes) -> None:
+        """Nothing is closed before closesAt."""
+        (again,) = episodes.turn(fired(0), at=END - timedelta(milliseconds=1))
+        assert fire_at(again["compoundActions"][0]) == END + timedelta(seconds=1)
+        assert close_message(episodes.turn(fired(1), at=END))["by"] == "timeout"
+
+    def test_the_close_event_counts_after_an_early_timer(self, episodes) -> None:
+        """It ends the second wait."""
+        episodes.turn(fired(0), at=END - timedelta(milliseconds=800))
+        message = close_message(episodes.turn(FINISHED, at=END - timedelta(milliseconds=500)))
+        assert message["by"] == "user"
+
+    def test_the_first_of_timer_and_event_decides(self, episodes) -> None:
+        """Where both come in one turn. The list has the last word all the same."""
+        message = close_message(episodes.turn(fired(0), FINISHED, at=END))
+        assert (message["by"], message["trace"]) == ("timeout", OPENED["trace"])
+        other = Episodes(registry_orchestrator, OPENED)
+        assert close_message(other.turn(FINISHED, fired(0), at=END))["by"] == "user"
+
+    def test_a_second_event_has_no_effect(self, episodes) -> None:
+        """The registry is being closed."""
+        assert close_message(episodes.turn(FINISHED, at=START))["by"] == "user"
+        with pytest.warns(UserWarning, match="duplicate"):
+            assert episodes.turn(FINISHED, at=START) == []
+
+    def test_an_orchestration_that_starts_late_closes_at_once(self) -> None:
+        """Without a timer: its start was delayed, or repeated."""
+        late = Episodes(registry_orchestrator, OPENED, at=END)
+        assert close_message(late.actions)["by"] == "timeout"
+
+    def test_the_close_is_tried_five_times(self, episodes) -> None:
+        """Two seconds apart; then the orchestration fails, and reconcile closes the registry."""
+        call = close_call(episodes.turn(fired(0), at=END))
+        assert call["retryOptions"] == {
+            "firstRetryIntervalInMilliseconds": 2000,
+            "maxNumberOfAttempts": 5,
+        }
+        now, id = END, 1
+        for _ in range(4):
+            episodes.turn(failed(id), at=now)
+            assert not episodes.is_done
+            now += timedelta(seconds=2)
+            episodes.turn(fired(id + 1), at=now)
+            id += 2
+
+        episodes.turn(failed(id), at=now)
+        with pytest.raises(Exception, match="exited with code 137"):
+            episodes.turn(fired(id + 1), at=now + timedelta(seconds=2))
+
+    def test_a_retry_that_succeeds_has_the_result(self, episodes) -> None:
+        """The failure before it is forgotten."""
+        episodes.turn(fired(0), at=END)
+        episodes.turn(failed(1), at=END)
+        episodes.turn(fired(2), at=END + timedelta(seconds=2))
+        episodes.turn(completed(3, {"closedBy": "timeout"}), at=END + timedelta(seconds=3))
+        assert (episodes.is_done, episodes.output) == (True, {"closedBy": "timeout"})
+
+    def test_every_part_of_a_history_replays_to_the_same_actions(self, episodes) -> None:
+        """In the same order."""
+        episodes.turn(fired(0), at=END - timedelta(seconds=0.5))
+        before = list(episodes.actions)
+        episodes.turn(fired(1), at=END)
+        assert episodes.actions[: len(before)] == before
+
+    def test_an_input_with_unknown_members_is_read(self) -> None:
+        """A later version may have started it."""
+        later = Episodes(registry_orchestrator, OPENED | {"title": "Christmas"})
+        (race,) = later.actions
+        assert fire_at(race["compoundActions"][0]) == END + timedelta(seconds=1)
 
 
-def test_time_settles_the_registry(life) -> None:
-    """The order is a message `Close` by time-out, in the trace of whoever opened it."""
-    now = END + timedelta(seconds=0.4)
-    given = order(life.turn(fired(0), at=now))
-    assert given == message(by="timeout", sent_at="2026-12-24T18:05:00.400Z")
-    life.turn(completed(1, {"closedBy": "timeout", "itemsCount": 2}), at=now)
-    assert life.is_done
-    assert life.output == {"closedBy": "timeout", "itemsCount": 2}
+SHORT = [600, 600, 1200]
+INPUT = stored_by_1_0.DELIVERY_INPUT | {"backoff": [5, 600, 3600]}
 
 
-def test_a_finish_cancels_the_timer_and_settles_the_registry(life) -> None:
-    """By the user, and in the trace of whoever finished it."""
-    finish = raised(FINISH, message(FINISHER))
-    given = order(life.turn(finish, at=START + timedelta(seconds=10)))
-    assert (given["by"], given["trace"]) == ("user", FINISHER)
-    assert life.actions[0]["compoundActions"][0]["isCanceled"]
-    life.turn(completed(1, {}), at=START + timedelta(seconds=11))
-    assert life.is_done
+class Delivery:
+    """A delivery's orchestration, whose attempts end as a test says."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.now = START
+        self.episodes = Episodes(delivery_orchestrator, INPUT | changes, f"{ID}-delivery")
+        self._next = 0
+
+    @property
+    def attempt(self) -> dict[str, Any]:
+        """The message of the attempt that was called last."""
+        action = self.episodes.actions[-1]
+        assert (action["actionType"], action["functionName"]) == (CALL, "send")
+        return json.loads(action["input"])
+
+    def fail(self, event: dict[str, Any] | None = None) -> float:
+        """End the attempt without an outcome, and have its timer fire.
+
+        Returns the seconds of the timer. Without an event, the activity returns that it failed.
+        """
+        (timer,) = self.episodes.turn(event or completed(self._next, False), at=self.now)
+        delay = fire_at(timer) - self.now
+        self.now += delay
+        self.episodes.turn(fired(self._next + 1), at=self.now)
+        self._next += 2
+        return delay.total_seconds()
+
+    def crash(self) -> float:
+        """Have the activity fail, as it does where its worker dies."""
+        return self.fail(failed(self._next))
+
+    def succeed(self) -> None:
+        """The attempt's outcome is on record."""
+        self.episodes.turn(completed(self._next, True), at=self.now)
 
 
-def test_the_event_of_an_older_version_finishes_too(life) -> None:
-    """It was the trace alone."""
-    given = order(life.turn(raised(FINISH, FINISHER), at=START + timedelta(seconds=10)))
-    assert (given["by"], given["trace"]) == ("user", FINISHER)
+class TestDeliveryOrchestrator:
+    def test_it_ends_with_an_attempt_whose_outcome_is_on_record(self) -> None:
+        """Nothing else follows."""
+        delivery = Delivery()
+        assert delivery.attempt == INPUT | {"pause": 5.0}
+        delivery.succeed()
+        assert delivery.episodes.is_done
 
+    def test_delays_are_timers_that_double_up_to_the_longest(self) -> None:
+        """Each attempt carries the delay that follows it."""
+        delivery = Delivery()
+        delays = []
+        for _ in range(9):
+            known = delivery.attempt["pause"]
+            delays.append(delivery.fail())
+            assert delays[-1] == known
+        assert delays == [5, 10, 20, 40, 80, 160, 320, 600, 600]
 
-def test_a_timer_that_fires_early_is_set_again(life) -> None:
-    """Nothing is settled before the end; the finish still counts, and cancels the second timer."""
-    (again,) = life.turn(fired(0), at=END - timedelta(milliseconds=1))
-    assert fire_at(again["compoundActions"][0]) == END + timedelta(seconds=1)
-    given = order(life.turn(fired(1), at=END))
-    assert given["by"] == "timeout"
+    def test_the_last_attempt_has_no_delay(self) -> None:
+        """The one after it would come later than the total."""
+        delivery = Delivery(backoff=[600, 600, 3600])
+        for _ in range(6):
+            assert delivery.attempt["pause"] == 600
+            delivery.fail()
+        assert delivery.attempt["pause"] is None
+        delivery.succeed()
+        assert delivery.episodes.is_done
 
+    def test_an_activity_that_fails_never_ends_it(self) -> None:
+        """Nothing is known of the outcome then, also of the last attempt's."""
+        delivery = Delivery(backoff=SHORT)
+        assert [delivery.crash() for _ in range(5)] == [600] * 5
+        assert delivery.attempt["pause"] is None
+        assert not delivery.episodes.is_done
+        delivery.succeed()
+        assert delivery.episodes.is_done
 
-def test_a_finish_after_an_early_timer_counts(life) -> None:
-    """The second race is between the second timer and the same event."""
-    life.turn(fired(0), at=END - timedelta(milliseconds=800))
-    given = order(
-        life.turn(raised(FINISH, message(FINISHER)), at=END - timedelta(milliseconds=500))
-    )
-    assert given["by"] == "user"
+    def test_after_fifty_attempts_it_continues_as_new(self, monkeypatch) -> None:
+        """With its beginning and the number of failures, so that the delays go on as they were.
 
+        Here it does so after ten: every turn replays them all.
+        """
+        assert ATTEMPTS_PER_HISTORY == 50
+        monkeypatch.setattr(orchestrators, "ATTEMPTS_PER_HISTORY", 10)
+        backoff = [5, 600, 3600 * 1000]
+        delivery = Delivery(backoff=backoff)
+        for _ in range(10):
+            delivery.fail()
 
-def test_the_first_of_timer_and_finish_decides(life) -> None:
-    """Where both come in one turn; the list has the last word all the same."""
-    given = order(life.turn(fired(0), raised(FINISH, message(FINISHER)), at=END))
-    assert (given["by"], given["trace"]) == ("timeout", TRACE)
-    other = Episodes(registry_orchestration, message())
-    assert order(other.turn(raised(FINISH, message(FINISHER)), fired(0), at=END))["by"] == "user"
+        action = delivery.episodes.actions[-1]
+        assert action["actionType"] == CONTINUE_AS_NEW
+        input = json.loads(action["input"])
+        assert input == INPUT | {
+            "backoff": backoff,
+            "began": "2026-12-24T18:00:00.000Z",
+            "failures": 10,
+        }
+        assert Delivery(**input).attempt["failures"] == 10
+        assert Delivery(**input).attempt["pause"] == 600
 
+    def test_the_total_counts_from_the_first_history(self) -> None:
+        """Not from the latest one."""
+        began = {"failures": 50, "began": "2026-12-24T17:00:01.000Z"}
+        assert Delivery(**began).attempt["pause"] is None
+        began["began"] = "2026-12-24T17:20:00.000Z"
+        assert Delivery(**began).attempt["pause"] == 600
 
-def test_a_finish_that_comes_twice_counts_once(life) -> None:
-    """The second one has no effect on the settling."""
-    finish = raised(FINISH, message(FINISHER))
-    assert order(life.turn(finish, at=START))["by"] == "user"
-    with pytest.warns(UserWarning, match="duplicate"):
-        assert life.turn(finish, at=START) == []
-
-
-def test_a_life_that_begins_late_settles_at_once() -> None:
-    """There is no timer: the start was stuck, or was repeated."""
-    late = Episodes(registry_orchestration, message(), at=END)
-    assert order(late.actions)["by"] == "timeout"
-
-
-def test_settling_is_tried_five_times(life) -> None:
-    """Two seconds apart; then the life fails, and heal settles the registry."""
-    action = retried(life.turn(fired(0), at=END))
-    assert action["retryOptions"] == {
-        "firstRetryIntervalInMilliseconds": 2000,
-        "maxNumberOfAttempts": 5,
-    }
-    now, id = END, 1
-    for attempt in range(5):
-        life.turn(failed(id), at=now)
-        assert not life.is_done
-        now += timedelta(seconds=2)
-        if attempt == 4:
-            with pytest.raises(Exception, match="exited with code 137"):
-                life.turn(fired(id + 1), at=now)
-        else:
-            life.turn(fired(id + 1), at=now)
-        id += 2
-
-
-def test_a_settling_that_fails_once_is_made_good(life) -> None:
-    """Its result is that of the last attempt."""
-    life.turn(fired(0), at=END)
-    life.turn(failed(1), at=END)
-    life.turn(fired(2), at=END + timedelta(seconds=2))
-    life.turn(completed(3, {"closedBy": "timeout"}), at=END + timedelta(seconds=3))
-    assert life.is_done
-    assert life.output == {"closedBy": "timeout"}
-
-
-OLDEST = FLAT | {"items": [], "closedAt": None, "closedBy": None}
-OLDER = FLAT | {"processing": "pending", "backoff": [1, 600, 7200], "trace": TRACE}
-
-
-@pytest.mark.parametrize(
-    ("input", "birth", "trace"),
-    [
-        (OLDEST, born(), ""),
-        (OLDER, born(is_sent=True, backoff=(1, 600, 7200)), TRACE),
-        (OLDER | {"processing": "off"}, born(backoff=(1, 600, 7200)), TRACE),
-    ],
-    ids=["5df348e", "0d91084", "0d91084 without a webhook"],
-)
-def test_the_inputs_of_older_versions_are_read(input, birth, trace) -> None:
-    """They are flat: 5df348e knew neither traces nor deliveries."""
-    life = Episodes(registry_orchestration, input)
-    assert fire_at(life.actions[0]["compoundActions"][0]) == END + timedelta(seconds=1)
-    given = order(life.turn(fired(0), at=END))
-    assert (given["birth"], given["trace"]) == (as_json(birth), trace)
-
-
-def test_every_part_of_a_history_replays_to_the_same_actions(life) -> None:
-    """What was asked for once is asked for again in the same order."""
-    life.turn(fired(0), at=END - timedelta(seconds=0.5))
-    before = list(life.actions)
-    life.turn(fired(1), at=END)
-    assert life.actions[: len(before)] == before
-
-
-def test_settle_settles_in_the_name_of_the_order(client, clock) -> None:
-    """Its result is for people who look at the instance; the trace goes with its messages."""
-    client.open()
-    client.do("add", key="k1", text="Bike")
-    run = settle._function.get_user_function().client_function
-    given = message(FINISHER, by="user")
-    assert clock.run(run(given, client.mock)) == {"closedBy": "user", "itemsCount": 1}
-    assert {call.content["trace"] for call in client.calls if call.content} == {FINISHER}
-    clock.advance(minutes=5)
-    assert clock.run(run(given | {"by": "timeout"}, client.mock)) == {
-        "closedBy": "user",
-        "itemsCount": 1,
-    }
-
-
-def test_a_settling_without_a_recorded_close_fails(client, clock) -> None:
-    """So that it is tried again: nothing is counted that was not read."""
-    client.open()
-    client.fate = lambda call: LOST if call.what == "signal list close" else DONE
-    with pytest.raises(OutcomeUnknown):
-        clock.run(
-            settle._function.get_user_function().client_function(message(by="user"), client.mock)
-        )
-    assert client.count("signal stats observe") == 0
-    assert client.registry(ID).closed_at is None
+    def test_an_input_with_unknown_members_is_read(self) -> None:
+        """A later version may have started it."""
+        assert Delivery(title="Christmas").attempt["pause"] == 5

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 import standardwebhooks
 
-from registry.durable.webhook import Verdict, Webhook, verdict
+from registry.durable.webhook import AttemptResult, Webhook, result_of
 from tests.receiver import SECRET
 
 ID, BODY = "0123456789abcdef", '{"item": "Bike 🚲"}'
@@ -20,7 +20,7 @@ Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class Server:
-    """A receiver that answers as a test says, and keeps what it was asked."""
+    """A receiver that answers as a test says, and keeps the requests."""
 
     port: int
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
@@ -90,10 +90,10 @@ def dripping(head: bytes, drop: bytes, pause: float) -> Callable[[Server], Answe
 
 def post(
     answer: Callable[[Server], Answer], timeout: float = 5, now: datetime | None = None
-) -> tuple[tuple[Verdict, str], Server]:
-    """Deliver to a server that answers so; what came of it, and the server."""
+) -> tuple[tuple[AttemptResult, str], Server]:
+    """Post to a server that answers so. Returns the result with its reason, and the server."""
 
-    async def run() -> tuple[tuple[Verdict, str], Server]:
+    async def run() -> tuple[tuple[AttemptResult, str], Server]:
         async with serving(answer) as server:
             return await Webhook(server.url, SECRET, timeout).post(
                 ID, BODY, now or datetime.now(UTC)
@@ -103,9 +103,9 @@ def post(
 
 
 def test_a_delivery_is_signed() -> None:
-    """It is JSON in UTF-8, its id tells repeats, and standardwebhooks accepts its signature."""
-    outcome, server = post(saying(HEAD % 204))
-    assert outcome == ("delivered", "204")
+    """It is JSON in UTF-8 under the registry's id, and standardwebhooks accepts its signature."""
+    result, server = post(saying(HEAD % 204))
+    assert result == ("delivered", "204")
     ((line, headers, body),) = server.requests
     assert line == "POST /gifts HTTP/1.1"
     assert (headers["content-type"], headers["webhook-id"]) == ("application/json", ID)
@@ -114,7 +114,7 @@ def test_a_delivery_is_signed() -> None:
 
 
 def test_the_timestamp_is_that_of_the_attempt() -> None:
-    """A receiver refuses old ones, so a repeat is signed anew."""
+    """A receiver refuses old ones, so each attempt is signed anew."""
     now = datetime(2026, 12, 24, 18, 5, 0, 999_000, tzinfo=UTC)
     _, server = post(saying(HEAD % 204), now=now)
     headers = server.requests[0][1]
@@ -123,64 +123,59 @@ def test_the_timestamp_is_that_of_the_attempt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "expected"),
+    ("expected", "statuses"),
     [
-        (200, "delivered"),
-        (299, "delivered"),
-        (300, "again"),
-        (399, "again"),
-        (400, "failed"),
-        (404, "failed"),
-    ]
-    + [(status, "again") for status in (408, 409, 425, 429, 500, 599, 600, 100, 0)]
-    + [(410, "failed"), (418, "failed"), (499, "failed")],
+        ("delivered", (200, 204, 299)),
+        ("failed", (400, 404, 410, 418, 499)),
+        ("retry", (408, 409, 425, 429)),
+        ("retry", (0, 100, 300, 399, 500, 599, 600)),
+    ],
 )
-def test_what_a_status_means(status, expected) -> None:
-    """Success, client errors that pass, other client errors, and all the rest."""
-    assert verdict(status) == expected
+def test_a_status_ends_a_delivery_or_is_retried(expected, statuses) -> None:
+    """Client errors are final, but for those that pass. All other failures are retried."""
+    assert [result_of(status) for status in statuses] == [expected] * len(statuses)
 
 
 @pytest.mark.parametrize(
-    ("status", "expected"), [(200, "delivered"), (410, "failed"), (503, "again")]
+    ("status", "expected"), [(200, "delivered"), (410, "failed"), (503, "retry")]
 )
-def test_the_status_is_told(status, expected) -> None:
-    """It is all that is told of an answer."""
+def test_the_reason_is_the_status(status, expected) -> None:
+    """Nothing else of the answer."""
     assert post(saying(HEAD % status))[0] == (expected, str(status))
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects_are_not_followed(status) -> None:
-    """There is one request; where it leads may be somebody else's."""
-    outcome, server = post(
+    """There is one request: its target may be somebody else's."""
+    result, server = post(
         saying(b"HTTP/1.1 %d x\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n" % status)
     )
-    assert outcome == ("again", str(status))
+    assert result == ("retry", str(status))
     assert [line for line, _, _ in server.requests] == ["POST /gifts HTTP/1.1"]
 
 
-def test_a_receiver_that_drips_its_answer_does_not_stretch_the_time() -> None:
-    """The time is for the attempt as a whole: a header that never ends is given up."""
+def test_a_slow_answer_ends_with_the_time_out() -> None:
+    """That is for the attempt as a whole, also where a header never ends."""
     begin = time.monotonic()
-    outcome, server = post(dripping(b"HTTP/1.1 200 OK\r\nX: ", b"x", 0.02), timeout=0.2)
-    assert outcome == ("again", "TimeoutError")
+    result, server = post(dripping(b"HTTP/1.1 200 OK\r\nX: ", b"x", 0.02), timeout=0.2)
+    assert result == ("retry", "TimeoutError")
     assert 0.2 <= time.monotonic() - begin < 2
     assert server.written > 3
 
 
 def test_the_body_of_an_answer_is_not_read() -> None:
-    """The status decides, whatever comes after it, and however long."""
+    """The status decides, however much comes after it."""
     begin = time.monotonic()
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n"
-    outcome, server = post(dripping(head, b"x" * 65_536, 0), timeout=5)
-    assert outcome == ("delivered", "200")
+    result, server = post(dripping(head, b"x" * 65_536, 0), timeout=5)
+    assert result == ("delivered", "200")
     assert time.monotonic() - begin < 3
-    assert (
-        server.written < 50_000_000
-    )  # what the buffers of two sockets and of aiohttp take, at most
+    # What the buffers of two sockets and of aiohttp take, at most.
+    assert server.written < 50_000_000
 
 
-def test_nothing_of_the_environment_is_used(monkeypatch, tmp_path) -> None:
-    """Neither its proxies, which would see the gifts, nor the credentials in its netrc."""
+def test_the_environment_is_not_used(monkeypatch, tmp_path) -> None:
+    """Neither its proxies, which would see the items, nor the credentials in its netrc."""
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login santa password reindeer\n")
     (tmp_path / "netrc").chmod(0o600)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
@@ -191,10 +186,10 @@ def test_nothing_of_the_environment_is_used(monkeypatch, tmp_path) -> None:
         proxy.setblocking(False)
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.getsockname()[1]}")
-        outcome, server = post(saying(HEAD % 204))
+        result, server = post(saying(HEAD % 204))
         with pytest.raises(BlockingIOError):
             proxy.accept()
-    assert outcome == ("delivered", "204")
+    assert result == ("delivered", "204")
     assert set(server.requests[0][1]) == {
         "host",
         "content-type",
@@ -211,9 +206,9 @@ def test_nothing_of_the_environment_is_used(monkeypatch, tmp_path) -> None:
 @pytest.mark.parametrize(
     "answer", [b"", b"HTTP/1.1 20", b"nonsense\r\n\r\n", b"HTTP/1.1 999999 x\r\n\r\n"]
 )
-def test_an_answer_that_is_none_is_tried_again(answer) -> None:
-    """Whatever it is, nothing is raised."""
-    assert post(saying(answer))[0][0] == "again"
+def test_an_invalid_answer_is_retried(answer) -> None:
+    """Nothing is raised."""
+    assert post(saying(answer))[0][0] == "retry"
 
 
 @pytest.mark.parametrize(
@@ -227,8 +222,8 @@ def test_an_answer_that_is_none_is_tried_again(answer) -> None:
         "http://xn--a/",
     ],
 )
-def test_what_cannot_be_reached_is_tried_again(url) -> None:
-    """And told without the URL, which may hold a token."""
-    outcome, reason = asyncio.run(Webhook(url, SECRET, 1).post(ID, BODY, datetime.now(UTC)))
-    assert outcome == "again"
+def test_a_receiver_that_cannot_be_reached_is_retried(url) -> None:
+    """The reason does not have the URL, which may hold a token."""
+    result, reason = asyncio.run(Webhook(url, SECRET, 1).post(ID, BODY, datetime.now(UTC)))
+    assert result == "retry"
     assert reason.isidentifier()
