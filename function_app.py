@@ -26,17 +26,13 @@ def compose() -> FunctionApp:
             raise
         telemetry.tell_at_start("error", str(error))
         return misconfigured.app_that_says(error)
-    from registry.durable import (
-        delivery,
-        entities,
-        lifecycle,
-        upkeep,
-    )  # whose timer has its schedule from a setting
+    # Not at the top: the schedule of a timer of maintenance comes from a setting.
+    from registry.durable import activities, entities, maintenance, orchestrators
     from registry.web import functions as api
 
     telemetry.tell_at_start("warning", "\n".join(settings.unknown_names(os.environ)))
     app = df.DFApp(http_auth_level=auth_level)
-    for module in (api, lifecycle, delivery, entities, upkeep):
+    for module in (api, orchestrators, activities, entities, maintenance):
         app.register_functions(module.blueprint)
     return app
 
