@@ -2,6 +2,7 @@
 (docs/costs.md).
 """
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -12,9 +13,8 @@ from unittest.mock import patch
 
 import pytest
 
-from devhost.testing.faults import Rates
-from devhost.testing.virtual_host import Costs, VirtualHost
-from tests.scenarios.world import Receiver, host_with, told
+from devhost.testing import Costs, FaultRates, VirtualHost, virtual_time
+from tests.support.registry_host import RECONCILE, ROOT, Receiver, RegistryHost
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "costs.md").read_text()
@@ -52,20 +52,21 @@ def bounded(host: VirtualHost, call: str) -> Iterator[Costs]:
 @pytest.fixture(params=["at once", "as on storage"])
 def host(request):
     """A host that commits at once, and one that takes 15 to 50 ms for that."""
-    rates = Rates.only(commit_late=1) if request.param == "as on storage" else None
+    rates = FaultRates.only(commit_late=1) if request.param == "as on storage" else None
     with (
         patch("devhost.testing.faults.COMMIT_SECONDS", (0.015, 0.05)),
         patch("devhost.testing.faults.LONG_COMMITS", 0),
-        host_with(rates=rates, timers=False) as host,
+        RegistryHost(rates=rates, timers=False) as host,
     ):
         yield host
 
 
-def test_an_open(host) -> None:
+@virtual_time
+async def test_an_open(host) -> None:
     """Three messages and no read."""
     with bounded(host, "open") as costs:
-        host.open()
-        host.advance(seconds=2)
+        await host.open()
+        await host.advance(seconds=2)
     assert costs == {
         "signal RegistryStats.observe": 1,
         "start RegistryOrchestration": 1,
@@ -73,124 +74,136 @@ def test_an_open(host) -> None:
     }
 
 
-def test_a_lone_add(host) -> None:
+@virtual_time
+async def test_a_lone_add(host) -> None:
     """One message and one observation; at most three reads, the first included."""
-    id = host.open()
-    host.advance(seconds=2)
+    id = await host.open()
+    await host.advance(seconds=2)
     with bounded(host, "add") as costs:
-        assert host.add(id, "Bike").status == 200
-        host.advance(seconds=2)
+        assert (await host.add(id, "Bike")).status == 200
+        await host.advance(seconds=2)
     assert costs.pop("read RegistryList") <= 3
     assert costs == {"signal RegistryList.add": 1, "signal RegistryStats.observe": 1}
 
 
-def test_an_add_that_is_repeated(host) -> None:
+@virtual_time
+async def test_an_add_that_is_repeated(host) -> None:
     """One read tells that the gift is in; to send it again would cost a message."""
-    id = host.open()
-    host.add(id, "Bike", "k")
-    host.advance(seconds=2)
+    id = await host.open()
+    await host.add(id, "Bike", "k")
+    await host.advance(seconds=2)
     with host.counting() as costs:
-        assert host.add(id, "Bike", "k").status == 200
+        assert (await host.add(id, "Bike", "k")).status == 200
     assert costs.pop("signal RegistryStats.observe", 0) <= 1
     assert costs == {"read RegistryList": 1}
 
 
-def test_adds_in_a_burst(host) -> None:
+@virtual_time
+async def test_adds_in_a_burst(host) -> None:
     """One message each, and an observation a second, whatever they are."""
-    id = host.open()
-    host.advance(seconds=2)
+    id = await host.open()
+    await host.advance(seconds=2)
 
     async def guest(number: int):
         await host.sleep(number * 0.1)
         assert (await host.call("POST", f"/api/add/{id}?item={number}")).status == 200
 
     with host.counting() as costs:
-        host.run_all(*map(guest, range(50)))
-        host.advance(seconds=3)
+        await asyncio.gather(*map(guest, range(50)))
+        await host.advance(seconds=3)
     assert costs["signal RegistryList.add"] == 50
     assert costs["read RegistryList"] <= 150
     assert costs["signal RegistryStats.observe"] <= 7
     assert costs.messages <= 57
 
 
-def test_adds_learn_how_soon_a_change_can_be_read(host) -> None:
+@virtual_time
+async def test_adds_learn_how_soon_a_change_can_be_read(host) -> None:
     """In the long run they take little more than two reads each."""
-    id = host.open()
+    id = await host.open()
     with host.counting() as costs:
         for number in range(200):
-            assert host.add(id, str(number)).status == 200
+            assert (await host.add(id, str(number))).status == 200
     assert costs["signal RegistryList.add"] == 200
     assert costs["read RegistryList"] <= 2.2 * 200
 
 
-def test_where_changes_can_be_read_at_once_an_add_takes_no_time() -> None:
+@virtual_time
+async def test_where_changes_can_be_read_at_once_an_add_takes_no_time() -> None:
     """Once that is known."""
-    with host_with(timers=False) as host:
-        id = host.open()
+    async with RegistryHost(timers=False) as host:
+        id = await host.open()
         for number in range(60):
-            host.add(id, str(number))
+            await host.add(id, str(number))
         began = host.now()
-        assert host.add(id, "last").status == 200
+        assert (await host.add(id, "last")).status == 200
         assert (host.now() - began).total_seconds() < 0.001
 
 
-def test_a_finish(host) -> None:
+@virtual_time
+async def test_a_finish(host) -> None:
     """Two messages and three reads; and its life settles it, which takes as much again at most."""
-    id = host.open()
-    host.advance(seconds=2)
+    id = await host.open()
+    await host.advance(seconds=2)
     with bounded(host, "finish") as costs:
-        assert host.post(f"/api/finish/{id}").status == 200
-        host.advance(seconds=3)
+        assert (await host.finish(id)).status == 200
+        await host.advance(seconds=3)
     assert costs.pop("read RegistryList") <= 3 + 3
     assert costs.pop("signal RegistryList.close") <= 1 + 1
     assert costs == {"event finish": 1, "signal RegistryStats.observe": 1}
 
 
-def test_a_registry_whose_time_runs_out(host) -> None:
+@virtual_time
+async def test_a_registry_whose_time_runs_out(host) -> None:
     """To settle it takes at most two messages and three reads."""
-    host.open()
-    host.advance(minutes=4)
+    await host.open()
+    await host.advance(minutes=4)
     with bounded(host, "time-out") as costs:
-        host.advance(minutes=2)
+        await host.advance(minutes=2)
     assert costs.pop("read RegistryList") <= 3
     assert costs == {"signal RegistryList.close": 1, "signal RegistryStats.observe": 1}
 
 
-def test_a_look(host) -> None:
+@virtual_time
+async def test_a_look(host) -> None:
     """One read, of a registry that is open and of one that is closed; sixteen for the stats."""
-    id = host.open()
-    host.advance(seconds=2)
+    id = await host.open()
+    await host.advance(seconds=2)
     for _ in ("open", "closed"):
         with bounded(host, "peek") as costs:
-            host.get(f"/api/peek/{id}")
+            await host.get_json(f"/api/peek/{id}")
         assert costs == {"read RegistryList": 1}
-        host.post(f"/api/finish/{id}")
-        host.advance(seconds=2)
+        await host.finish(id)
+        await host.advance(seconds=2)
     with bounded(host, "stats") as costs:
-        host.get("/api/stats")
+        await host.get_json("/api/stats")
     assert costs == {"read RegistryStats": 16}
 
 
-def test_healing_where_nothing_is_to_be_healed() -> None:
+@virtual_time
+async def test_healing_where_nothing_is_to_be_healed() -> None:
     """Sixteen reads a minute."""
     receiver = Receiver(statuses=[503] * 5)
-    with host_with(receiver, timers=False) as host:
-        host.post(f"/api/finish/{host.open()}")
-        host.open()
-        with bounded(host, "heal") as costs:
-            host.fire("heal")
+    async with RegistryHost(receiver, timers=False) as host:
+        await host.post(f"/api/finish/{await host.open()}")
+        await host.open()
+        with bounded(host, RECONCILE) as costs:
+            await host.run_timer(RECONCILE)
         assert costs == {"read RegistryStats": 16}
 
 
-def test_what_is_refused_before_it_is_sent_costs_nothing() -> None:
+@virtual_time
+async def test_what_is_refused_before_it_is_sent_costs_nothing() -> None:
     """Ids that are none, items that are none."""
-    with host_with() as host:
-        id = host.open()
+    async with RegistryHost() as host:
+        id = await host.open()
         with host.counting() as costs:
-            assert host.get("/api/openapi.json")
-            assert host.request("GET", "/api/peek/nonsense").status == 404
-            assert host.post(f"/api/add/{id}").status == 400
-            assert told(host.post(f"/api/add/{id}?item=%20"))["type"].endswith("invalid-item")
+            assert await host.get_json("/api/openapi.json")
+            assert (await host.request("GET", "/api/peek/nonsense")).status == 404
+            assert (await host.post(f"/api/add/{id}")).status == 400
+            assert (
+                (await host.post(f"/api/add/{id}?item=%20")).json()["type"].endswith("invalid-item")
+            )
         assert costs == {}
 
 

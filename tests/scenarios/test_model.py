@@ -10,14 +10,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from devhost.testing.faults import Rates
-from tests.scenarios.world import host_with, moment, peek, stats, told
+from devhost.testing import FaultRates
+from tests.support.registry_host import RegistryHost, moment
 
 MAX_ITEMS = 4
 SECONDS = 60
 KEYS = st.sampled_from(["k1", "k2", "k3", "k4", "k5", "k6"])
 TEXTS = st.sampled_from(["Bike", "Book", "Ball"])
-RATES = Rates.only(
+RATES = FaultRates.only(
     message_delayed=0.7,
     message_repeated=0.5,
     message_late=0.05,
@@ -67,16 +67,16 @@ class RegistryMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         more = {"REGISTRY_MAX_ITEMS": MAX_ITEMS, "REGISTRY_OPEN_SECONDS": SECONDS}
-        self.host = host_with(rates=RATES, **more).__enter__()
+        self.host = RegistryHost(rates=RATES, **more).__enter__()
         self.models: dict[str, Model] = {}
 
-    def teardown(self) -> None:
+    async def teardown(self) -> None:
         """In the end every registry closes, with just its items, and the stats are exact."""
-        self.host.advance(minutes=4)
+        await self.host.advance(minutes=4)
         for id in self.models:
             self.compare(id)
         number = len(self.models)
-        assert stats(self.host) == {
+        assert await self.host.stats() == {
             "registryCount": number,
             "itemsCount": sum(len(model.items) for model in self.models.values()),
             "openCount": 0,
@@ -85,50 +85,52 @@ class RegistryMachine(RuleBasedStateMachine):
         }
         self.host.__exit__()
 
-    def model(self, id: str) -> Model:
+    async def model(self, id: str) -> Model:
         """The model now; where its registry is about to close, when it has."""
         model = self.models[id]
         rest = (model.closes_at - self.host.now()).total_seconds()
         if 0 < rest < 15:
-            self.host.advance(seconds=rest)
+            await self.host.advance(seconds=rest)
             rest = 0
         if rest <= 0 and model.closed_by is None:
             model.closed_by = "timeout"
         return model
 
-    def compare(self, id: str) -> None:
-        model, shown = self.model(id), peek(self.host, id)
+    async def compare(self, id: str) -> None:
+        model, shown = self.model(id), await self.host.peek(id)
         assert shown["registry"]["items"] == list(model.items.values())
         assert shown["registry"]["closedBy"] == model.closed_by
         assert shown["status"] == ("Closed" if model.closed_by else "Open")
 
     @rule(target=ids)
-    def open(self) -> str:
-        opened = self.host.post("/api/open")
+    async def open(self) -> str:
+        opened = await self.host.post("/api/open")
         assert opened.status == 201
-        id: str = told(opened)["id"]
-        self.models[id] = Model(moment(told(opened)["closesAt"]))
+        id: str = opened.json()["id"]
+        self.models[id] = Model(moment(opened.json()["closesAt"]))
         return id
 
     @rule(id=ids, key=KEYS, text=TEXTS)
-    def add(self, id: str, key: str, text: str) -> None:
+    async def add(self, id: str, key: str, text: str) -> None:
         model = self.model(id)
-        answer = self.host.add(id, text, key)
+        answer = await self.host.add(id, text, key)
         assert answer.status == model.add(key, text), answer
         if answer.status == 200:
             assert json.loads(answer.body)["itemsCount"] == len(model.items)
 
     @rule(id=ids, key=KEYS)
-    def remove(self, id: str, key: str) -> None:
+    async def remove(self, id: str, key: str) -> None:
         model = self.model(id)
-        answer = self.host.post(f"/api/remove/{id}?itemKey={key}")
+        answer = await self.host.post(f"/api/remove/{id}?itemKey={key}")
         assert answer.status == model.remove(key), answer
 
     @rule(id=ids)
-    def finish(self, id: str) -> None:
+    async def finish(self, id: str) -> None:
         model = self.model(id)
         model.closed_by = model.closed_by or "user"
-        assert told(self.host.post(f"/api/finish/{id}"))["registry"]["closedBy"] == model.closed_by
+        assert (await self.host.post(f"/api/finish/{id}")).json()["registry"][
+            "closedBy"
+        ] == model.closed_by
         self.compare(id)
 
     @rule(id=ids)
@@ -136,12 +138,12 @@ class RegistryMachine(RuleBasedStateMachine):
         self.compare(id)
 
     @rule(seconds=st.sampled_from([0.001, 0.1, 1, 10, 30, 60]))
-    def advance(self, seconds: float) -> None:
-        self.host.advance(seconds=seconds)
+    async def advance(self, seconds: float) -> None:
+        await self.host.advance(seconds=seconds)
 
     @invariant()
-    def the_stats_know_no_more_registries_than_there_are(self) -> None:
-        counts = stats(self.host)
+    async def the_stats_know_no_more_registries_than_there_are(self) -> None:
+        counts = await self.host.stats()
         assert counts["registryCount"] <= len(self.models)
         assert counts["openCount"] + counts["closedCount"] == counts["registryCount"]
 

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from devhost.testing import virtual_time
 from tests.replay.hubs import hub
-from tests.scenarios.world import Receiver, host_with, moment, peek, stats, told
+from tests.support.registry_host import Receiver, RegistryHost, moment
 
 
 @pytest.fixture(params=["5df348e", "0d91084"])
@@ -17,44 +18,47 @@ def left(request):
 
 def on(left, receiver, **more):
     """The version of today, on that task hub."""
-    return host_with(receiver, store=left.store, start=left.left_at, **more)
+    return RegistryHost(receiver, store=left.store, start=left.left_at, **more)
 
 
-def test_what_is_open_is_shown_and_takes_gifts(left) -> None:
+@virtual_time
+async def test_what_is_open_is_shown_and_takes_gifts(left) -> None:
     """Its list is read in the form of then, and written in the form of today."""
-    with on(left, Receiver()) as host:
+    async with on(left, Receiver()) as host:
         id = left.ids["young"]
-        shown = peek(host, id)
+        shown = await host.peek(id)
         assert (shown["status"], shown["registry"]["items"]) == ("Open", ["Bike", "Book"])
-        assert told(host.add(id, "Book", "Book"))["itemsCount"] == 2
-        assert told(host.add(id, "Ball", "Ball"))["itemsCount"] == 3
-        assert host.post(f"/api/remove/{id}?itemKey=Bike").status == 200
-        assert peek(host, id)["registry"]["items"] == ["Book", "Ball"]
+        assert (await host.add(id, "Book", "Book")).json()["itemsCount"] == 2
+        assert (await host.add(id, "Ball", "Ball")).json()["itemsCount"] == 3
+        assert (await host.post(f"/api/remove/{id}?itemKey=Bike")).status == 200
+        assert (await host.peek(id))["registry"]["items"] == ["Book", "Ball"]
 
 
-def test_what_is_open_can_be_finished(left) -> None:
+@virtual_time
+async def test_what_is_open_can_be_finished(left) -> None:
     """Though its life does not understand the finish any more."""
-    with on(left, Receiver()) as host:
+    async with on(left, Receiver()) as host:
         id = left.ids["young"]
-        finished = told(host.post(f"/api/finish/{id}"))
+        finished = (await host.finish(id)).json()
         assert (finished["status"], finished["registry"]["closedBy"]) == ("Closed", "user")
-        host.advance(minutes=3)
-        after = peek(host, id)
+        await host.advance(minutes=3)
+        after = await host.peek(id)
         assert after["registry"] | {"processing": ""} == finished["registry"] | {"processing": ""}
-        assert stats(host)["openCount"] == 0
+        assert (await host.stats())["openCount"] == 0
 
 
-def test_everything_closes_is_counted_and_sent_in_time(left) -> None:
+@virtual_time
+async def test_everything_closes_is_counted_and_sent_in_time(left) -> None:
     """Three minutes after the end of each, or after the start of this version, it has been sent,
     with all its gifts.
     """
     receiver = Receiver()
-    with on(left, receiver) as host:
-        before = stats(host)
-        host.advance(minutes=9)
-        shown = {name: peek(host, id) for name, id in left.ids.items()}
+    async with on(left, receiver) as host:
+        before = await host.stats()
+        await host.advance(minutes=9)
+        shown = {name: await host.peek(id) for name, id in left.ids.items()}
         assert {each["status"] for each in shown.values()} == {"Closed"}
-        counts = stats(host)
+        counts = await host.stats()
         assert (
             counts["registryCount"]
             == counts["closedCount"]
@@ -81,17 +85,18 @@ def sent_by(left) -> bool:
     return "unsent" in left.ids
 
 
-def test_what_rests_stays_as_it_was(left) -> None:
+@virtual_time
+async def test_what_rests_stays_as_it_was(left) -> None:
     """It is not counted again, and not sent again unless somebody asks for that."""
     receiver = Receiver()
-    with on(left, receiver) as host:
-        id, before = left.ids["rested"], stats(host)
-        shown = peek(host, id)
-        host.advance(hours=2)
-        assert peek(host, id) == shown
-        assert stats(host)["registryCount"] == before["registryCount"]
-        assert host.post(f"/api/process/{id}").status == 202
+    async with on(left, receiver) as host:
+        id, before = left.ids["rested"], await host.stats()
+        shown = await host.peek(id)
+        await host.advance(hours=2)
+        assert await host.peek(id) == shown
+        assert (await host.stats())["registryCount"] == before["registryCount"]
+        assert (await host.post(f"/api/process/{id}")).status == 202
         assert receiver.ids.count(id) == 1
-        assert peek(host, id)["registry"]["processing"] == "delivered"
-        counts = stats(host)
+        assert (await host.peek(id))["registry"]["processing"] == "delivered"
+        counts = await host.stats()
         assert sum(counts["processing"].values()) == counts["closedCount"] == len(left.ids)

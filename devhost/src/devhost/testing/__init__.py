@@ -25,6 +25,7 @@ now and then: messages are late or come twice, workers and hosts die.
 """
 
 from devhost.functions.app import App
+from devhost.functions.loading import index
 from devhost.storage.store import Store
 from devhost.testing.faults import Fate as CommitFault
 from devhost.testing.faults import Rates as FaultRates
@@ -51,6 +52,7 @@ __all__ = [
     "Store",
     "VirtualHost",
     "VirtualLoop",
+    "index",
     "run",
     "virtual_time",
 ]
