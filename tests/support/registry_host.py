@@ -94,14 +94,16 @@ class RegistryHost(VirtualHost):
         faults: Faults | None = None,
         seed: int = 1,
         app: App | Path = ROOT,
+        settings: Mapping[str, object] | None = None,
         **more: Any,
     ) -> None:
         """With a receiver, deliveries are on. With rates, that much goes wrong.
 
         What else is named is a setting of the app if it is in capitals, or an option of VirtualHost.
         """
-        settings = {name: value for name, value in more.items() if name.isupper()}
+        named = {name: value for name, value in more.items() if name.isupper()}
         options = {name: value for name, value in more.items() if not name.isupper()}
+        settings = {**(settings or {}), **named}
         if receiver is not None:
             settings = WEBHOOK | settings
             options["receiver"] = receiver.receive
