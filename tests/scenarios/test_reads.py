@@ -125,7 +125,14 @@ async def test_a_task_hub_that_does_not_answer_is_a_problem_within_ten_seconds()
         id = await host.open()
         await host.advance(minutes=1)
         with host.intercepting(lambda request: ERROR):
-            for call in ("open", f"add/{id}?item=Bike", f"peek/{id}", f"finish/{id}", "stats", "health"):
+            for call in (
+                "open",
+                f"add/{id}?item=Bike",
+                f"peek/{id}",
+                f"finish/{id}",
+                "stats",
+                "health",
+            ):
                 began = host.now()
                 response = await host.get(f"/api/{call}")
                 assert response.status == 503, call
