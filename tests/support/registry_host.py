@@ -1,14 +1,15 @@
 """The registry on a host in virtual time, with short names for what its clients do."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import azure.durable_functions as df
 import standardwebhooks
 
 from devhost.testing import (
@@ -27,6 +28,7 @@ RECONCILE, PURGE = "heal", "forget"
 """The timer functions of the app."""
 SNAPSHOT = "signal RegistryStats.observe"
 """How a snapshot that is reported to the stats is counted."""
+ORCHESTRATION = "RegistryOrchestration"
 MANAGEMENT = "/runtime/webhooks/durabletask"
 ERROR = ManagementResponse(
     500, json.dumps({"Message": "Something went wrong while processing your request"})
@@ -34,6 +36,7 @@ ERROR = ManagementResponse(
 """What the management API answers when something is wrong with the task hub."""
 URL = "http://receiver/gifts"
 WEBHOOK = {"PROCESSING_WEBHOOK_URL": URL, "PROCESSING_WEBHOOK_SECRET": SECRET}
+Orchestrator = Callable[[df.DurableOrchestrationContext], Generator[Any, Any, Any]]
 THREE_MINUTES = timedelta(minutes=3)
 
 
@@ -41,6 +44,21 @@ THREE_MINUTES = timedelta(minutes=3)
 def registry_app() -> App:
     """The app of this project; the SDK lets an app be indexed only once."""
     return index(import_module("function_app").app)
+
+
+def with_orchestrator(app: App, orchestrator: Orchestrator | None) -> App:
+    """The app with another orchestrator of registries, or without one."""
+    (function,) = [
+        each for each in app.functions if each.trigger.get("orchestration") == ORCHESTRATION
+    ]
+    others = [each for each in app.functions if each is not function]
+    if orchestrator is None:
+        return App(others)
+
+    blueprint = df.Blueprint()
+    trigger = blueprint.orchestration_trigger(context_name="context", orchestration=ORCHESTRATION)
+    code = trigger(orchestrator)._function.get_user_function()
+    return App([*others, replace(function, code=code)])
 
 
 @dataclass

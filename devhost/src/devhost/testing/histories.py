@@ -42,7 +42,7 @@ class Execution:
 
 
 class Recorder:
-    """Records what orchestrators do. Give one to a VirtualHost."""
+    """Records what orchestrators do: `VirtualHost(folder, wrap=recorder.watch)`."""
 
     def __init__(self) -> None:
         self._executions: dict[tuple[str, str, str], Execution] = {}

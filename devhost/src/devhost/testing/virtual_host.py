@@ -29,7 +29,6 @@ from devhost.storage.store import Entity, Instance, Query, Store
 from devhost.testing.faults import Unkind as Faults
 from devhost.testing.faulty_client import clock_skew
 from devhost.testing.faulty_host import HostDied
-from devhost.testing.histories import Recorder
 from devhost.testing.hub_requests import Costs, Decide, ObservedManagement
 from devhost.testing.outgoing_http import OutgoingHttp, Receiver
 from devhost.testing.responses import NoResponse, Response
@@ -83,7 +82,7 @@ class VirtualHost:
         faults: Faults | None = None,
         timers: bool = True,
         config: HostJson | None = None,
-        recorder: Recorder | None = None,
+        wrap: Callable[[App], App] | None = None,
         clock_modules: Collection[str] = (),
     ) -> None:
         """`app` is a folder with a function_app.py, or an App that was indexed.
@@ -96,7 +95,8 @@ class VirtualHost:
         left open, so that another host can go on with its task hub. `receiver` answers requests to
         other servers; without one, connections are refused. `faults` says what goes wrong. Without
         `timers`, timer-triggered functions only run when `run_timer` is called. `config` stands in
-        for the folder's host.json. `recorder` records the histories of orchestrators.
+        for the folder's host.json. `wrap` gets the app that was loaded, and returns the one that runs:
+        for example `Recorder.watch`.
         """
         self.faults = faults
         self.store = store or Store(None)
@@ -107,7 +107,7 @@ class VirtualHost:
         self._config = config or (
             HostJson() if isinstance(app, App) else read_host_json(Path(app))
         )
-        self._recorder = recorder
+        self._wrap = wrap
         self._clock_modules = clock_modules
         self._http = OutgoingHttp(ORIGIN, self._answer)
         self.receiver = receiver
@@ -274,7 +274,7 @@ class VirtualHost:
         if not self._timers:
             functions = [each for each in functions if each not in self.app.timers]
         app = App(functions)
-        return self._recorder.watch(app) if self._recorder else app
+        return self._wrap(app) if self._wrap else app
 
     async def _begin(self) -> None:
         from devhost.runner import compose  # which imports the faults of this package
