@@ -188,6 +188,20 @@ async def test_an_app_is_imported_anew_for_each_host(folder, monkeypatch) -> Non
 
 
 @virtual_time
+async def test_modules_of_another_folder_are_set_aside(folder, tmp_path_factory, monkeypatch) -> None:
+    """An app gets its own modules, whatever was imported under their names."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "helpers.py").write_text("calls = 41\nbegan = 0")
+    monkeypatch.syspath_prepend(elsewhere)
+    import helpers
+
+    assert helpers.calls == 41
+    async with VirtualHost(folder) as host:
+        assert (await host.get("/api/now")).text.endswith(" 1")
+    assert sys.modules.pop("helpers") is helpers
+
+
+@virtual_time
 async def test_the_task_hub_outlives_a_host() -> None:
     """Another host goes on with it where the first one stopped."""
     app, store = index(make_app()), Store(None)

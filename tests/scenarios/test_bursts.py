@@ -61,7 +61,7 @@ async def test_three_hundred_items_for_one_registry_at_once() -> None:
 
 @virtual_time
 async def test_one_snapshot_a_second_and_the_last_one_counts() -> None:
-    """A burst of 4.5 seconds is reported at its start, each second, and at its end with all items."""
+    """A burst of 4.5 s is reported at its start, each second, and at its end with all items."""
     async with RegistryHost(timers=False) as host:
         id = await host.open()
         await host.advance(seconds=10)

@@ -142,7 +142,7 @@ RUN_AGAIN: CommitFault = "judged again"
 async def test_registry_stats_and_delivery_agree_on_a_close_that_runs_twice(
     before, batches
 ) -> None:
-    """Also where it runs before the end at first, and after it the second time: the commit counts."""
+    """Also if it runs before the end at first and then after it: the commit counts."""
     receiver, faults = Receiver(), RunsAgain()
     async with RegistryHost(receiver, faults=faults, REGISTRY_OPEN_SECONDS=60) as host:
         id = await host.open()

@@ -1,4 +1,4 @@
-"""A host that dies keeps its messages for a minute. Registries can be used and close without them."""
+"""A host that dies keeps its messages for a minute. Registries do without them."""
 
 from collections.abc import Iterator
 from datetime import timedelta

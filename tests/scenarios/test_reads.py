@@ -1,4 +1,4 @@
-"""Reads fail now and then. Only a response that says that there is none means that there is none."""
+"""Reads fail now and then. Only a 404 means that there is no such registry."""
 
 import asyncio
 import json

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 from urllib.parse import quote, urlencode
 
-from devhost.testing.answers import Answer, Unanswered
+from devhost.testing import NoResponse, Response
 from tests.support.history import UNKNOWN, Exchange, History, Name
 from tests.support.promises import Limits
 
@@ -27,7 +27,7 @@ class World(Protocol):
 
     async def call(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
-    ) -> Answer: ...
+    ) -> Response: ...
 
     def now(self) -> datetime: ...
 
@@ -76,8 +76,8 @@ class Client:
         sent = self._history.moment(self._world.now())
         try:
             answer = await self._world.call(*self._request(call, id, text, key))
-        except Unanswered:
-            answer = Answer(0, {}, b"")
+        except NoResponse:
+            answer = Response(0, {}, b"")
         told = self._history.moment(self._world.now())
         exchange = Exchange(
             self.name, call, sent, told, answer.status, _value(answer), id, key, text
@@ -255,7 +255,7 @@ async def rush(world: World, history: History, plan: Plan) -> None:
         )
 
 
-def _value(answer: Answer) -> Any:
+def _value(answer: Response) -> Any:
     try:
         return json.loads(answer.body) if answer.body else ""
     except ValueError:

@@ -10,7 +10,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from devhost.testing.answers import Answer, Unanswered
+from devhost.testing import NoResponse, Response
 from tests.support.checker import Receiver
 
 TIMEOUT = aiohttp.ClientTimeout(total=30, connect=5)
@@ -31,17 +31,17 @@ class Sockets:
 
     async def call(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
-    ) -> Answer:
-        """Send one request. Raises Unanswered."""
+    ) -> Response:
+        """Send one request. Raises NoResponse."""
         url = URL(self._url + path, encoded=True)
         try:
             async with self._session.request(
                 method, url, headers=headers, data=body or None
             ) as answer:
                 shown = {name.lower(): value for name, value in answer.headers.items()}
-                return Answer(answer.status, shown, await answer.read())
+                return Response(answer.status, shown, await answer.read())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unanswered from error
+            raise NoResponse from error
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from devhost.testing.answers import Answer, Unanswered
+from devhost.testing import NoResponse, Response
 from tests.support.checker import Limits, Plan, Receiver, Report, check
 from tests.support.clients import Client
 from tests.support.history import Delivery, Exchange, History, Moment, Name, clock
@@ -644,13 +644,13 @@ class Echo:
 
     async def call(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
-    ) -> Answer:
+    ) -> Response:
         self.time += 0.01
         if self.refuses:
             self.refuses -= 1
-            raise Unanswered
+            raise NoResponse
         self.last = (method, path, dict(headers or {}), body)
-        return Answer(200, {}, json.dumps({"itemKey": "made"}).encode())
+        return Response(200, {}, json.dumps({"itemKey": "made"}).encode())
 
 
 def test_a_client_notes_what_it_sent_and_was_told() -> None:

@@ -21,6 +21,8 @@ from devhost.functions.app import App
 from devhost.functions.loading import load
 from devhost.settings.files import HostJson
 
+OWN = {"devhost", "__main__"}
+"""Packages that are never an app's, though they may lie in its folder."""
 Changes = list[tuple[ModuleType, str, object]]
 
 
@@ -63,42 +65,51 @@ class AppModules:
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
         self._path = list(sys.path)
+        sources = [each for each in self._folder.iterdir() if each.is_dir() or each.suffix == ".py"]
+        self._names = {each.stem for each in sources} - OWN
+        self._imported: set[str] = set()
         self._set_aside: dict[str, ModuleType] = {}
-        self._packages: set[str] = set()
 
     def load(self, config: HostJson) -> tuple[App, list[ModuleType]]:
         """Import the app anew; returns it, and its modules. Raises AppError."""
         sys.path[:] = self._path
-        others = self._remove(lambda name: name.partition(".")[0] not in self._packages)
-        self._remove(lambda name: True)
-        self._set_aside |= others
+        self._forget_imported()
+        self._set_aside |= self._pop(self._may_be_of_the_app)
         try:
             with patch.object(SourceFileLoader, "source_to_code", _compiled):
                 app = load(self._folder, config)
-            modules = self._in_folder()
         finally:
-            self._packages |= {name.partition(".")[0] for name in self._in_folder()}
-            self._put_back(lambda name: name.partition(".")[0] not in self._packages)
-        return app, list(modules.values())
+            self._imported |= {
+                _package(name) for name in list(sys.modules) if self._may_be_of_the_app(name)
+            }
+            self._put_back(lambda name: _package(name) not in self._imported)
+
+        modules = [module for name, module in sys.modules.items() if self._is_imported(name)]
+        return app, modules
 
     def restore(self) -> None:
         """Put everything back as it was before the first import."""
-        self._remove(lambda name: name.partition(".")[0] in self._packages)
+        self._forget_imported()
         self._put_back(lambda name: True)
         sys.path[:] = self._path
 
-    def _in_folder(self) -> dict[str, ModuleType]:
-        return {
-            name: module
-            for name, module in list(sys.modules.items())
-            if _is_in(module, self._folder)
-        }
+    def _may_be_of_the_app(self, name: str) -> bool:
+        """Whether a module has a name that is in the folder, or is itself in it."""
+        if _package(name) in OWN:
+            return False
+        file = getattr(sys.modules[name], "__file__", None) or ""
+        is_in_folder = file.startswith(f"{self._folder}{os.sep}") and "site-packages" not in file
+        return is_in_folder or _package(name) in self._names
 
-    def _remove(self, matches: Callable[[str], bool]) -> dict[str, ModuleType]:
-        removed = {name: each for name, each in self._in_folder().items() if matches(name)}
-        for name in removed:
-            del sys.modules[name]
-        return removed
+    def _is_imported(self, name: str) -> bool:
+        return _package(name) in self._imported
+
+    def _forget_imported(self) -> None:
+        self._pop(self._is_imported)
+
+    def _pop(self, matches: Callable[[str], bool]) -> dict[str, ModuleType]:
+        names = [name for name in list(sys.modules) if matches(name)]
+        return {name: sys.modules.pop(name) for name in names}
 
     def _put_back(self, matches: Callable[[str], bool]) -> None:
         for name in [each for each in self._set_aside if matches(each)]:
@@ -195,12 +206,9 @@ def _copy(module: ModuleType, changes: Mapping[str, object]) -> SimpleNamespace:
     return SimpleNamespace(**(vars(module) | changes))
 
 
-def _is_in(module: ModuleType, folder: Path) -> bool:
-    """Whether a module belongs to the project in a folder, devhost and installed packages aside."""
-    name = getattr(module, "__name__", "").partition(".")[0]
-    file = getattr(module, "__file__", None) or ""
-    is_below = file.startswith(f"{folder}{os.sep}") and "site-packages" not in file
-    return is_below and name not in ("devhost", "__main__")
+def _package(name: str) -> str:
+    """The package or module at the top, to which a module belongs."""
+    return name.partition(".")[0]
 
 
 def _compiled(loader: SourceFileLoader, data: bytes, path: str, **options: Any) -> Any:
