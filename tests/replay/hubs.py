@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from devhost.testing import Store
+from devhost.testing import Store, run
 from tests.support.registry_host import Receiver, RegistryHost
 
 FOLDER = Path(__file__).parent / "hubs"
@@ -55,20 +55,25 @@ async def fill(host: RegistryHost, receiver: Receiver) -> dict[str, str]:
     return ids
 
 
-async def record(file: Path, app: Path) -> None:
+def record(file: Path, app: Path) -> None:
     """Write a task hub as an app in a folder leaves it."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "hub.db"
-        store, receiver = Store(path), Receiver()
-        async with RegistryHost(receiver, app=app, store=store) as host:
-            ids = await fill(host, receiver)
-            left_at = host.now().isoformat()
-        store.close()
-
+        ids, left_at = run(_leave(path, app))
         rows = _read_rows(path)
     rows_as_text = ",\n".join(f" {json.dumps(name)}: {_lines(rows[name])}" for name in TABLES)
     head = json.dumps({"left_at": left_at, "ids": ids})
     file.write_text(f"{head[:-1]},\n{rows_as_text}\n}}\n")
+
+
+async def _leave(path: Path, app: Path) -> tuple[dict[str, str], str]:
+    """Run an app on the task hub in a file; returns the ids by kind, and when it stops."""
+    store, receiver = Store(path), Receiver()
+    async with RegistryHost(receiver, app=app, store=store) as host:
+        ids = await fill(host, receiver)
+        left_at = host.now().isoformat()
+    store.close()
+    return ids, left_at
 
 
 def _lines(rows: list[dict[str, object]]) -> str:

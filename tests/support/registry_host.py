@@ -28,7 +28,8 @@ RECONCILE, PURGE = "heal", "forget"
 """The timer functions of the app."""
 SNAPSHOT = "signal RegistryStats.observe"
 """How a snapshot that is reported to the stats is counted."""
-ORCHESTRATION = "RegistryOrchestration"
+ORCHESTRATION, CLOSE_EVENT = "RegistryOrchestration", "finish"
+"""The orchestration of a registry, and the event that ends it before its timer."""
 MANAGEMENT = "/runtime/webhooks/durabletask"
 ERROR = ManagementResponse(
     500, json.dumps({"Message": "Something went wrong while processing your request"})
