@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from devhost.engine.orchestrations import STATE_IN_ERROR
-from devhost.engine.work_items import DurableFunctions, RawFunction
 from devhost.functions.app import App
+from devhost.functions.invocation import FunctionInfo
 from devhost.replay.protocol import SCHEDULING, Action, Event, EventType, OrchestrationError
 from devhost.replay.replay import decide
 
@@ -60,17 +60,19 @@ class Recorder:
 
     def watch(self, app: App) -> App:
         """An app like this one, whose orchestrators are recorded."""
-        return _RecordedApp(app, self)
+        return App([self._watch(each) for each in app.functions])
 
-    def record(self, name: str, function: RawFunction) -> RawFunction:
-        """A function like this orchestrator, whose turns are recorded."""
+    def _watch(self, function: FunctionInfo) -> FunctionInfo:
+        if function.trigger["type"] != "orchestrationTrigger":
+            return function
+        name = function.trigger.get("orchestration") or function.name
 
-        def run(payload: str) -> str:
-            state = function(payload)
-            self._add_turn(name, payload, json.loads(state))
+        def run(context: Any) -> str:
+            state: str = function.code(context)
+            self._add_turn(name.casefold(), context.body, json.loads(state))
             return state
 
-        return run
+        return replace(function, code=run)
 
     def _add_turn(self, name: str, payload: str, state: dict[str, Any]) -> None:
         context, turns = _split(payload)
@@ -85,21 +87,6 @@ class Recorder:
         arrived = [event for event in turns[-1] if event["EventType"] not in LEFT]
         (actions,) = state["actions"]
         execution.turns.append(Turn(arrived, actions, state["isDone"]))
-
-
-class _RecordedApp(App):
-    def __init__(self, app: App, recorder: Recorder) -> None:
-        super().__init__(app.functions)
-        self._recorder = recorder
-
-    @property
-    def durable(self) -> DurableFunctions:
-        functions = super().durable
-        recorded = {
-            name: self._recorder.record(name, each)
-            for name, each in functions.orchestrators.items()
-        }
-        return replace(functions, orchestrators=recorded)
 
 
 def _split(payload: str) -> tuple[dict[str, Any], list[list[Event]]]:

@@ -5,11 +5,10 @@ event loop and of the app's modules, chance, and HTTP, which is handed over in m
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from functools import wraps
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 from unittest.mock import patch
@@ -83,13 +82,12 @@ class VirtualHost:
         timers: bool = True,
         config: HostJson | None = None,
         wrap: Callable[[App], App] | None = None,
-        clock_modules: Collection[str] = (),
     ) -> None:
         """`app` is a folder with a function_app.py, or an App that was indexed.
 
         From a folder it is imported anew for each host, and for each worker that takes the place of
-        one that died. In all its modules `datetime` and `time` are virtual; of an indexed App, in
-        those that `clock_modules` names.
+        one that died, and in its modules `datetime` and `time` are virtual. Nothing is changed in
+        the modules of an App that was indexed.
 
         `settings` are added to the environment. `start` is when virtual time begins. A `store` is
         left open, so that another host can go on with its task hub. `receiver` answers requests to
@@ -104,11 +102,8 @@ class VirtualHost:
         self._source = app
         self._settings = dict(settings or {})
         self._seed, self._start, self._timers = seed, start, timers
-        self._config = config or (
-            HostJson() if isinstance(app, App) else read_host_json(Path(app))
-        )
+        self._config = config or (HostJson() if isinstance(app, App) else read_host_json(Path(app)))
         self._wrap = wrap
-        self._clock_modules = clock_modules
         self._http = OutgoingHttp(ORIGIN, self._answer)
         self.receiver = receiver
 
@@ -264,17 +259,15 @@ class VirtualHost:
     def _load(self) -> App:
         """The app for a new worker."""
         if isinstance(self._source, App):
-            self.app = self._source
-            modules = [import_module(name) for name in self._clock_modules]
+            app = self._source
         else:
-            self.app, modules = self._modules.load(self._config)
-        self._clock.install(modules)
+            app, modules = self._modules.load(self._config)
+            self._clock.install(modules)
 
-        functions = self.app.functions
-        if not self._timers:
-            functions = [each for each in functions if each not in self.app.timers]
-        app = App(functions)
-        return self._wrap(app) if self._wrap else app
+        self.app = self._wrap(app) if self._wrap else app
+        if self._timers:
+            return self.app
+        return App([each for each in self.app.functions if each not in self.app.timers])
 
     async def _begin(self) -> None:
         from devhost.runner import compose  # which imports the faults of this package
@@ -326,5 +319,3 @@ def _request(method: str, path: str, headers: Mapping[str, str], body: bytes) ->
         return body
 
     return Request(parse_head("\r\n".join([*lines, "", ""]).encode()), "", read)
-
-
