@@ -192,7 +192,7 @@ async def test_registries_stats_and_deliveries_agree_whatever_runs_again(seed) -
             return id
 
         ids = await asyncio.gather(*map(use, range(10)))
-        host.faults.calm()
+        host.stop_faults()
         await host.advance(minutes=4)
 
         shown = {id: (await host.peek(id))["registry"] for id in ids}

@@ -251,7 +251,7 @@ async def test_a_delivery_is_made_at_least_once_whatever_dies(seed) -> None:
         host.receiver = slow(receiver, 0.5)
         opened = await asyncio.gather(*[host.call("POST", "/api/open") for _ in range(3)])
         await host.advance(minutes=2)
-        host.faults.calm()
+        host.stop_faults()
         await host.advance(minutes=5)
 
         ids = {each.json()["id"] for each in opened if each.status == 201}

@@ -236,7 +236,7 @@ async def test_most_orchestrations_end_while_many_use_their_registries(seed) -> 
 
         await asyncio.gather(*map(try_to_use, range(20)))
         await host.advance(minutes=1)
-        host.faults.calm()
+        host.stop_faults()
         await host.advance(minutes=4)
 
         lists = set(keys(host))

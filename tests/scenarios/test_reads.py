@@ -111,7 +111,7 @@ async def test_requests_that_fail_now_and_then_are_not_noticed(rates) -> None:
 
         await asyncio.gather(*map(use, range(20)))
         await host.advance(minutes=2)
-        host.faults.calm()
+        host.stop_faults()
         counts = await host.stats()
         assert (counts["registryCount"], counts["closedCount"]) == (20, 20)
         assert counts["itemsCount"] == 40

@@ -109,7 +109,7 @@ async def _run_seed(seed: int, app: Path, rates: FaultRates) -> Run:
     async with host:
         receiver = Receiver(history, host.now, seed)
         faults.now, history.starts = host.now, faults.starts
-        await attack(host, plan, history, calm=faults.calm)
+        await attack(host, plan, history, calm=host.stop_faults)
     return Run(check(history, limits), faults.counts)
 
 

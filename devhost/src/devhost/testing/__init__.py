@@ -31,10 +31,11 @@ from devhost.testing.faults import Fate as CommitFault
 from devhost.testing.faults import Rates as FaultRates
 from devhost.testing.faults import Trouble as RequestFault
 from devhost.testing.faults import Unkind as Faults
-from devhost.testing.hub_requests import Costs, ManagementRequest, ManagementResponse
 from devhost.testing.responses import NoResponse, Response
-from devhost.testing.virtual_host import ORIGIN, START, VirtualHost, virtual_time
-from devhost.testing.virtual_loop import VirtualLoop, run
+from devhost.testing.virtual.client import ORIGIN
+from devhost.testing.virtual.hub_requests import Costs, ManagementRequest, ManagementResponse
+from devhost.testing.virtual.loop import VirtualLoop, run
+from devhost.testing.virtual_host import START, VirtualHost, virtual_time
 
 __all__ = [
     "ORIGIN",

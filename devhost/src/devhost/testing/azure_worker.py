@@ -25,7 +25,6 @@ from devhost.functions.sdk import close_client_session
 from devhost.management.api import client_binding
 from devhost.testing.responses import Response
 
-
 __all__ = [
     "Function",
     "Worker",
@@ -224,7 +223,7 @@ def _invoke_on(worker: Worker, function: FunctionInfo) -> Callable[..., Any]:
         await worker.invoke(name, TypedData(json=json.dumps(request)), client_of(arguments))
 
     def make_turn(context: Any) -> str:
-        """Not async, and yet it may be called on an event loop: so it uses one of another thread."""
+        """Not async, but it may be called on an event loop: so it uses one in another thread."""
         payload = TypedData(string=context.body)
         with ThreadPoolExecutor(1) as pool:
             turn = pool.submit(asyncio.run, worker.invoke(name, payload, ""))

@@ -4,7 +4,6 @@ It is the real host, over a task hub in memory. Only what surrounds it is replac
 event loop and of the app's modules, chance, and HTTP, which is handed over in memory.
 """
 
-import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -13,12 +12,8 @@ from pathlib import Path
 from typing import Any, Self
 from unittest.mock import patch
 
-from yarl import URL
-
 from devhost.functions.app import App
 from devhost.functions.sdk import handed_over
-from devhost.http.connection import Request
-from devhost.http.heads import parse_head
 from devhost.http.routing import route_table
 from devhost.http.server import Front
 from devhost.management.api import client_binding
@@ -27,21 +22,19 @@ from devhost.settings.files import HostJson, read_host_json
 from devhost.storage.store import Entity, Instance, Query, Store
 from devhost.testing.faults import Unkind as Faults
 from devhost.testing.faulty_client import clock_skew
-from devhost.testing.faulty_host import HostDied
-from devhost.testing.hub_requests import Costs, Decide, ObservedManagement
-from devhost.testing.outgoing_http import OutgoingHttp, Receiver
-from devhost.testing.responses import NoResponse, Response
-from devhost.testing.surroundings import (
-    AppModules,
+from devhost.testing.virtual.app_modules import AppModules
+from devhost.testing.virtual.client import ORIGIN, Client
+from devhost.testing.virtual.clock import VirtualClock
+from devhost.testing.virtual.hub_requests import Costs, Decide, ObservedManagement
+from devhost.testing.virtual.loop import run
+from devhost.testing.virtual.outgoing_http import OutgoingHttp, Receiver
+from devhost.testing.virtual.surroundings import (
     InlineWorkers,
-    VirtualClock,
     changed_environment,
     fixed_chance,
     set_environment,
 )
-from devhost.testing.virtual_loop import VirtualLoop, run
 
-ORIGIN = "http://localhost:7071"
 START = datetime(2026, 12, 24, 18, 0, tzinfo=UTC)
 
 
@@ -66,7 +59,7 @@ def virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...
     return run_test
 
 
-class VirtualHost:
+class VirtualHost(Client):
     """A host in virtual time, as an async context manager on a virtual event loop."""
 
     def __init__(
@@ -93,26 +86,23 @@ class VirtualHost:
         left open, so that another host can go on with its task hub. `receiver` answers requests to
         other servers; without one, connections are refused. `faults` says what goes wrong. Without
         `timers`, timer-triggered functions only run when `run_timer` is called. `config` stands in
-        for the folder's host.json. `wrap` gets the app that was loaded, and returns the one that runs:
-        for example `Recorder.watch`.
+        for the folder's host.json. `wrap` gets the app that was loaded and returns the one that
+        runs, as `Recorder.watch` does.
         """
+        super().__init__(start)
         self.faults = faults
         self.store = store or Store(None)
         self._owns_store = store is None
         self._source = app
         self._settings = dict(settings or {})
-        self._seed, self._start, self._timers = seed, start, timers
+        self._seed, self._timers = seed, timers
         self._config = config or (HostJson() if isinstance(app, App) else read_host_json(Path(app)))
         self._wrap = wrap
-        self._http = OutgoingHttp(ORIGIN, self._answer)
+        self._http = OutgoingHttp(ORIGIN, self.call)
         self.receiver = receiver
 
     async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        if not isinstance(loop, VirtualLoop):
-            raise RuntimeError("a VirtualHost needs a virtual event loop: see virtual_time and run")
-        self._loop, self._began = loop, loop.time()
-
+        self._begin_time()
         async with AsyncExitStack() as stack:
             if self._owns_store:
                 stack.callback(self.store.close)
@@ -135,72 +125,10 @@ class VirtualHost:
         set_environment(settings)
         await self._begin()
 
-    # Time
-
-    def now(self) -> datetime:
-        """The present moment, to the microsecond."""
-        return self._start + timedelta(seconds=round(self._loop.time() - self._began, 6))
-
-    async def sleep(self, seconds: float) -> None:
-        """Let this many seconds pass, for one of several clients."""
-        await asyncio.sleep(seconds)
-
-    async def advance(self, **span: float) -> None:
-        """Let time pass, given as for timedelta; what falls due happens at its time."""
-        await asyncio.sleep(timedelta(**span).total_seconds())
-        await self.run_until_idle()
-
-    async def run_until_idle(self) -> None:
-        """Let everything happen that takes no time."""
-        while not self._loop.is_idle():  # noqa: ASYNC110  # an event would be one more thing to do
-            await asyncio.sleep(0)
-
-    def suspend(self, **span: float) -> None:
-        """Let time pass while the machine sleeps; what falls due happens late, when it goes on."""
-        self._loop.suspend(timedelta(**span).total_seconds())
-
-    # Requests
-
-    async def call(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-    ) -> Response:
-        """Send a request as one of several clients: return when it is answered. Raises NoResponse.
-
-        The path may also be one of the management API.
-        """
-        response = await self._answer(method, path, headers, body)
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return Response(response.status, headers, b"" if method == "HEAD" else response.body)
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        body: bytes = b"",
-        *,
-        params: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Response:
-        """Send a request, and let everything happen that follows from it without time passing.
-
-        As on Azure, a function does not see a parameter of the query that is empty.
-        """
-        target = str(URL(path, encoded=True).extend_query(params)) if params else path
-        response = await self.call(method, target, headers, body)
-        await self.run_until_idle()
-        return response
-
-    async def get(self, path: str, **options: Any) -> Response:
-        """Send a GET; the options are those of `request`."""
-        return await self.request("GET", path, **options)
-
-    async def post(self, path: str, body: bytes = b"", **options: Any) -> Response:
-        """Send a POST; the options are those of `request`."""
-        return await self.request("POST", path, body, **options)
+    def stop_faults(self) -> None:
+        """Let nothing go wrong from now on. What is late already stays so."""
+        if self.faults is not None:
+            self.faults.calm()
 
     async def run_timer(self, name: str) -> None:
         """Run a timer-triggered function now, and what follows without time passing."""
@@ -240,7 +168,7 @@ class VirtualHost:
         return self.management.counting()
 
     def intercepting(self, decide: Decide) -> AbstractContextManager[None]:
-        """Let `decide` answer requests to the task hub in the block; None leaves one to the host."""
+        """Let `decide` answer requests to the task hub in the block, or leave them with None."""
         return self.management.intercepted(decide)
 
     # Start and stop
@@ -293,29 +221,3 @@ class VirtualHost:
         self._handed_over.__exit__(None, None, None)
         with patch.object(Store, "close"):  # whoever made the store closes it
             await self.host.stop()
-
-    async def _answer(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-    ) -> Response:
-        try:
-            response = await self._front(_request(method, path, headers or {}, body))
-        except HostDied as death:
-            raise NoResponse("the host died") from death
-        return Response(response.status, dict(response.headers), response.body)
-
-
-def _request(method: str, path: str, headers: Mapping[str, str], body: bytes) -> Request:
-    given = {"Host": URL(ORIGIN).authority}
-    if body:
-        given["Content-Length"] = str(len(body))
-    given |= headers
-    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items())]
-
-    async def read() -> bytes:
-        return body
-
-    return Request(parse_head("\r\n".join([*lines, "", ""]).encode()), "", read)

@@ -3,11 +3,15 @@
 import asyncio
 import heapq
 import itertools
+from collections import deque
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from contextvars import Context
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
 
 TICK = 1e-6
 """Seconds. Time stamps in a task hub have microseconds, so nothing takes less."""
@@ -22,9 +26,14 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
 class VirtualLoop(asyncio.BaseEventLoop):
     """An event loop without sockets and threads. `time()` counts seconds from 0.
 
-    When no task can go on, its time jumps to the next timer. The same tasks in the same order always
-    run alike.
+    When no task can go on, its time jumps to the next timer. The same tasks always run in the same
+    order.
     """
+
+    # What the base class keeps to itself.
+    _ready: deque[asyncio.Handle]
+    _scheduled: list[Any]
+    _timer_cancelled_count: int
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +55,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._now += seconds
 
     def call_at(
-        self, when: float, callback: Any, *arguments: Any, context: Any = None
+        self,
+        when: float,
+        callback: Callable[[*Arguments], object],
+        *args: *Arguments,
+        context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """Call something later, and never at the same time as now.
 
@@ -55,7 +68,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """
         if when > self._now:
             when = max(when, self._now + TICK)
-        return super().call_at(when, callback, *arguments, context=context)
+        return super().call_at(when, callback, *args, context=context)
 
     def is_idle(self) -> bool:
         """Whether nothing can go on until time passes."""
@@ -67,12 +80,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return not self._ready and not is_due
 
     def run_in_executor(
-        self, executor: Any, function: Callable[..., Any], *arguments: Any
-    ) -> "asyncio.Future[Any]":
+        self, executor: Executor | None, func: Callable[[*Arguments], Result], *args: *Arguments
+    ) -> "asyncio.Future[Result]":
         """Call a function at once: a thread would race the virtual time."""
         future = self.create_future()
         try:
-            future.set_result(function(*arguments))
+            future.set_result(func(*args))
         except Exception as error:
             future.set_exception(error)
         return future

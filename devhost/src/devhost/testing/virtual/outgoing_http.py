@@ -24,6 +24,9 @@ for the app, a TimeoutError is a response that did not come in time.
 """
 
 
+UNSET = object()
+
+
 class OutgoingHttp:
     """Answers what the app sends with aiohttp or requests."""
 
@@ -63,7 +66,7 @@ class OutgoingHttp:
         data: Any = None,
         json: Any = None,
         headers: Any = None,
-        timeout: Any = aiohttp.client.sentinel,  # noqa: ASYNC109  # a parameter of aiohttp
+        timeout: Any = UNSET,  # noqa: ASYNC109  # a parameter of aiohttp
         **_: Any,
     ) -> "InMemoryResponse":
         url = session._build_url(address).extend_query(params or {})
@@ -72,7 +75,7 @@ class OutgoingHttp:
             data = session._json_serialize(json)
             given.setdefault("Content-Type", "application/json")
 
-        limit = session.timeout if timeout is aiohttp.client.sentinel else timeout
+        limit = session.timeout if timeout is UNSET else timeout
         seconds = limit.total if isinstance(limit, aiohttp.ClientTimeout) else limit
         async with asyncio.timeout(seconds):
             response = await self._response(method, url, given, _bytes(data))

@@ -9,6 +9,8 @@ from devhost.management.api import Call as ManagementRequest
 from devhost.management.api import Management
 from devhost.management.api import Reply as ManagementResponse
 
+__all__ = ["Costs", "Decide", "ManagementRequest", "ManagementResponse", "ObservedManagement"]
+
 Decide = Callable[[ManagementRequest], ManagementResponse | None]
 """Answers a request to the management API in a test, or returns None to let the host do it."""
 
