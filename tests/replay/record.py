@@ -103,7 +103,7 @@ async def begun_anew(host: RegistryHost, receiver: Receiver) -> None:
     await host.advance(hours=9)
 
 
-async def unsettled(host: RegistryHost, receiver: Receiver) -> None:
+async def close_failed(host: RegistryHost, receiver: Receiver) -> None:
     """Closing fails twice, because the task hub does not answer; meanwhile a close event comes."""
     id = await host.open()
     with host.intercepting(lambda request: ERROR):
@@ -122,7 +122,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     retried,
     sent_again,
     begun_anew,
-    unsettled,
+    close_failed,
 )
 """Their names are those of the files of 1.0."""
 

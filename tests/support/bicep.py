@@ -8,6 +8,6 @@ from tests.support.program import run
 
 
 def run_bicep(*options: str | Path) -> str:
-    """Run the compiler, and return what it prints, its warnings too; its output explains a failure."""
+    """Run the compiler; returns what it prints, warnings too. Its output explains a failure."""
     found = shutil.which(os.environ.get("BICEP") or "bicep")
     return run(found, "bicep did not run: name it in BICEP, or install it", *options)

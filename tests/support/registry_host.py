@@ -118,7 +118,7 @@ class RegistryHost(VirtualHost):
     ) -> None:
         """With a receiver, deliveries are on. With rates, that much goes wrong.
 
-        What else is named is a setting of the app if it is in capitals, or an option of VirtualHost.
+        Other names in capitals are settings of the app; the rest are options of VirtualHost.
         """
         named = {name: value for name, value in more.items() if name.isupper()}
         options = {name: value for name, value in more.items() if not name.isupper()}
@@ -178,7 +178,7 @@ def moment(text: str) -> datetime:
 
 
 def without_processing(registry: dict[str, Any]) -> dict[str, Any]:
-    """A registry as it is shown, without the state of its delivery, which changes after the close."""
+    """A registry as it is shown, without the state of its delivery: that changes after the close."""
     return {name: value for name, value in registry.items() if name != "processing"}
 
 

@@ -31,7 +31,7 @@ WEBHOOK = {
     "PROCESSING_WEBHOOK_SECRET": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
 }
 FAULTY_HOST = Limits(skew=1.1, take_within=20, webhook=True, workers_die=True)
-"""Clocks are up to a second off; messages and commits are up to six seconds late, more than once."""
+"""Clocks are up to a second off. Messages and commits may be six seconds late, more than once."""
 ANY_HOST = Limits(skew=1.1, take_within=15, workers_die=True)
 """On an unknown host: the clocks of its workers differ by a second, and it may be busy."""
 

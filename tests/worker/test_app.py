@@ -139,7 +139,7 @@ def requests(function: Function, id: str) -> Iterator[Request]:
 
 
 async def exchanges(worker: Worker, side: Side) -> AsyncIterator[Exchange]:
-    """Call every HTTP function: those without an id first, then all, for registries of each kind."""
+    """Call every HTTP function: those without an id first, then all for registries of each kind."""
     functions = functions_with(worker, "httpTrigger")
     opening, finishing = worker.functions["open"], worker.functions["finish"]
 
