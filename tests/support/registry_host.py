@@ -178,7 +178,7 @@ def moment(text: str) -> datetime:
 
 
 def without_processing(registry: dict[str, Any]) -> dict[str, Any]:
-    """A registry as it is shown, without the state of its delivery: that changes after the close."""
+    """A registry as it is shown, without the state of its delivery, which may still change."""
     return {name: value for name, value in registry.items() if name != "processing"}
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 from azure.durable_functions.models.utils.df_serialization import df_loads
 
-from devhost.testing.virtual_host import registry_app
+from tests.support.registry_host import registry_app
 
 
 def test_the_functions_of_the_app() -> None:

@@ -4,7 +4,7 @@ import json
 import pytest
 from azure.functions import AuthLevel, HttpRequest
 
-from devhost.functions.loading import index
+from devhost.testing import index
 from registry import __version__
 from registry.settings import SettingsError, read
 from registry.web.misconfigured import app_that_says

@@ -9,11 +9,11 @@ from azure.functions import HttpRequest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from devhost.testing.virtual_host import registry_app
 from registry.domain.problems import KINDS
 from registry.settings import Settings
 from registry.web import functions as api
 from registry.web.openapi import describe
+from tests.support.registry_host import registry_app
 
 
 def test_the_description_is_openapi() -> None:
