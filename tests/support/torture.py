@@ -103,7 +103,7 @@ async def _run_seed(seed: int, app: Path, rates: FaultRates) -> Run:
     def deliver(method: str, url: str, headers: Mapping[str, str], body: bytes) -> int:
         return receiver.receive(headers["webhook-id"], json.loads(body))
 
-    plan = Plan(seed=seed, unrest=dice.choice([0, 0, 90]), patience=400, limits=limits)
+    plan = Plan(seed=seed, faults_linger=dice.choice([0, 0, 90]), patience=400, limits=limits)
     faults = WatchedFaults(seed, rates)
     host = VirtualHost(app, settings=settings, seed=seed, receiver=deliver, faults=faults)
     async with host:
