@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from devhost.functions.loading import index
-from devhost.testing import ORIGIN, START, Response, Store, VirtualHost, run, virtual_time
+from devhost.testing import ORIGIN, START, Response, VirtualHost, open_store, run, virtual_time
 from tests.sample_app import make_app
 
 CLOCK_APP = """
@@ -188,7 +188,9 @@ async def test_an_app_is_imported_anew_for_each_host(folder, monkeypatch) -> Non
 
 
 @virtual_time
-async def test_modules_of_another_folder_are_set_aside(folder, tmp_path_factory, monkeypatch) -> None:
+async def test_modules_of_another_folder_are_set_aside(
+    folder, tmp_path_factory, monkeypatch
+) -> None:
     """An app gets its own modules, whatever was imported under their names."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "helpers.py").write_text("calls = 41\nbegan = 0")
@@ -204,7 +206,7 @@ async def test_modules_of_another_folder_are_set_aside(folder, tmp_path_factory,
 @virtual_time
 async def test_the_task_hub_outlives_a_host() -> None:
     """Another host goes on with it where the first one stopped."""
-    app, store = index(make_app()), Store(None)
+    app, store = index(make_app()), open_store()
     async with VirtualHost(app, store=store) as host:
         await host.post("/api/start/sleeps", b"1")
         ended = host.now()

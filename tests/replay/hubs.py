@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from devhost.testing import Store, run
+from devhost.testing import Store, open_store, run
 from tests.support.registry_host import Receiver, RegistryHost
 
 FOLDER = Path(__file__).parent / "hubs"
@@ -68,7 +68,7 @@ def record(file: Path, app: Path) -> None:
 
 async def _leave(path: Path, app: Path) -> tuple[dict[str, str], str]:
     """Run an app on the task hub in a file; returns the ids by kind, and when it stops."""
-    store, receiver = Store(path), Receiver()
+    store, receiver = open_store(path), Receiver()
     async with RegistryHost(receiver, app=app, store=store) as host:
         ids = await fill(host, receiver)
         left_at = host.now().isoformat()
@@ -93,7 +93,7 @@ def opened(name: str, folder: Path) -> Iterator[Hub]:
     """The task hub that a version left, in a new file in the folder."""
     document = json.loads((FOLDER / f"{name}.json").read_text())
     path = folder / "hub.db"
-    Store(path).close()
+    open_store(path).close()
 
     db = sqlite3.connect(path)
     for table in TABLES:
@@ -103,7 +103,7 @@ def opened(name: str, folder: Path) -> Iterator[Hub]:
     db.commit()
     db.close()
 
-    store = Store(path)
+    store = open_store(path)
     try:
         yield Hub(store, datetime.fromisoformat(document["left_at"]), document["ids"])
     finally:

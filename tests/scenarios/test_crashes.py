@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 import pytest
 
-from devhost.testing import START, FaultRates, NoResponse, Store, virtual_time
+from devhost.testing import START, FaultRates, NoResponse, open_store, virtual_time
 from tests.support.registry_host import Receiver, RegistryHost, assert_all_closed_and_sent
 from tests.support.timed_faults import TimedFaults
 
@@ -125,7 +125,7 @@ async def test_an_add_without_a_response_counts_once() -> None:
 async def test_a_task_hub_in_a_file_goes_on_in_another_process(tmp_path) -> None:
     """Open registries and the back-off of deliveries are where they were."""
     receiver = Receiver(always=503)
-    store = Store(tmp_path / "hub.db")
+    store = open_store(tmp_path / "hub.db")
     async with RegistryHost(receiver, store=store) as host:
         closed, left_open = await host.open(), await host.open()
         await host.add(left_open, "Bike")
@@ -135,7 +135,7 @@ async def test_a_task_hub_in_a_file_goes_on_in_another_process(tmp_path) -> None
     store.close()
     assert len(receiver.ids) == 3
 
-    receiver.always, store = 204, Store(tmp_path / "hub.db")
+    receiver.always, store = 204, open_store(tmp_path / "hub.db")
     async with RegistryHost(receiver, store=store, start=left_at) as host:
         await host.advance(seconds=14)
         assert len(receiver.ids) == 3

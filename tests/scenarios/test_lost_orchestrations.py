@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from devhost.testing import App, FaultRates, Faults, NoResponse, Store, virtual_time
+from devhost.testing import App, FaultRates, Faults, NoResponse, open_store, virtual_time
 from tests.support.registry_host import (
     Receiver,
     RegistryHost,
@@ -189,7 +189,7 @@ async def test_a_deployment_that_breaks_the_orchestrations_of_open_registries(
     orchestrator: Callable | None,
 ) -> None:
     """Those that are open are closed, counted and sent in time nevertheless."""
-    receiver, store = Receiver(), Store(None)
+    receiver, store = Receiver(), open_store()
     async with RegistryHost(receiver, store=store) as host:
         ids = [await host.open() for _ in range(3)]
         for id in ids:

@@ -20,6 +20,8 @@ now and then: messages are late or come twice, workers and hosts die.
     async with VirtualHost("path/of/the/app", faults=faults) as host:
         ...
 
+A task hub outlives its host: give `store=open_store(path)` to one host, and then to the next.
+
 `devhost.testing.histories` records what orchestrators do, and replays it with the code of today.
 `devhost.testing.azure_worker` runs an app on the library in Azure's own Python worker.
 """
@@ -35,7 +37,7 @@ from devhost.testing.responses import NoResponse, Response
 from devhost.testing.virtual.client import ORIGIN
 from devhost.testing.virtual.hub_requests import Costs, ManagementRequest, ManagementResponse
 from devhost.testing.virtual.loop import VirtualLoop, run
-from devhost.testing.virtual_host import START, VirtualHost, virtual_time
+from devhost.testing.virtual_host import START, VirtualHost, open_store, virtual_time
 
 __all__ = [
     "ORIGIN",
@@ -54,6 +56,7 @@ __all__ = [
     "VirtualHost",
     "VirtualLoop",
     "index",
+    "open_store",
     "run",
     "virtual_time",
 ]

@@ -59,6 +59,11 @@ def virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...
     return run_test
 
 
+def open_store(path: Path | None = None) -> Store:
+    """Open the task hub in a file, or a new one in memory."""
+    return Store(path)
+
+
 class VirtualHost(Client):
     """A host in virtual time, as an async context manager on a virtual event loop."""
 
@@ -91,7 +96,7 @@ class VirtualHost(Client):
         """
         super().__init__(start)
         self.faults = faults
-        self.store = store or Store(None)
+        self.store = store or open_store()
         self._owns_store = store is None
         self._source = app
         self._settings = dict(settings or {})
