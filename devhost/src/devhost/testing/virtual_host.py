@@ -179,14 +179,14 @@ class VirtualHost(Client):
     # Start and stop
 
     def _prepare_app(self, stack: AsyncExitStack) -> None:
-        clock = self._clock = VirtualClock(self._app_now, self._loop.time, self._loop.suspend)
+        clock = self._clock = VirtualClock(self.app_now, self._loop.time, self._loop.suspend)
         stack.callback(clock.uninstall)
         if not isinstance(self._source, App):
             self._modules = AppModules(Path(self._source))
             stack.callback(self._modules.restore)
 
-    def _app_now(self) -> datetime:
-        """What the clock of a function shows; faults may put it out by a second."""
+    def app_now(self) -> datetime:
+        """Return what the clock of the running function shows: faults may put it a second out."""
         return self.now() + timedelta(seconds=clock_skew.get())
 
     def _load(self) -> App:
