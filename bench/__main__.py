@@ -49,7 +49,7 @@ def _options() -> argparse.Namespace:
         "--registries", type=int, default=10_000, help="how many are open at once (default: 10000)"
     )
     parser.add_argument(
-        "--open-seconds", type=int, default=90, help="how long they live (default: 90)"
+        "--open-seconds", type=int, default=90, help="how long each is open (default: 90)"
     )
     parser.add_argument(
         "--kills", type=int, default=50, help="how often it is killed under load (default: 50)"

@@ -11,7 +11,7 @@ import aiohttp
 
 @dataclass(frozen=True)
 class Figures:
-    """What a run of requests came to; latencies in milliseconds."""
+    """The figures of a run of requests. Latencies are in milliseconds."""
 
     per_second: float
     median: float
@@ -19,7 +19,7 @@ class Figures:
 
     @classmethod
     def of(cls, latencies: list[float], elapsed: float) -> "Figures":
-        """Figures of latencies in seconds."""
+        """Make figures from latencies in seconds."""
         ranked = sorted(latency * 1000 for latency in latencies)
         return cls(
             len(ranked) / elapsed, statistics.median(ranked), ranked[len(ranked) * 99 // 100]
@@ -27,7 +27,7 @@ class Figures:
 
     @classmethod
     def middle(cls, rounds: "list[Figures]") -> "Figures":
-        """The median of each figure over several rounds."""
+        """Return the median of each figure over several rounds."""
         return cls(
             *(
                 statistics.median(getattr(each, name) for each in rounds)
@@ -40,9 +40,7 @@ Request = Callable[[aiohttp.ClientSession, int], Awaitable[None]]
 
 
 async def repeat(clients: int, request: Request, *, seconds: float = 0, count: int = 0) -> Figures:
-    """Let clients make requests, each one after the other, for some seconds or until there were so
-    many.
-    """
+    """Let clients make requests one after the other, for some seconds or up to a number."""
     latencies: list[float] = []
     began = time.perf_counter()
     numbers = iter(range(count or 1 << 60))
@@ -67,7 +65,7 @@ def adds(
     *,
     seconds: float = 0,
     count: int = 0,
-    item: str = "Gift",
+    item: str = "Bike",
 ) -> Figures:
     """Add items to the registries in turn; each answer must be 200."""
 

@@ -1,25 +1,30 @@
 """What each call asks of the task hub."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-from devhost.testing.virtual_host import VirtualHost
+from devhost.testing import run
+from tests.support.registry_host import RegistryHost
 
 
 def count_messages() -> None:
-    """What a call asks of the task hub, up to its answer and for a second after it."""
+    """Print what a call asks of the task hub, up to its answer and for a second after it."""
     print("\nasked of the task hub:")
-    with VirtualHost(timers=False) as host:
-        id = host.open()
-        calls: dict[str, Callable[[], object]] = {
+    run(_count())
+
+
+async def _count() -> None:
+    async with RegistryHost(timers=False) as host:
+        id = await host.open()
+        calls: dict[str, Callable[[], Awaitable[object]]] = {
             "open": host.open,
             "add": lambda: host.add(id, "Bike"),
-            "peek": lambda: host.get(f"/api/peek/{id}"),
-            "finish": lambda: host.post(f"/api/finish/{id}"),
-            "stats": lambda: host.get("/api/stats"),
+            "peek": lambda: host.peek(id),
+            "finish": lambda: host.finish(id),
+            "stats": host.stats,
         }
         for name, call in calls.items():
-            host.advance(seconds=2)
+            await host.advance(seconds=2)
             with host.counting() as costs:
-                call()
-                host.advance(seconds=1)
+                await call()
+                await host.advance(seconds=1)
             print(f"  {name}: {costs.messages} messages, {costs.reads} reads", flush=True)

@@ -75,9 +75,7 @@ class Server:
         self._process.wait(30)
 
     def cpu_seconds(self) -> float:
-        """The processor time that it has taken so far: less in the hands of chance than time on a
-        busy machine.
-        """
+        """Return the processor time used so far. On a busy machine it varies less than time."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
@@ -106,5 +104,5 @@ def started(*names: str, **settings: object) -> Iterator[dict[str, Server]]:
 
 
 def progress(what: str) -> None:
-    """Tell whoever waits for the figures what is being measured; they themselves go to stdout."""
+    """Print what is being measured to stderr. The figures go to stdout."""
     print(f"... {what}", file=sys.stderr, flush=True)

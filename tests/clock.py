@@ -1,4 +1,4 @@
-"""A clock that stands still until a test moves it, in place of the app's."""
+"""A clock that stands still until a test moves it, in the place of the app's."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,9 +9,7 @@ START = datetime(2026, 12, 24, 18, 0, tzinfo=UTC)
 
 
 class FakeClock:
-    """Time as a test tells it. A sleep moves it at once, and then lets `on_sleep` do what others do
-    meanwhile.
-    """
+    """Time that a test sets. A sleep ends at once, at its time; `on_sleep` is called at its end."""
 
     def __init__(self) -> None:
         self.now = START
@@ -19,7 +17,7 @@ class FakeClock:
         self.on_sleep: Callable[[], None] = lambda: None
 
     def advance(self, **span: float) -> None:
-        """Let time pass, as timedelta counts it."""
+        """Let time pass, given as for timedelta."""
         self.now += timedelta(**span)
 
     def utc_now(self) -> datetime:
@@ -30,14 +28,13 @@ class FakeClock:
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self.advance(
-            seconds=max(seconds, 1e-6)
-        )  # a datetime holds no less, so less would never end
+        # A datetime holds no less than a microsecond, so a shorter sleep would never end.
+        self.advance(seconds=max(seconds, 1e-6))
         self.on_sleep()
 
     @contextmanager
     def installed(self) -> Iterator["FakeClock"]:
-        """Stand in for registry.clock."""
+        """Take the place of registry.clock in the block."""
         with patch.multiple(
             "registry.clock", utc_now=self.utc_now, monotonic=self.monotonic, sleep=self.sleep
         ):

@@ -1,4 +1,4 @@
-"""A receiver of deliveries: a real HTTP server, which accepts only what is signed."""
+"""A receiver of deliveries: a real HTTP server, which only accepts what is signed."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ Clock = Callable[[], datetime]
 
 @dataclass
 class Delivery:
-    """What was received, its signature verified."""
+    """A delivery that was received. Its signature was verified."""
 
     id: str
     path: str
@@ -28,12 +28,12 @@ class Delivery:
 
 
 class Receiver:
-    """Listens from `start` to `stop`, on the same port again after that; answers as `answer` says."""
+    """Listens from `start` to `stop`. When it is started again, it is on the same port."""
 
     def __init__(self, clock: Clock = lambda: datetime.now(UTC)) -> None:
         self.deliveries: list[Delivery] = []
         self.statuses: list[int] = []
-        """What is answered next; then 204."""
+        """The next responses; then comes 204."""
         self.answer: Callable[[BaseHTTPRequestHandler], None] = self._answer
         self._clock = clock
         self._port = 0
@@ -44,7 +44,7 @@ class Receiver:
 
     @property
     def webhook(self) -> Webhook:
-        """The setting that leads here."""
+        """The setting for deliveries to it."""
         return Webhook(self.url, SECRET, 1)
 
     @property
@@ -60,7 +60,7 @@ class Receiver:
                 receiver.answer(self)
 
             def log_message(self, *args: object) -> None:
-                """Say nothing."""
+                """Nothing is logged."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
         self._port = self._server.server_address[1]

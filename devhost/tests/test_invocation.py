@@ -7,7 +7,7 @@ import pytest
 
 from devhost.functions.errors import WorkerExit
 from devhost.functions.invocation import FunctionInfo, FunctionTimeout, log_failure
-from devhost.testing.virtual_host import VirtualLoop
+from devhost.testing import VirtualLoop
 
 
 def function(code, timeout: float | None = None) -> FunctionInfo:

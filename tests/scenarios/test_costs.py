@@ -1,27 +1,23 @@
-"""What one call costs the task hub: on the real one every message and every read is money
-(docs/costs.md).
-"""
+"""What a call asks of the task hub at most: on Azure every message and every read is money."""
 
-import json
-import re
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
 
 import pytest
 
-from devhost.testing.faults import Rates
-from devhost.testing.virtual_host import Costs, VirtualHost
-from tests.scenarios.world import Receiver, host_with, told
+from devhost.testing import Costs, FaultRates, virtual_time
+from tests.support.registry_host import RECONCILE, SNAPSHOT, Receiver, RegistryHost
 
-ROOT = Path(__file__).parent.parent.parent
-PAGE = (ROOT / "docs" / "costs.md").read_text()
+START, CLOSE_EVENT = "start RegistryOrchestration", "event finish"
+OPEN, ADD, CLOSE = (f"signal RegistryList.{name}" for name in ("open", "add", "close"))
+READ, READ_STATS = "read RegistryList", "read RegistryStats"
 
 
 class Bound(NamedTuple):
-    """The most that is asked of the task hub."""
+    """The most that is asked of the task hub, as docs/costs.md has it."""
 
     messages: int
     reads: int
@@ -34,15 +30,13 @@ BOUNDS = {
     "stats": Bound(0, 16),
     "finish": Bound(4, 6),
     "time-out": Bound(2, 3),
-    "heal": Bound(0, 16),
+    "reconcile": Bound(0, 16),
 }
 
 
 @contextmanager
-def bounded(host: VirtualHost, call: str) -> Iterator[Costs]:
-    """Count what is asked of the task hub in the block, which is as much as the bound allows at
-    most.
-    """
+def bounded(host: RegistryHost, call: str) -> Iterator[Costs]:
+    """Count what is asked of the task hub in the block, and check the bound of a call."""
     with host.counting() as costs:
         yield costs
     assert costs.messages <= BOUNDS[call].messages, costs
@@ -50,176 +44,152 @@ def bounded(host: VirtualHost, call: str) -> Iterator[Costs]:
 
 
 @pytest.fixture(params=["at once", "as on storage"])
-def host(request):
+def host(request) -> Iterator[RegistryHost]:
     """A host that commits at once, and one that takes 15 to 50 ms for that."""
-    rates = Rates.only(commit_late=1) if request.param == "as on storage" else None
+    rates = FaultRates.only(commit_late=1) if request.param == "as on storage" else None
     with (
         patch("devhost.testing.faults.COMMIT_SECONDS", (0.015, 0.05)),
         patch("devhost.testing.faults.LONG_COMMITS", 0),
-        host_with(rates=rates, timers=False) as host,
     ):
-        yield host
+        yield RegistryHost(rates=rates, timers=False)
 
 
-def test_an_open(host) -> None:
-    """Three messages and no read."""
+@virtual_time
+async def test_an_open_takes_three_messages(host) -> None:
+    """And no read."""
     with bounded(host, "open") as costs:
-        host.open()
-        host.advance(seconds=2)
-    assert costs == {
-        "signal RegistryStats.observe": 1,
-        "start RegistryOrchestration": 1,
-        "signal RegistryList.open": 1,
-    }
+        await host.open()
+        await host.advance(seconds=2)
+    assert costs == {SNAPSHOT: 1, START: 1, OPEN: 1}
 
 
-def test_a_lone_add(host) -> None:
-    """One message and one observation; at most three reads, the first included."""
-    id = host.open()
-    host.advance(seconds=2)
+@virtual_time
+async def test_a_lone_add_takes_a_message_and_a_snapshot(host) -> None:
+    """And three reads at most."""
+    id = await host.open()
+    await host.advance(seconds=2)
     with bounded(host, "add") as costs:
-        assert host.add(id, "Bike").status == 200
-        host.advance(seconds=2)
-    assert costs.pop("read RegistryList") <= 3
-    assert costs == {"signal RegistryList.add": 1, "signal RegistryStats.observe": 1}
+        assert (await host.add(id, "Bike")).status == 200
+        await host.advance(seconds=2)
+    assert costs.pop(READ) <= 3
+    assert costs == {ADD: 1, SNAPSHOT: 1}
 
 
-def test_an_add_that_is_repeated(host) -> None:
-    """One read tells that the gift is in; to send it again would cost a message."""
-    id = host.open()
-    host.add(id, "Bike", "k")
-    host.advance(seconds=2)
+@virtual_time
+async def test_an_add_that_is_repeated_takes_a_read(host) -> None:
+    """It shows that the item is in, so no message is sent."""
+    id = await host.open()
+    await host.add(id, "Bike", "k")
+    await host.advance(seconds=2)
     with host.counting() as costs:
-        assert host.add(id, "Bike", "k").status == 200
-    assert costs.pop("signal RegistryStats.observe", 0) <= 1
-    assert costs == {"read RegistryList": 1}
+        assert (await host.add(id, "Bike", "k")).status == 200
+    assert costs.pop(SNAPSHOT, 0) <= 1
+    assert costs == {READ: 1}
 
 
-def test_adds_in_a_burst(host) -> None:
-    """One message each, and an observation a second, whatever they are."""
-    id = host.open()
-    host.advance(seconds=2)
+@virtual_time
+async def test_adds_in_a_burst_take_a_message_each(host) -> None:
+    """And a snapshot a second, however many they are."""
+    id = await host.open()
+    await host.advance(seconds=2)
 
-    async def guest(number: int):
+    async def guest(number: int) -> None:
         await host.sleep(number * 0.1)
         assert (await host.call("POST", f"/api/add/{id}?item={number}")).status == 200
 
     with host.counting() as costs:
-        host.run_all(*map(guest, range(50)))
-        host.advance(seconds=3)
-    assert costs["signal RegistryList.add"] == 50
-    assert costs["read RegistryList"] <= 150
-    assert costs["signal RegistryStats.observe"] <= 7
+        await asyncio.gather(*map(guest, range(50)))
+        await host.advance(seconds=3)
+    assert costs[ADD] == 50
+    assert costs[READ] <= 150
+    assert costs[SNAPSHOT] <= 7
     assert costs.messages <= 57
 
 
-def test_adds_learn_how_soon_a_change_can_be_read(host) -> None:
+@virtual_time
+async def test_adds_learn_how_soon_a_change_can_be_read(host) -> None:
     """In the long run they take little more than two reads each."""
-    id = host.open()
+    id = await host.open()
     with host.counting() as costs:
         for number in range(200):
-            assert host.add(id, str(number)).status == 200
-    assert costs["signal RegistryList.add"] == 200
-    assert costs["read RegistryList"] <= 2.2 * 200
+            assert (await host.add(id, str(number))).status == 200
+    assert costs[ADD] == 200
+    assert costs[READ] <= 2.2 * 200
 
 
-def test_where_changes_can_be_read_at_once_an_add_takes_no_time() -> None:
-    """Once that is known."""
-    with host_with(timers=False) as host:
-        id = host.open()
+@virtual_time
+async def test_an_add_takes_no_time_where_changes_can_be_read_at_once() -> None:
+    """As soon as the app has learnt that."""
+    async with RegistryHost(timers=False) as host:
+        id = await host.open()
         for number in range(60):
-            host.add(id, str(number))
+            await host.add(id, str(number))
         began = host.now()
-        assert host.add(id, "last").status == 200
+        assert (await host.add(id, "last")).status == 200
         assert (host.now() - began).total_seconds() < 0.001
 
 
-def test_a_finish(host) -> None:
-    """Two messages and three reads; and its life settles it, which takes as much again at most."""
-    id = host.open()
-    host.advance(seconds=2)
+@virtual_time
+async def test_a_finish_takes_four_messages(host) -> None:
+    """And six reads at most, those of the orchestration that ends included."""
+    id = await host.open()
+    await host.advance(seconds=2)
     with bounded(host, "finish") as costs:
-        assert host.post(f"/api/finish/{id}").status == 200
-        host.advance(seconds=3)
-    assert costs.pop("read RegistryList") <= 3 + 3
-    assert costs.pop("signal RegistryList.close") <= 1 + 1
-    assert costs == {"event finish": 1, "signal RegistryStats.observe": 1}
+        assert (await host.finish(id)).status == 200
+        await host.advance(seconds=3)
+    assert costs.pop(READ) <= 3 + 3
+    assert costs.pop(CLOSE) <= 1 + 1
+    assert costs == {CLOSE_EVENT: 1, SNAPSHOT: 1}
 
 
-def test_a_registry_whose_time_runs_out(host) -> None:
-    """To settle it takes at most two messages and three reads."""
-    host.open()
-    host.advance(minutes=4)
+@virtual_time
+async def test_a_time_out_takes_two_messages(host) -> None:
+    """And three reads at most."""
+    await host.open()
+    await host.advance(minutes=4)
     with bounded(host, "time-out") as costs:
-        host.advance(minutes=2)
-    assert costs.pop("read RegistryList") <= 3
-    assert costs == {"signal RegistryList.close": 1, "signal RegistryStats.observe": 1}
+        await host.advance(minutes=2)
+    assert costs.pop(READ) <= 3
+    assert costs == {CLOSE: 1, SNAPSHOT: 1}
 
 
-def test_a_look(host) -> None:
-    """One read, of a registry that is open and of one that is closed; sixteen for the stats."""
-    id = host.open()
-    host.advance(seconds=2)
+@virtual_time
+async def test_a_peek_takes_one_read_and_stats_sixteen(host) -> None:
+    """Of a registry that is open, and of one that is closed."""
+    id = await host.open()
+    await host.advance(seconds=2)
     for _ in ("open", "closed"):
         with bounded(host, "peek") as costs:
-            host.get(f"/api/peek/{id}")
-        assert costs == {"read RegistryList": 1}
-        host.post(f"/api/finish/{id}")
-        host.advance(seconds=2)
+            await host.peek(id)
+        assert costs == {READ: 1}
+        await host.finish(id)
+        await host.advance(seconds=2)
+
     with bounded(host, "stats") as costs:
-        host.get("/api/stats")
-    assert costs == {"read RegistryStats": 16}
+        await host.stats()
+    assert costs == {READ_STATS: 16}
 
 
-def test_healing_where_nothing_is_to_be_healed() -> None:
-    """Sixteen reads a minute."""
-    receiver = Receiver(statuses=[503] * 5)
-    with host_with(receiver, timers=False) as host:
-        host.post(f"/api/finish/{host.open()}")
-        host.open()
-        with bounded(host, "heal") as costs:
-            host.fire("heal")
-        assert costs == {"read RegistryStats": 16}
+@virtual_time
+async def test_reconcile_takes_sixteen_reads_when_there_is_nothing_to_do() -> None:
+    """One registry is open, and the delivery of another one goes on by itself."""
+    async with RegistryHost(Receiver(statuses=[503] * 5), timers=False) as host:
+        await host.finish(await host.open())
+        await host.open()
+        with bounded(host, "reconcile") as costs:
+            await host.run_timer(RECONCILE)
+        assert costs == {READ_STATS: 16}
 
 
-def test_what_is_refused_before_it_is_sent_costs_nothing() -> None:
-    """Ids that are none, items that are none."""
-    with host_with() as host:
-        id = host.open()
+@virtual_time
+async def test_an_invalid_request_asks_nothing_of_the_task_hub() -> None:
+    """Nor does the description of the API."""
+    async with RegistryHost() as host:
+        id = await host.open()
         with host.counting() as costs:
-            assert host.get("/api/openapi.json")
-            assert host.request("GET", "/api/peek/nonsense").status == 404
-            assert host.post(f"/api/add/{id}").status == 400
-            assert told(host.post(f"/api/add/{id}?item=%20"))["type"].endswith("invalid-item")
+            assert (await host.get("/api/openapi.json")).status == 200
+            assert (await host.get("/api/peek/nonsense")).status == 404
+            assert (await host.post(f"/api/add/{id}")).status == 400
+            blank = await host.post(f"/api/add/{id}?item=%20")
+            assert blank.json()["type"].endswith("invalid-item")
         assert costs == {}
-
-
-def test_the_page_has_these_bounds() -> None:
-    """In its table, and no others."""
-    rows = re.findall(r"^\| `?([\w-]+)`?[^|]*\| *\d* *\| (\d+) \| (\d+) \|$", PAGE, re.MULTILINE)
-    assert {name: Bound(int(messages), int(reads)) for name, messages, reads in rows} == BOUNDS
-
-
-def test_the_page_adds_up() -> None:
-    """The life of a registry by the recorded transactions, and the reads of idle queues by
-    host.json.
-    """
-    recorded = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", PAGE, re.MULTILINE))
-    opened, added, peeked, finished = (
-        int(recorded[call]) for call in ("open", "add", "peek", "finish")
-    )
-    life = opened + 10 * added + 50 * peeked + finished
-    words = " ".join(PAGE.split()).replace("\u00d7", "*")
-    assert f"{opened} + 10 * {added} + 50 * {peeked} + {finished} = {life} transactions" in words
-    provider = json.loads((ROOT / "host.json").read_text())["extensions"]["durableTask"][
-        "storageProvider"
-    ]
-    assert provider["maxQueuePollingInterval"] == "00:00:01"
-    assert f"| {provider['partitionCount']} partitions, 1 second (host.json) |" in PAGE
-    idle = re.findall(
-        r"^\| (\d+) partitions, (\d+) seconds?[^|]*\| (\d+) \| ([\d.]+) \|$", PAGE, re.MULTILINE
-    )
-    assert len(idle) == 4
-    for partitions, seconds, a_minute, millions in idle:
-        assert int(a_minute) == (int(partitions) + 1) * 60 / int(seconds)
-        assert float(millions) == round(int(a_minute) * 43_200 / 1e6, 1)

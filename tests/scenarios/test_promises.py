@@ -1,4 +1,4 @@
-"""The three promises in virtual time, on a host that is as unkind as Azure, for twenty seeds."""
+"""The three promises in virtual time, on a host with all faults of Azure, for twenty seeds."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.support.torture import run_seed
 
 @pytest.mark.parametrize("seed", range(1, 21))
 def test_the_promises_hold(seed: int) -> None:
-    """Whatever the host does, clients are told the truth, and every registry comes to its end."""
+    """Whatever goes wrong, clients see the truth, and every registry closes and is sent."""
     run = run_seed(seed)
     print(run, *run.report.table(), sep="\n")
     without_webhook = set() if seed % 5 else {"sent in time", "sent as closed"}

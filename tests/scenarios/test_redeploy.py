@@ -1,97 +1,93 @@
-"""A new version takes over what an older one has left open, whatever becomes of its orchestrations."""
+"""A new version takes over the registries that a released one has left."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
-from tests.replay.hubs import hub
-from tests.scenarios.world import Receiver, host_with, moment, peek, stats, told
+from devhost.testing import virtual_time
+from tests.replay import hubs
+from tests.support.registry_host import Receiver, RegistryHost, moment, without_processing
 
 
-@pytest.fixture(params=["5df348e", "0d91084"])
-def left(request):
-    """The task hub of a version without histories that were kept."""
-    with hub(request.param) as left:
-        yield left
+@pytest.fixture(params=sorted(file.stem for file in hubs.FOLDER.iterdir()))
+def hub(request, tmp_path) -> Iterator[hubs.Hub]:
+    """The task hub that a released version has left."""
+    with hubs.opened(request.param, tmp_path) as hub:
+        yield hub
 
 
-def on(left, receiver, **more):
-    """The version of today, on that task hub."""
-    return host_with(receiver, store=left.store, start=left.left_at, **more)
+@pytest.fixture
+def receiver() -> Receiver:
+    return Receiver()
 
 
-def test_what_is_open_is_shown_and_takes_gifts(left) -> None:
-    """Its list is read in the form of then, and written in the form of today."""
-    with on(left, Receiver()) as host:
-        id = left.ids["young"]
-        shown = peek(host, id)
-        assert (shown["status"], shown["registry"]["items"]) == ("Open", ["Bike", "Book"])
-        assert told(host.add(id, "Book", "Book"))["itemsCount"] == 2
-        assert told(host.add(id, "Ball", "Ball"))["itemsCount"] == 3
-        assert host.post(f"/api/remove/{id}?itemKey=Bike").status == 200
-        assert peek(host, id)["registry"]["items"] == ["Book", "Ball"]
+@pytest.fixture
+def host(hub, receiver) -> RegistryHost:
+    """Today's version on that task hub."""
+    return RegistryHost(receiver, store=hub.store, start=hub.left_at)
 
 
-def test_what_is_open_can_be_finished(left) -> None:
-    """Though its life does not understand the finish any more."""
-    with on(left, Receiver()) as host:
-        id = left.ids["young"]
-        finished = told(host.post(f"/api/finish/{id}"))
-        assert (finished["status"], finished["registry"]["closedBy"]) == ("Closed", "user")
-        host.advance(minutes=3)
-        after = peek(host, id)
-        assert after["registry"] | {"processing": ""} == finished["registry"] | {"processing": ""}
-        assert stats(host)["openCount"] == 0
+@virtual_time
+async def test_an_open_registry_is_shown_and_takes_items(hub, host) -> None:
+    """Its state is read in its old form, and written in today's."""
+    id = hub.ids["open"]
+    shown = await host.peek(id)
+    assert (shown["status"], shown["registry"]["items"]) == ("Open", ["Bike", "Book"])
+    assert (await host.add(id, "Book", "Book")).json()["itemsCount"] == 2
+    assert (await host.add(id, "Ball", "Ball")).status == 409  # it was removed
+    assert (await host.add(id, "Doll", "Doll")).json()["itemsCount"] == 3
+    assert (await host.post(f"/api/remove/{id}?itemKey=Bike")).status == 200
+    assert (await host.peek(id))["registry"]["items"] == ["Book", "Doll"]
 
 
-def test_everything_closes_is_counted_and_sent_in_time(left) -> None:
-    """Three minutes after the end of each, or after the start of this version, it has been sent,
-    with all its gifts.
-    """
-    receiver = Receiver()
-    with on(left, receiver) as host:
-        before = stats(host)
-        host.advance(minutes=9)
-        shown = {name: peek(host, id) for name, id in left.ids.items()}
-        assert {each["status"] for each in shown.values()} == {"Closed"}
-        counts = stats(host)
-        assert (
-            counts["registryCount"]
-            == counts["closedCount"]
-            == before["registryCount"]
-            == len(left.ids)
-        )
-        assert counts["itemsCount"] == sum(
-            len(each["registry"]["items"]) for each in shown.values()
-        )
-        for outcome, count in counts["processing"].items():
-            assert count == sum(
-                each["registry"]["processing"] == outcome for each in shown.values()
-            )
-        wanted = {id for id in left.ids.values() if id != left.ids["rested"] and sent_by(left)}
-        assert set(receiver.ids) == wanted
-        for delivery in receiver.deliveries:
-            closes_at = moment(delivery.body["registry"]["closesAt"])
-            assert delivery.at <= max(closes_at, left.left_at) + timedelta(minutes=3)
-        assert len(receiver.ids) == len(wanted)
+@virtual_time
+async def test_an_open_registry_can_be_finished(hub, host) -> None:
+    """And is as it was finished from then on."""
+    id = hub.ids["open"]
+    finished = (await host.finish(id)).json()
+    assert (finished["status"], finished["registry"]["closedBy"]) == ("Closed", "user")
+    await host.advance(minutes=3)
+    later = (await host.peek(id))["registry"]
+    assert without_processing(later) == without_processing(finished["registry"])
+    assert (await host.stats())["openCount"] == 0
 
 
-def sent_by(left) -> bool:
-    """Whether registries were sent for processing then."""
-    return "unsent" in left.ids
+@virtual_time
+async def test_all_registries_close_are_counted_and_are_sent_in_time(hub, host, receiver) -> None:
+    """Within three minutes of their end, or of the start of this version; with all their items."""
+    before = await host.stats()
+    await host.advance(minutes=9)
+    shown = {kind: (await host.peek(id)) for kind, id in hub.ids.items()}
+    assert {each["status"] for each in shown.values()} == {"Closed"}
+    assert {each["registry"]["processing"] for each in shown.values()} == {"delivered"}
+
+    counts = await host.stats()
+    number = len(hub.ids)
+    assert counts["registryCount"] == counts["closedCount"] == before["registryCount"] == number
+    assert counts["itemsCount"] == sum(len(each["registry"]["items"]) for each in shown.values())
+    assert counts["processing"] == {"off": 0, "pending": 0, "delivered": number, "failed": 0}
+
+    delivered = {id for kind, id in hub.ids.items() if kind != "delivered"}
+    assert set(receiver.ids) == delivered
+    assert len(receiver.ids) == len(delivered)
+    for delivery in receiver.deliveries:
+        closes_at = moment(delivery.body["registry"]["closesAt"])
+        assert delivery.at <= max(closes_at, hub.left_at) + timedelta(minutes=3)
 
 
-def test_what_rests_stays_as_it_was(left) -> None:
+@virtual_time
+async def test_a_delivered_registry_stays_as_it_was(hub, host, receiver) -> None:
     """It is not counted again, and not sent again unless somebody asks for that."""
-    receiver = Receiver()
-    with on(left, receiver) as host:
-        id, before = left.ids["rested"], stats(host)
-        shown = peek(host, id)
-        host.advance(hours=2)
-        assert peek(host, id) == shown
-        assert stats(host)["registryCount"] == before["registryCount"]
-        assert host.post(f"/api/process/{id}").status == 202
-        assert receiver.ids.count(id) == 1
-        assert peek(host, id)["registry"]["processing"] == "delivered"
-        counts = stats(host)
-        assert sum(counts["processing"].values()) == counts["closedCount"] == len(left.ids)
+    id, before = hub.ids["delivered"], await host.stats()
+    shown = await host.peek(id)
+    await host.advance(hours=2)
+    assert await host.peek(id) == shown
+    assert (await host.stats())["registryCount"] == before["registryCount"]
+    assert id not in receiver.ids
+
+    assert (await host.post(f"/api/process/{id}")).status == 202
+    assert receiver.ids.count(id) == 1
+    assert await host.processing(id) == "delivered"
+    counts = await host.stats()
+    assert sum(counts["processing"].values()) == counts["closedCount"] == len(hub.ids)

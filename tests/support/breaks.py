@@ -1,4 +1,4 @@
-"""Breaks of one line in the app, by which the checker is tried: it is only worth what it finds."""
+"""Breaks of one line in the app, to test the checker: it is only worth what it finds."""
 
 import shutil
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ APP = ("function_app.py", "host.json", "registry")
 
 @dataclass(frozen=True)
 class Break:
-    """A text in a file of the app, once there, what to put in its place, and which rules have to
-    see what follows.
+    """A text that is in a file of the app once, and what to put in its place.
+
+    The rules are those of which one has to find what follows.
     """
 
     file: str
@@ -22,25 +23,25 @@ class Break:
 
 BREAKS = {
     "answer from the clock": Break(
-        "registry/durable/registries.py",
+        "registry/durable/service.py",
         'return await self._closed(registry.birth, "timeout")',
         'return replace(registry, closed_at=registry.birth.closes_at, closed_by="timeout")',
         ("stays closed", "refused is out"),
     ),
     "trust the reply of a close": Break(
-        "registry/durable/registries.py",
+        "registry/durable/service.py",
         "return await self.until(birth.id, send, lambda registry: registry.is_closed, unknown)",
         "return await self.until(birth.id, send, lambda registry: True, unknown)",
         ("answers as agreed", "stays closed"),
     ),
     "no memory of removed keys": Break(
-        "registry/model.py",
+        "registry/domain/registry.py",
         "if item.key in self.removed:",
         "if item is self.removed:",
         ("removed is out",),
     ),
-    "settle without repeats": Break(
-        "registry/durable/registries.py",
+    "close without repeats": Break(
+        "registry/durable/service.py",
         """            registry = await self._closed(birth, by)
         if registry.processing""",
         """            await self._signal(birth.id, "close", birth=dump(birth), by=by)
@@ -50,13 +51,13 @@ BREAKS = {
         ("stats in the end", "sent in time", "closes"),
     ),
     "a close by time at any time": Break(
-        "registry/model.py",
+        "registry/domain/registry.py",
         'if not self.is_closed and (by == "user" or not in_time):',
         "if not self.is_closed:",
         ("not early", "close is explained"),
     ),
-    "heal off": Break(
-        "registry/durable/upkeep.py",
+    "reconcile off": Break(
+        "registry/durable/maintenance.py",
         "late = lives + sorted(sent, key=lambda id: standings[id].due)[:DELIVERIES_A_RUN]",
         "late: list[str] = []",
         ("closes", "sent in time", "stats in the end"),
@@ -65,8 +66,9 @@ BREAKS = {
 
 
 def broken_app(name: str, folder: Path, source: Path = ROOT) -> Path:
-    """Copy an app into a folder, with that break in it. Raises LookupError where its text is not
-    there just once.
+    """Copy an app into a folder, with a break in it.
+
+    Raises LookupError unless the text to replace is there exactly once.
     """
     chosen = BREAKS[name]
     for each in APP:

@@ -1,7 +1,6 @@
-"""Many clients, what they were told, and whether that keeps the promises: on any host, in any time.
+"""Many clients use a host, and a checker finds out whether what they saw keeps the promises.
 
-`attack` lets clients loose on a World and waits until all has come to rest; `check` judges the
-history.
+`attack` lets clients use a Target and waits until everything is done; `check` checks the history.
 """
 
 import random
@@ -12,17 +11,17 @@ from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Any
 
-from tests.support.clients import Client, Plan, World, rush
+from tests.support.clients import Client, Plan, Target, rush
 from tests.support.history import Delivery, Exchange, History
 from tests.support.promises import PROMISES, RULES, Limits, Violation
 
 SHOWN = 12
-"""Lines of the history that are printed for a violation, at most."""
+"""How many lines of the history are printed for a violation at most."""
 
 
 @dataclass
 class Found:
-    """A violation of a promise, and by which rule."""
+    """A violation of a promise, and the rule that found it."""
 
     promise: int
     rule: str
@@ -37,7 +36,7 @@ class Found:
         return f"{promise}, {self.rule}: {id}{self.violation.line}{again}"
 
     def excerpt(self) -> list[str]:
-        """The part of the history that shows it, in the order of its beginning."""
+        """The part of the history that shows it, in order."""
         evidence = {id(each): each for each in self.violation.evidence if each}.values()
         ordered = sorted(
             evidence, key=lambda each: each.received if isinstance(each, Delivery) else each.sent
@@ -50,16 +49,16 @@ class Found:
 
 @dataclass
 class Report:
-    """What the rules saw in one history, or in several together."""
+    """What the rules found in one history, or in several together."""
 
     requests: int = 0
     acknowledged: int = 0
     registries: int = 0
     unanswered: int = 0
     checks: Counter[str] = field(default_factory=Counter)
-    """How often each rule looked."""
+    """How often each rule was checked."""
     not_checkable: dict[str, str] = field(default_factory=dict)
-    """Rules that cannot look here, and why."""
+    """Rules that cannot be checked here, and why."""
     found: list[Found] = field(default_factory=list)
 
     def __add__(self, other: "Report") -> "Report":
@@ -75,7 +74,7 @@ class Report:
 
     @property
     def unchecked(self) -> list[str]:
-        """Rules that never looked, and are not named as not checkable."""
+        """Rules that were never checked, except those that cannot be."""
         return [
             rule.name
             for rule in RULES
@@ -89,14 +88,16 @@ class Report:
 
     @property
     def summary(self) -> str:
-        """One line."""
+        """A summary in one line."""
         return (
-            f"{self.registries} registries, {self.requests} requests ({self.unanswered} unanswered), "
-            f"{self.acknowledged} gifts acknowledged, {self.checks.total()} checks, {len(self.found)} violations"
+            f"{self.registries} registries, "
+            f"{self.requests} requests ({self.unanswered} unanswered), "
+            f"{self.acknowledged} items acknowledged, "
+            f"{self.checks.total()} checks, {len(self.found)} violations"
         )
 
     def table(self) -> list[str]:
-        """How many times each part of each promise was checked, or why it was not."""
+        """How often each rule was checked, or why it was not."""
         lines = []
         for promise in (1, 2, 3, 0):
             lines.append(f"{f'promise {promise}' if promise else 'contract'}: {PROMISES[promise]}")
@@ -124,10 +125,10 @@ class Report:
 
 
 def check(history: History, limits: Limits) -> Report:
-    """Judge a history that has come to its end."""
+    """Check a history that is complete."""
     adds = {(each.id, each.text) for each in history.calls("add", 200)}
     unanswered = sum(each.status == 0 for each in history.exchanges)
-    report = Report(len(history.exchanges), len(adds), len(history.lives()), unanswered)
+    report = Report(len(history.exchanges), len(adds), len(history.registries()), unanswered)
     for rule in RULES:
         if reason := rule.not_checkable(history, limits):
             report.not_checkable[rule.name] = reason
@@ -144,53 +145,50 @@ def check(history: History, limits: Limits) -> Report:
 
 
 async def attack(
-    world: World, plan: Plan, history: History, calm: Callable[[], None] = lambda: None
+    target: Target, plan: Plan, history: History, calm: Callable[[], None] = lambda: None
 ) -> None:
-    """Run the plan on a host, and look at every registry and at the stats when all has come to
-    rest.
+    """Run the plan on a host. When everything is done, look at every registry and at the stats.
 
-    `calm` is called some time after the clients have gone: it ends what makes the host unkind.
+    `calm` is called some time after the clients have gone. It stops the faults.
     """
-    observer = Client(world, history, plan, "observer")
+    observer = Client(target, history, plan, "observer")
     await _insist(observer, "stats")
-    await rush(world, history, plan)
-    await world.sleep(plan.unrest)
+    await rush(target, history, plan)
+    await target.sleep(plan.faults_linger)
     calm()
-    await _come_to_rest(world, plan, history, observer)
+    await _wait_until_done(target, plan, history, observer)
     await observer.pause(plan.linger, plan.linger)
     await _look_at_all(observer, history)
 
 
-async def _come_to_rest(world: World, plan: Plan, history: History, observer: Client) -> None:
-    """Look until every registry is closed and has been sent, or the time for that is over."""
+async def _wait_until_done(target: Target, plan: Plan, history: History, observer: Client) -> None:
+    """Look until every registry is closed and sent, or the time for that is up."""
     pause = 1.0
     while True:
         last = await _look_at_all(observer, history)
         slack = timedelta(seconds=plan.patience)
-        ends = [life.closes_at for life in history.lives() if life.closes_at]
-        deadline = max([*ends, *history.starts, *(_lost(history))], default=world.now()) + slack
-        if all(_is_at_rest(each) for each in last) or world.now() > deadline:
+        ends = [registry.closes_at for registry in history.registries() if registry.closes_at]
+        deadline = max([*ends, *history.starts, *(_lost(history))], default=target.now()) + slack
+        if all(_is_done(each) for each in last) or target.now() > deadline:
             return
         await observer.pause(pause / 2, pause)
         pause = min(pause * 1.5, 10)
 
 
 def _lost(history: History) -> Iterable[datetime]:
-    """When registries close at the latest of which nobody was told: as long after their open as the
-    others.
-    """
+    """The latest times at which registries close whose open was not answered."""
     spans = [
-        life.closes_at - life.opened.sent.at
-        for life in history.lives()
-        if life.opened and life.closes_at
+        registry.closes_at - registry.opened.sent.at
+        for registry in history.registries()
+        if registry.opened and registry.closes_at
     ]
     if spans:
         yield from (
-            each.told.at + max(spans) for each in history.calls("open") if each.status != 201
+            each.answered.at + max(spans) for each in history.calls("open") if each.status != 201
         )
 
 
-def _is_at_rest(looked: Exchange) -> bool:
+def _is_done(looked: Exchange) -> bool:
     body: Any = looked.body
     if not isinstance(body, dict):
         return False
@@ -210,22 +208,22 @@ def _is_at_rest(looked: Exchange) -> bool:
 
 
 async def _look_at_all(observer: Client, history: History) -> list[Exchange]:
-    looked = [await _insist(observer, "peek", life.id) for life in history.lives()]
+    looked = [await _insist(observer, "peek", registry.id) for registry in history.registries()]
     return [*looked, await _insist(observer, "stats")]
 
 
 async def _insist(observer: Client, call: Any, id: str = "") -> Exchange:
-    """Ask until there is an answer, some twenty times."""
+    """Ask until there is an answer, twenty times at most."""
     for _ in range(20):
-        told = await observer.ask(call, id)
-        if told.status not in (0, 500, 503):
+        exchange = await observer.ask(call, id)
+        if exchange.status not in (0, 500, 503):
             break
         await observer.pause(0.5, 1)
-    return told
+    return exchange
 
 
 class Receiver:
-    """The webhook's end: it notes each delivery, and answers every tenth or so with 500."""
+    """Receives deliveries, notes each, and answers every tenth with 500."""
 
     def __init__(
         self, history: History, now: Callable[[], datetime], seed: int, refused: float = 0.1
@@ -236,7 +234,7 @@ class Receiver:
         self._refused = refused
 
     def receive(self, webhook_id: str, body: Any) -> int:
-        """The status for a delivery."""
+        """Note a delivery; returns the status of the answer."""
         status = 500 if self._dice.random() < self._refused else 204
         self._history.deliveries.append(
             Delivery(webhook_id, body, self._history.moment(self._now()), status)
@@ -244,4 +242,4 @@ class Receiver:
         return status
 
 
-__all__ = ["Limits", "Plan", "Receiver", "Report", "World", "attack", "check"]
+__all__ = ["Limits", "Plan", "Receiver", "Report", "Target", "attack", "check"]

@@ -1,4 +1,4 @@
-"""What clients sent and were told, each registry's part of it, and how it reads in a report."""
+"""What clients sent and received, sorted by registry, and how it reads in a report."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,16 +9,14 @@ from typing import Any, Literal, NamedTuple
 Name = Literal["open", "add", "remove", "peek", "finish", "process", "stats"]
 
 UNKNOWN = (0, 202, 500, 503)
-"""Statuses (0: no answer) after which the request may have had its effect, may have it later, or
-never.
-"""
+"""Statuses after which the effect of a request is unknown. 0: there was no answer."""
 
 SHOWING = {"peek": 200, "finish": 200, "process": 202}
 """Answers that show the registry."""
 
 
 class Moment(NamedTuple):
-    """When something was sent or told. Moments of the same time have an order nevertheless."""
+    """When something was sent or received. Moments of the same time have an order nevertheless."""
 
     order: int
     at: datetime
@@ -26,17 +24,17 @@ class Moment(NamedTuple):
 
 @dataclass(eq=False)
 class Exchange:
-    """A request of a client and what it was told."""
+    """A request of a client, and its answer."""
 
     client: str
     call: Name
     sent: Moment
-    told: Moment
+    answered: Moment
     """When the answer came, or when the client gave up waiting."""
     status: int = 0
     """0: no answer."""
     body: Any = None
-    """The answer: JSON as a value, anything else as text."""
+    """The answer: a value if it is JSON, otherwise text."""
     id: str = ""
     key: str = ""
     text: str = ""
@@ -53,7 +51,7 @@ class Exchange:
         return self.status == 409 and self.problem == "registry-closed"
 
     def __str__(self) -> str:
-        times = f"{clock(self.sent.at)} .. {clock(self.told.at)}"
+        times = f"{clock(self.sent.at)} .. {clock(self.answered.at)}"
         name = f"{self.call} {self.text!r}" if self.text else self.call
         return f"{times}  {self.client:8} {name:30} -> {self._outcome()}"
 
@@ -71,7 +69,7 @@ class Exchange:
 
 @dataclass(eq=False)
 class Delivery:
-    """A registry as the webhook received it, and how that answered."""
+    """A registry as the webhook received it, and the status with which it answered."""
 
     webhook_id: str
     body: Any
@@ -88,11 +86,11 @@ Evidence = Exchange | Delivery
 
 @dataclass(eq=False)
 class Shown:
-    """A registry as somebody was shown it."""
+    """A registry as an answer or a delivery showed it."""
 
     source: Evidence
     sent: Moment
-    told: Moment
+    answered: Moment
     id: str
     status: str
     items: tuple[str, ...]
@@ -114,18 +112,16 @@ class Shown:
 
     @property
     def content(self) -> tuple[Any, ...]:
-        """What never changes again in a closed registry."""
+        """What never changes in a closed registry."""
         return (self.items, self.opened_at, self.closes_at, self.closed_at, self.closed_by)
 
     @classmethod
     def of(cls, source: Evidence) -> "Shown | None":
-        """What an answer or a delivery shows; None where it is not of that kind, or not of that
-        form.
-        """
+        """Return what an answer or a delivery shows, or None if it is not of that kind or form."""
         if isinstance(source, Delivery):
-            sent = told = source.received
+            sent = answered = source.received
         elif source.status == SHOWING.get(source.call):
-            sent, told = source.sent, source.told
+            sent, answered = source.sent, source.answered
         else:
             return None
         try:
@@ -136,7 +132,7 @@ class Shown:
             return cls(
                 source,
                 sent,
-                told,
+                answered,
                 registry["id"],
                 status,
                 tuple(items),
@@ -151,15 +147,15 @@ class Shown:
 
 
 @dataclass
-class Life:
-    """What is known of one registry."""
+class RegistryHistory:
+    """All exchanges and deliveries of one registry."""
 
     id: str
     exchanges: list[Exchange] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
 
     def calls(self, call: Name, *statuses: int) -> list[Exchange]:
-        """The exchanges of a kind, those with certain answers if any are named, as they were told."""
+        """The exchanges of a kind, in the order of their answers; with statuses, only those."""
         return [
             each
             for each in self.exchanges
@@ -168,42 +164,42 @@ class Life:
 
     @cached_property
     def opened(self) -> Exchange | None:
-        """The open that was answered; None for a registry that became known by its delivery only."""
+        """The open that was answered; None if the registry is only known by its delivery."""
         return next(iter(self.calls("open", 201)), None)
 
     @cached_property
     def shown(self) -> list[Shown]:
-        """All that was ever shown of it, as it was told."""
+        """All that was ever shown of it, in the order of the answers."""
         sources: list[Evidence] = [*self.exchanges, *self.deliveries]
         found = [shown for source in sources if (shown := Shown.of(source))]
-        return sorted(found, key=lambda shown: shown.told)
+        return sorted(found, key=lambda shown: shown.answered)
 
     @cached_property
     def final(self) -> Shown | None:
-        """How clients saw it in the end."""
+        """What the last client saw."""
         return next(
             (shown for shown in reversed(self.shown) if isinstance(shown.source, Exchange)), None
         )
 
     @cached_property
     def closes_at(self) -> datetime | None:
-        """When it was said to close."""
+        """When it should close."""
         if self.opened:
             return datetime.fromisoformat(self.opened.body["closesAt"])
         return self.shown[0].closes_at if self.shown else None
 
     @cached_property
-    def told_closed(self) -> list[tuple[Moment, Evidence]]:
-        """Each time that somebody was told that it is closed."""
-        told: list[tuple[Moment, Evidence]] = [
-            (each.told, each.source) for each in self.shown if each.is_closed
+    def seen_closed(self) -> list[tuple[Moment, Evidence]]:
+        """Each time that somebody saw that it was closed."""
+        seen: list[tuple[Moment, Evidence]] = [
+            (each.answered, each.source) for each in self.shown if each.is_closed
         ]
-        told += [(each.told, each) for each in self.exchanges if each.says_closed]
-        return sorted(told, key=lambda pair: pair[0])
+        seen += [(each.answered, each) for each in self.exchanges if each.says_closed]
+        return sorted(seen, key=lambda pair: pair[0])
 
     @cached_property
-    def gifts(self) -> dict[str, list[Exchange]]:
-        """The adds of each text; clients never use a text for two gifts."""
+    def adds(self) -> dict[str, list[Exchange]]:
+        """The adds of each text. Clients never use a text for two items."""
         return _by_text(self.calls("add"))
 
     @cached_property
@@ -212,42 +208,40 @@ class Life:
         return _by_text(self.calls("remove"))
 
     def shown_with(self, text: str) -> list[Shown]:
-        """All that was shown with that gift in it."""
+        """All that was shown with that item in it."""
         return [each for each in self.shown if text in each.items]
 
     def may_be_removed(self, text: str, by: Moment) -> bool:
-        """Whether somebody had asked to take the gift back by then, and was not refused."""
+        """Whether somebody had asked to remove the item by then, and was not refused."""
         return any(
             each.sent < by and each.status not in (404, 409) for each in self.removes.get(text, [])
         )
 
     def acknowledged(self, before: Moment) -> Iterator[Exchange]:
-        """For each gift that an add was answered 200 for before that moment, the first such add."""
-        for adds in self.gifts.values():
-            if found := [each for each in adds if each.status == 200 and each.told < before]:
+        """For each item that was acknowledged before that moment, the first add that was."""
+        for adds in self.adds.values():
+            if found := [each for each in adds if each.status == 200 and each.answered < before]:
                 yield found[0]
 
 
 class History:
-    """All that clients sent and were told, written down as it happens. `now` is the clock of who
-    writes.
-    """
+    """All that clients sent and received, written down as it happens."""
 
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []
-        """As they were told."""
+        """In the order of their answers."""
         self.deliveries: list[Delivery] = []
         self.starts: list[datetime] = []
-        """When the app or a worker of it was started again."""
+        """When the app started again."""
         self._order = 0
 
     def moment(self, at: datetime) -> Moment:
-        """A moment after all others so far."""
+        """Return a moment after all others so far."""
         self._order += 1
         return Moment(self._order, at)
 
     def calls(self, call: Name, *statuses: int) -> list[Exchange]:
-        """The exchanges of a kind, those with certain answers if any are named, as they were told."""
+        """The exchanges of a kind, in the order of their answers; with statuses, only those."""
         return [
             each
             for each in self.exchanges
@@ -258,18 +252,18 @@ class History:
         """The later of `otherwise` and the last start before a moment."""
         return max([otherwise, *(start for start in self.starts if start < before)])
 
-    def lives(self) -> list[Life]:
-        """The registries that somebody knows, by an answered open or by a delivery, each with its
-        part.
-        """
-        lives: dict[str, Life] = {}
+    def registries(self) -> list[RegistryHistory]:
+        """The registries that are known by an answered open or by a delivery."""
+        found: dict[str, RegistryHistory] = {}
         for exchange in self.exchanges:
             if exchange.id:
-                lives.setdefault(exchange.id, Life(exchange.id)).exchanges.append(exchange)
+                found.setdefault(exchange.id, RegistryHistory(exchange.id)).exchanges.append(
+                    exchange
+                )
         for delivery in self.deliveries:
             if shown := Shown.of(delivery):
-                lives.setdefault(shown.id, Life(shown.id)).deliveries.append(delivery)
-        return list(lives.values())
+                found.setdefault(shown.id, RegistryHistory(shown.id)).deliveries.append(delivery)
+        return list(found.values())
 
 
 def clock(at: datetime | None) -> str:

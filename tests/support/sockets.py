@@ -1,4 +1,4 @@
-"""A World of sockets and of the time on the wall, and the end of the webhook in it."""
+"""A Target that is reached over sockets, in real time, and a receiver for its deliveries."""
 
 import asyncio
 import json
@@ -10,14 +10,14 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from devhost.testing.answers import Answer, Unanswered
+from devhost.testing import NoResponse, Response
 from tests.support.checker import Receiver
 
 TIMEOUT = aiohttp.ClientTimeout(total=30, connect=5)
 
 
 class Sockets:
-    """Calls a host at a URL, which may change when it is started again."""
+    """Sends requests to a host at a URL, which may be started again."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
@@ -31,29 +31,29 @@ class Sockets:
 
     async def call(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
-    ) -> Answer:
-        """Send one request. Raises Unanswered."""
+    ) -> Response:
+        """Send one request. Raises NoResponse."""
         url = URL(self._url + path, encoded=True)
         try:
             async with self._session.request(
                 method, url, headers=headers, data=body or None
             ) as answer:
                 shown = {name.lower(): value for name, value in answer.headers.items()}
-                return Answer(answer.status, shown, await answer.read())
+                return Response(answer.status, shown, await answer.read())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unanswered from error
+            raise NoResponse from error
 
 
 @asynccontextmanager
 async def sockets(url: str) -> AsyncIterator[Sockets]:
-    """A World at a URL: of the scheme, the host and the port."""
+    """A Target at a URL that has a scheme, a host and a port."""
     async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
         yield Sockets(session, url)
 
 
 @asynccontextmanager
 async def receiving(receiver: Receiver, port: int) -> AsyncIterator[None]:
-    """Have deliveries to this port of this machine received."""
+    """Receive deliveries to a port of this machine in the block."""
 
     async def receive(request: web.Request) -> web.Response:
         return web.Response(

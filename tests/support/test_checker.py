@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from devhost.testing.answers import Answer, Unanswered
+from devhost.testing import NoResponse, Response
 from tests.support.checker import Limits, Plan, Receiver, Report, check
 from tests.support.clients import Client
 from tests.support.history import Delivery, Exchange, History, Moment, Name, clock
@@ -74,53 +74,53 @@ def counts(registries: int, items: int, open: int, **processing: int) -> dict[st
 
 
 class Story(History):
-    """A history, told in seconds after the open of its one registry."""
+    """A history, written in seconds after the open of its one registry."""
 
-    def tell(
+    def note(
         self,
         call: Name,
         sent: float,
-        told: float,
+        answered: float,
         status: int = 0,
         body: Any = None,
         text: str = "",
         id: str = ID,
     ) -> "Story":
         key = f"key-{text}" if text else ""
-        exchange = Exchange("c1", call, moment(sent), moment(told), status, body, id, key, text)
+        exchange = Exchange("c1", call, moment(sent), moment(answered), status, body, id, key, text)
         self.exchanges.append(exchange)
         return self
 
     def open(self) -> "Story":
         body = {"id": ID, "openedAt": text_of(0), "closesAt": text_of(END)}
-        return self.stats(-2, counts(0, 0, 0)).tell("open", -0.1, 0.1, 201, body)
+        return self.stats(-2, counts(0, 0, 0)).note("open", -0.1, 0.1, 201, body)
 
     def add(
-        self, text: str, sent: float, told: float, status: int, count: int = 1, type: str = ""
+        self, text: str, sent: float, answered: float, status: int, count: int = 1, type: str = ""
     ) -> "Story":
         body: Any = {"id": ID, "item": text, "itemKey": f"key-{text}", "itemsCount": count}
         if status == 409:
             body = {"type": f"/api/docs#{type}"}
-        return self.tell("add", sent, told, status, body, text)
+        return self.note("add", sent, answered, status, body, text)
 
     def remove(
-        self, text: str, sent: float, told: float, status: int, count: int = 0, type: str = ""
+        self, text: str, sent: float, answered: float, status: int, count: int = 0, type: str = ""
     ) -> "Story":
         body = (
             {"id": ID, "itemKey": f"key-{text}", "itemsCount": count}
             if status == 200
             else {"type": f"/#/{type}"}
         )
-        return self.tell("remove", sent, told, status, body, text)
+        return self.note("remove", sent, answered, status, body, text)
 
     def peek(self, sent: float, body: Any, status: int = 200) -> "Story":
-        return self.tell("peek", sent, sent + 0.05, status, body)
+        return self.note("peek", sent, sent + 0.05, status, body)
 
-    def finish(self, sent: float, told: float, status: int, body: Any = None) -> "Story":
-        return self.tell("finish", sent, told, status, body)
+    def finish(self, sent: float, answered: float, status: int, body: Any = None) -> "Story":
+        return self.note("finish", sent, answered, status, body)
 
     def stats(self, sent: float, body: Any) -> "Story":
-        return self.tell("stats", sent, sent + 0.05, 200, body, id="")
+        return self.note("stats", sent, sent + 0.05, 200, body, id="")
 
     def deliver(
         self, received: float, body: Any, webhook_id: str = ID, status: int = 204
@@ -134,7 +134,7 @@ class Story(History):
 
 
 def good() -> Story:
-    """A registry with four gifts, one taken back, one refused when it was full, one when it was
+    """A registry with four items, one removed, one refused when it was full, one when it was
     closed.
     """
     story = Story().open()
@@ -147,7 +147,7 @@ def good() -> Story:
         "g6", 4, 4.1, 409, type="registry-full"
     )
     story.add("g7", 4.2, 4.3, 409, type="registry-full").stats(5, counts(1, 4, 1))
-    story.tell("finish", 5.5, 6, 0).finish(
+    story.note("finish", 5.5, 6, 0).finish(
         8.9, 9.3, 200, closed(["g1", "g3", "g4", "g5"], "user", 9)
     )
     story.peek(9.4, closed(["g1", "g3", "g4", "g5"], "user", 9)).deliver(
@@ -179,9 +179,9 @@ def test_a_call_without_an_answer_counts_as_either_outcome() -> None:
         body = {0: None, 202: {}, 500: "", 503: {"type": "/#hub-unavailable"}}[status]
         for items in (["g1"], ["g1", "g2"], ["g2"], []):
             story = (
-                Story().open().add("g1", 0.2, 0.4, 200).tell("remove", 0.5, 0.6, status, body, "g1")
+                Story().open().add("g1", 0.2, 0.4, 200).note("remove", 0.5, 0.6, status, body, "g1")
             )
-            story.tell("add", 0.7, 0.9, status, body, "g2").tell("finish", 1, 1.5, status, body)
+            story.note("add", 0.7, 0.9, status, body, "g2").note("finish", 1, 1.5, status, body)
             story.peek(20, closed(items, "user", 1.2, "delivered")).deliver(
                 20.5, closed(items, "user", 1.2)
             )
@@ -191,12 +191,12 @@ def test_a_call_without_an_answer_counts_as_either_outcome() -> None:
 def test_an_open_that_was_not_answered_may_exist() -> None:
     """It may be counted, or not; where it was delivered it is judged like the others."""
     for opens in (0, 1):
-        story = Story().open().tell("open", 0.3, 2, 0, id="")
+        story = Story().open().note("open", 0.3, 2, 0, id="")
         story.peek(20, closed([], processing="delivered")).deliver(10.5, closed([]))
         story.stats(21, counts(1 + opens, 0, 0, delivered=1, off=opens))
         assert [str(found) for found in check(story, LIMITS).found] == []
     story = (
-        Story().stats(-2, counts(0, 0, 0)).tell("open", -0.1, 2, 0, id="").deliver(700, closed([]))
+        Story().stats(-2, counts(0, 0, 0)).note("open", -0.1, 2, 0, id="").deliver(700, closed([]))
     )
     story.peek(701, closed([], processing="delivered")).stats(702, counts(1, 0, 0, delivered=1))
     assert [found.rule for found in check(story, LIMITS).found] == ["sent in time"]
@@ -229,24 +229,24 @@ def ended(story: Story, items: list[str], by: str = "timeout", at: float = END) 
 
 
 BAD = {
-    "an acknowledged gift is lost": Bad(
+    "an acknowledged item is lost": Bad(
         "kept",
         "'g1' was acknowledged at 18:00:00.700",
         ended(opened().add("g1", 0.5, 0.7, 200, 2), ["g0"]),
     ),
-    "a gift comes twice": Bad(
+    "an item comes twice": Bad(
         "once", "'g0' is in the registry 2 times", ended(opened(), ["g0", "g0"])
     ),
-    "a gift nobody sent": Bad(
+    "an item nobody sent": Bad(
         "once", "'other' is in the registry, and nobody sent it", ended(opened(), ["g0", "other"])
     ),
     "a text is not verbatim": Bad(
         "once", "nobody sent it", ended(Story().open().add("ü", 1, 1.1, 200), ["u"])
     ),
-    "an acknowledged gift is not shown": Bad(
+    "an acknowledged item is not shown": Bad(
         "grows", "and not shown", ended(opened().peek(1, registry([])), ["g0"])
     ),
-    "a gift that was shown goes": Bad(
+    "an item that was shown goes": Bad(
         "grows",
         "'g1' was shown, and was gone later",
         ended(
@@ -257,7 +257,7 @@ BAD = {
             ["g0"],
         ),
     ),
-    "a gift comes before others": Bad(
+    "an item comes before others": Bad(
         "grows",
         "order",
         ended(opened().peek(1, registry(["g0"])).add("g1", 2, 2.1, 200, 2), ["g1", "g0"]),
@@ -269,7 +269,7 @@ BAD = {
             opened().add("g1", 9.5, 11.6, 200, 2).peek(10.1, CLOSED).peek(10.8, LATE), ["g0", "g1"]
         ),
     ),
-    "V1: a gift that was refused is in": Bad(
+    "V1: an item that was refused is in": Bad(
         "refused is out",
         "'g1' was refused (registry-closed) at 18:00:10.900, and is in the registry",
         ended(
@@ -301,7 +301,7 @@ BAD = {
         "stays closed",
         "to be open later",
         ended(
-            opened().peek(10.1, CLOSED).tell("process", 10.3, 10.4, 202, registry(["g0"])), ["g0"]
+            opened().peek(10.1, CLOSED).note("process", 10.3, 10.4, 202, registry(["g0"])), ["g0"]
         ),
     ),
     "process is refused as open after closed": Bad(
@@ -310,7 +310,7 @@ BAD = {
         ended(
             opened()
             .peek(10.1, CLOSED)
-            .tell("process", 10.3, 10.4, 409, {"type": "/#registry-open"}),
+            .note("process", 10.3, 10.4, 409, {"type": "/#registry-open"}),
             ["g0"],
         ),
     ),
@@ -324,10 +324,10 @@ BAD = {
     ),
     "full too early": Bad(
         "full for good",
-        "full for 4 gifts when 2 had been sent",
+        "full for 4 items when 2 had been sent",
         ended(opened().add("g1", 0.5, 0.6, 409, type="registry-full"), ["g0"]),
     ),
-    "a full registry takes a gift": Bad(
+    "a full registry takes an item": Bad(
         "full for good",
         "'g2' was first sent after",
         ended(
@@ -338,7 +338,7 @@ BAD = {
     ),
     "V2: refused as closed long before its end": Bad(
         "not early",
-        "it was told to be closed at 18:00:00.300, before its end",
+        "it was shown to be closed at 18:00:00.300, before its end",
         ended(Story().open().add("g1", 0.2, 0.3, 409, type="registry-closed"), []),
     ),
     "V2: closed by nobody": Bad(
@@ -357,14 +357,14 @@ BAD = {
     "timed out before its end": Bad(
         "close is explained", "which is not its end", ended(opened(), ["g0"], at=9)
     ),
-    "taken back, and shown": Bad(
+    "removed, and shown": Bad(
         "removed is out",
-        "'g0' was taken back at 18:00:01.100",
+        "'g0' was removed at 18:00:01.100",
         ended(opened().remove("g0", 1, 1.1, 200).peek(2, registry(["g0"])), ["g0"]),
     ),
-    "taken back, and a late add is acknowledged": Bad(
+    "removed, and a late add is acknowledged": Bad(
         "removed is out",
-        "taken back",
+        "removed",
         ended(opened().remove("g1", 1, 1.1, 200, 1).add("g1", 2, 2.5, 200, 2), ["g0"]),
     ),
     "V3: it never closes": Bad(
@@ -385,7 +385,7 @@ BAD = {
         opened().deliver(311, CLOSED).peek(500, closed(["g0"], processing="delivered")),
     ),
     "it is not to be sent": Bad(
-        "sent in time", "has gifts", opened().peek(500, closed(["g0"], processing="off"))
+        "sent in time", "has items", opened().peek(500, closed(["g0"], processing="off"))
     ),
     "it is sent while it is open": Bad(
         "sent as closed",
@@ -421,17 +421,17 @@ BAD = {
         "stats in the end", "registryCount 0", ended(opened(), ["g0"]).stats(400, counts(0, 0, 0))
     ),
     "V5: it takes nothing": Bad(
-        "takes gifts",
+        "takes items",
         "'g1' was neither taken nor refused for 9.5 s",
         ended(opened().add("g1", 0.4, 6, 202).add("g1", 6.2, 12, 202), ["g0"]),
     ),
     "it takes nothing back": Bad(
-        "takes gifts",
-        "'g0' was not taken back for 9.4 s",
-        ended(opened().tell("remove", 0.5, 11, 202, {}, "g0"), ["g0"]),
+        "takes items",
+        "'g0' was not removed for 9.4 s",
+        ended(opened().note("remove", 0.5, 11, 202, {}, "g0"), ["g0"]),
     ),
     "it decides late": Bad(
-        "takes gifts", "for 8.0 s", ended(opened().add("g1", 0.5, 8.5, 200, 2), ["g0", "g1"])
+        "takes items", "for 8.0 s", ended(opened().add("g1", 0.5, 8.5, 200, 2), ["g0", "g1"])
     ),
     "V6: it is unknown for a moment": Bad(
         "stays known",
@@ -463,17 +463,17 @@ BAD = {
     "nothing is sent here, and there is a webhook": Bad(
         "answers as agreed",
         "process was answered with 409 processing-off",
-        ended(opened().tell("process", 11, 12, 409, {"type": "/#processing-off"}), ["g0"]),
+        ended(opened().note("process", 11, 12, 409, {"type": "/#processing-off"}), ["g0"]),
     ),
     "a finish that shows an open registry": Bad(
         "answers as agreed",
         "finish was answered",
         ended(opened().finish(1, 2, 200, registry(["g0"])), ["g0"]),
     ),
-    "an add that names another gift": Bad(
+    "an add that names another item": Bad(
         "answers as agreed",
         "add was answered",
-        ended(opened().tell("add", 1, 2, 200, {"itemsCount": 1}, "g0"), ["g0"]),
+        ended(opened().note("add", 1, 2, 200, {"itemsCount": 1}, "g0"), ["g0"]),
     ),
     "a count below what is known": Bad(
         "counted in answers",
@@ -485,19 +485,19 @@ BAD = {
         "itemsCount is 3",
         ended(opened().add("g1", 1, 2, 200, 3), ["g0", "g1"]),
     ),
-    "a count with what was taken back": Bad(
+    "a count with what was removed": Bad(
         "counted in answers", "from 0 to 0", ended(opened().remove("g0", 1, 2, 200, 1), [])
     ),
-    "taken back by nobody": Bad(
+    "removed by nobody": Bad(
         "removals are asked for",
         "nobody had asked",
         ended(
             opened().add("g1", 1, 2, 409, type="gift-removed").remove("g9", 9, 9.1, 200, 1), ["g0"]
         ),
     ),
-    "not taken back as closed, and not in": Bad(
+    "not removed as closed, and not in": Bad(
         "removals are asked for",
-        "could not be taken back",
+        "could not be removed",
         ended(opened().remove("g5", 11, 12, 409, type="registry-closed"), ["g0"]),
     ),
     "stats above the truth": Bad(
@@ -521,7 +521,7 @@ BAD = {
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
 def test_a_broken_promise_is_found(bad: Bad) -> None:
     """The rule says so in a line, and shows the part of the history where it is to be seen."""
-    bad.story.exchanges.sort(key=lambda exchange: exchange.told)
+    bad.story.exchanges.sort(key=lambda exchange: exchange.answered)
     found = [found for found in check(bad.story, bad.limits).found if found.rule == bad.rule]
     assert any(bad.line in str(each) for each in found), [str(each) for each in found]
     assert all(each.excerpt() for each in found)
@@ -533,7 +533,7 @@ def test_every_rule_finds_something() -> None:
 
 
 def test_a_start_of_the_app_puts_the_end_off() -> None:
-    """What was down can neither take gifts nor close registries: then three minutes count from the
+    """What was down can neither take items nor close registries: then three minutes count from the
     last start.
     """
     story = (
@@ -560,7 +560,7 @@ def test_clocks_may_differ_by_what_is_stated() -> None:
 
 def test_what_cannot_be_checked_is_named() -> None:
     """And what was not checked without a reason is a failure."""
-    story = opened().tell("remove", 1, 2, 404, "", "g0").peek(30, CLOSED)
+    story = opened().note("remove", 1, 2, 404, "", "g0").peek(30, CLOSED)
     report = check(story, Limits(shared=True))
     assert report.not_checkable == {
         "removed is out": "the app has no remove",
@@ -597,15 +597,16 @@ def test_reports_add_up() -> None:
 
 
 def test_a_violation_reads_like_a_log() -> None:
-    """One line says what is wrong, those below it what was sent and told."""
+    """One line says what is wrong, those below it what was sent and answered."""
     bad = BAD["V1: a peek says closed before the list's commit"]
     complaints = check(bad.story, LIMITS).complaints()
     assert complaints[0].startswith("never checked: ")
     begin = next(number for number, line in enumerate(complaints) if line.startswith("promise 2"))
     assert complaints[begin : begin + 4] == [
-        "promise 2, stays closed: registry 25d6c52f: closed at 18:00:10.150 and differs at 18:00:10.850: "
-        "'g1' came later (and 2 times more)",
-        "    17:59:59.900 .. 18:00:00.100  c1       open                           -> 201 2026-12-24T18:00:10+00:00",
+        "promise 2, stays closed: registry 25d6c52f: "
+        "closed at 18:00:10.150 and differs at 18:00:10.850: 'g1' came later (and 2 times more)",
+        "    17:59:59.900 .. 18:00:00.100  c1       open                           "
+        "-> 201 2026-12-24T18:00:10+00:00",
         "    18:00:10.100 .. 18:00:10.150  c1       peek                           "
         "-> 200 Closed by timeout at 18:00:10.000, pending, 1 items: 'g0'",
         "    18:00:10.800 .. 18:00:10.850  c1       peek                           "
@@ -619,9 +620,9 @@ def test_many_violations_are_cut_short() -> None:
     for second in range(20):
         story.peek(11 + second, {})
     report = check(story, LIMITS)
-    assert (
-        str(report.found[1])
-        == "contract, answers as agreed: registry 25d6c52f: peek was answered with 200 (and 19 times more)"
+    assert str(report.found[1]) == (
+        "contract, answers as agreed: registry 25d6c52f: "
+        "peek was answered with 200 (and 19 times more)"
     )
     assert len(report.found) == 2
     together = sum([report] * 6, Report())
@@ -629,7 +630,7 @@ def test_many_violations_are_cut_short() -> None:
 
 
 class Echo:
-    """A World that answers everything alike, and knows what it was asked last."""
+    """A Target that answers everything alike, and knows what it was asked last."""
 
     def __init__(self) -> None:
         self.time = 0.0
@@ -644,41 +645,41 @@ class Echo:
 
     async def call(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
-    ) -> Answer:
+    ) -> Response:
         self.time += 0.01
         if self.refuses:
             self.refuses -= 1
-            raise Unanswered
+            raise NoResponse
         self.last = (method, path, dict(headers or {}), body)
-        return Answer(200, {}, json.dumps({"itemKey": "made"}).encode())
+        return Response(200, {}, json.dumps({"itemKey": "made"}).encode())
 
 
-def test_a_client_notes_what_it_sent_and_was_told() -> None:
+def test_a_client_notes_what_it_sent_and_received() -> None:
     """An answer with its time and value, and that there was none."""
-    world, history = Echo(), History()
-    client = Client(world, history, Plan(), "c1")
-    world.refuses = 1
+    target, history = Echo(), History()
+    client = Client(target, history, Plan(), "c1")
+    target.refuses = 1
 
     async def ask() -> None:
         await client.ask("add", ID, "Bike")
         await client.ask("add", ID, "Bike")
 
     asyncio.run(ask())
-    lost, told = history.exchanges
-    assert (lost.status, lost.key, told.status, told.key) == (0, "", 200, "made")
-    assert lost.told < told.sent
-    assert told.told.at - told.sent.at == timedelta(seconds=0.01)
-    assert clock(told.sent.at) == "18:00:00.010"
+    lost, repeated = history.exchanges
+    assert (lost.status, lost.key, repeated.status, repeated.key) == (0, "", 200, "made")
+    assert lost.answered < repeated.sent
+    assert repeated.answered.at - repeated.sent.at == timedelta(seconds=0.01)
+    assert clock(repeated.sent.at) == "18:00:00.010"
 
 
 def test_a_gift_is_sent_in_every_way_that_the_api_takes() -> None:
     """As a query, as JSON and as text, with its key as a header."""
-    world = Echo()
-    client = Client(world, History(), Plan(), "c1")
+    target = Echo()
+    client = Client(target, History(), Plan(), "c1")
     ways = set()
     for _ in range(50):
         asyncio.run(client.ask("add", ID, "Zoë", "key"))
-        method, path, headers, body = world.last
+        method, path, headers, body = target.last
         assert headers.pop("Idempotency-Key") == "key"
         ways.add((method, path.partition("?")[2], headers.get("Content-Type", ""), body))
     assert ways == {

@@ -1,7 +1,6 @@
-"""The app with settings that are not allowed, on Azure's worker: it has a function all the same."""
+"""The app with invalid settings, on Azure's worker: it has one function that says so."""
 
 import asyncio
-import json
 import sys
 
 import pytest
@@ -14,12 +13,11 @@ from tests.e2e.process import ROOT
 
 @pytest.fixture
 def worker(monkeypatch) -> Worker:
-    """The worker, which has loaded the app in an environment that Azure might have."""
+    """The worker, which has loaded the app with a secret that Azure could not resolve."""
     monkeypatch.setenv("PROCESSING_WEBHOOK_SECRET", "@Microsoft.KeyVault(VaultName=v;SecretName=s)")
     monkeypatch.delenv("AZURE_FUNCTIONS_ENVIRONMENT", raising=False)
-    monkeypatch.setitem(
-        sys.modules, "function_app", None
-    )  # which puts the app back that other tests import
+    # The app that other tests have imported comes back after this one.
+    monkeypatch.setitem(sys.modules, "function_app", None)
     del sys.modules["function_app"]
     settings.current.cache_clear()
     worker = Worker()
@@ -28,13 +26,14 @@ def worker(monkeypatch) -> Worker:
     return worker
 
 
-def test_it_has_one_function_that_says_what_is_wrong(worker) -> None:
-    """Where an exception would leave none, and no word of the cause."""
+def test_one_function_says_what_is_wrong(worker) -> None:
+    """An exception would leave no function at all, and no hint of the cause."""
     (function,) = worker.functions.values()
     assert function.bindings[0]["route"] == "{*path}"
     request = HttpRequest(
         "GET", "http://x/api/health", body=b"", route_params={"path": "api/health"}
     )
-    status, headers, body = asyncio.run(worker.request("misconfigured", request, ""))
-    assert (status, headers["content-type"]) == (503, "application/problem+json")
-    assert "PROCESSING_WEBHOOK_SECRET must be whsec_" in json.loads(body)["detail"]
+    response = asyncio.run(worker.request("misconfigured", request, ""))
+    assert response.status == 503
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "PROCESSING_WEBHOOK_SECRET must be whsec_" in response.json()["detail"]

@@ -11,14 +11,13 @@ from tests.refused_apps import ACCEPTED, IN_ERROR, REFUSED, app
 
 @pytest.fixture
 def load(monkeypatch, tmp_path):
-    """Has a worker load an app of this code; returns the names of its functions."""
+    """Loads an app with this code on a worker; returns the names of its functions."""
 
     def load(code: str) -> list[str]:
         (tmp_path / "function_app.py").write_text(code)
         monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.setitem(
-            sys.modules, "function_app", None
-        )  # which puts the app back that other tests import
+        # The app that other tests have imported comes back after this one.
+        monkeypatch.setitem(sys.modules, "function_app", None)
         del sys.modules["function_app"]
         worker = Worker()
         asyncio.run(worker.load(tmp_path))
@@ -29,8 +28,8 @@ def load(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("refused", REFUSED.values(), ids=list(REFUSED))
 def test_what_devhost_refuses_is_refused(load, refused) -> None:
-    """In the same words; what only the host refuses is taken by the worker, and the end of its
-    process has no words.
+    """In the same words, unless the worker takes it and only the host refuses it, or its process
+    ends.
     """
     if refused.by == "host":
         assert load(refused.code)
@@ -45,18 +44,18 @@ def test_what_devhost_refuses_is_refused(load, refused) -> None:
 
 @pytest.mark.parametrize("code", ACCEPTED.values(), ids=list(ACCEPTED))
 def test_what_devhost_takes_is_taken(load, code) -> None:
-    """With its functions."""
+    """It gets its functions."""
     assert load(code)
 
 
 @pytest.mark.parametrize("code", [code for code, _ in IN_ERROR.values()], ids=list(IN_ERROR))
 def test_what_is_in_error_alone_is_taken(load, code) -> None:
-    """It is the host that leaves it out."""
+    """Only the host leaves it out."""
     assert load(app(code))
 
 
 def test_a_folder_without_an_app_has_no_functions(monkeypatch, tmp_path) -> None:
-    """The worker does not call that a failure."""
+    """That is not a failure."""
     worker = Worker()
     asyncio.run(worker.load(tmp_path))
     assert worker.functions == {}

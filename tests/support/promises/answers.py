@@ -2,20 +2,20 @@
 
 from collections import Counter
 
-from tests.support.history import Exchange, History, Life, Moment, Shown
+from tests.support.history import Exchange, History, Moment, RegistryHistory, Shown
 from tests.support.promises.terms import Checks, Limits, Violation, expect
 
 
-def stays_known(life: Life, history: History, limits: Limits) -> Checks:
+def stays_known(registry: RegistryHistory, history: History, limits: Limits) -> Checks:
     """A registry whose open was answered 201 is never unknown."""
-    if life.opened is None:
+    if registry.opened is None:
         return
-    for each in life.exchanges:
-        if each.sent > life.opened.told and not is_missing_route(each):
+    for each in registry.exchanges:
+        if each.sent > registry.opened.answered and not is_missing_route(each):
             yield expect(
                 each.status != 404,
                 "its open was answered 201, and it was unknown later",
-                life.opened,
+                registry.opened,
                 each,
             )
 
@@ -34,13 +34,14 @@ ALLOWED: dict[str, dict[int, tuple[str, ...]]] = {
     "process": {202: (), 409: ("registry-open",), 429: ()},
     "stats": {200: ()},
 }
-"""The answers that a client of the checker can get, and the problems they may name. 404 is judged
-by `stays_known`.
+"""The answers that a client can get, and the problems that they may name.
+
+404 is checked by `stays_known`.
 """
 
 
 def answers_as_agreed(history: History, limits: Limits) -> Checks:
-    """An answer has a status and a form that the contract names for its call."""
+    """Each answer has a status and a form that the contract allows for the call."""
     for each in history.exchanges:
         if each.status != 0:
             line = f"{each.call} was answered with {each.status} {each.problem}".strip()
@@ -76,21 +77,22 @@ def _is_agreed(each: Exchange, limits: Limits) -> bool:
 
 
 def stats_in_bounds(history: History, limits: Limits) -> Checks:
-    """Stats never exceed what was sent, add up, and never count fewer registries than before."""
+    """The stats add up, never exceed what was sent, and never count fewer registries again."""
     opens = [(each.sent, each) for each in history.exchanges if each.call == "open"]
     first_adds: dict[tuple[str, str], Moment] = {}
     for each in sorted(history.calls("add"), key=lambda each: each.sent):
         first_adds.setdefault((each.id, each.text), each.sent)
-    told = history.calls("stats", 200)
-    base = counts_of(told[0])
-    for stats in told[1:]:
+    looks = history.calls("stats", 200)
+    base = counts_of(looks[0])
+    for stats in looks[1:]:
         counts = counts_of(stats)
         if base is None or counts is None:
             yield Violation("the stats are not of the form that the contract names", (stats,))
             continue
-        registries = sum(sent < stats.told for sent, _ in opens) + base["registryCount"]
-        items = sum(sent < stats.told for sent in first_adds.values()) + base["itemsCount"]
-        line = f"stats count {counts['registryCount']} registries of {registries}, {counts['itemsCount']} items of {items}"
+        registries = sum(sent < stats.answered for sent, _ in opens) + base["registryCount"]
+        items = sum(sent < stats.answered for sent in first_adds.values()) + base["itemsCount"]
+        line = f"stats count {counts['registryCount']} registries of {registries}, "
+        line += f"{counts['itemsCount']} items of {items}"
         yield expect(
             counts["registryCount"] <= registries and counts["itemsCount"] <= items, line, stats
         )
@@ -103,28 +105,29 @@ def stats_in_bounds(history: History, limits: Limits) -> Checks:
         yield expect(
             sums and min(counts.values()) >= 0, f"stats do not add up: {stats.body}", stats
         )
-        earlier = [each for each in told if each.told < stats.sent]
+        earlier = [each for each in looks if each.answered < stats.sent]
         before = counts_of(earlier[-1]) if earlier else None
         if before:
-            line = f"stats counted {before['registryCount']} registries, and {counts['registryCount']} later"
+            line = f"stats counted {before['registryCount']} registries, "
+            line += f"and {counts['registryCount']} later"
             yield expect(
                 counts["registryCount"] >= before["registryCount"], line, earlier[-1], stats
             )
 
 
 def stats_in_the_end(history: History, limits: Limits) -> Checks:
-    """When all is closed, stats count each registry and gift once, and what became of its delivery.
+    """When all is closed, the stats count each registry and item once, and all deliveries.
 
-    An open that was not answered 201 counts if it came to exist. Where nobody learned its id it has
-    no gifts.
+    An open that was not answered 201 counts if the registry exists. If nobody knows its id, it has
+    no items.
     """
-    told = history.calls("stats", 200)
-    base, last = counts_of(told[0]), counts_of(told[-1])
-    if len(told) == 1 or base is None or last is None:
+    looks = history.calls("stats", 200)
+    base, last = counts_of(looks[0]), counts_of(looks[-1])
+    if len(looks) == 1 or base is None or last is None:
         return
-    finals = [life.final for life in history.lives() if life.final]
+    finals = [registry.final for registry in history.registries() if registry.final]
     answered = {each.id for each in history.calls("open", 201)}
-    found = sum(life.id not in answered for life in history.lives())
+    found = sum(registry.id not in answered for registry in history.registries())
     lost = len([each for each in history.calls("open") if each.status != 201]) - found
     known = {
         "registryCount": len(finals),
@@ -145,11 +148,11 @@ def stats_in_the_end(history: History, limits: Limits) -> Checks:
         high = low + (lost if name in unsure else 0)
         if not low <= count <= high:
             wrong.append(f"{name} {count} instead of {low}" + (f" to {high}" if high > low else ""))
-    yield expect(not wrong, "in the end stats have " + ", ".join(wrong), told[-1])
+    yield expect(not wrong, "in the end stats have " + ", ".join(wrong), looks[-1])
 
 
 def counts_of(stats: Exchange) -> dict[str, int] | None:
-    """The counts of an answer, by name; None where it is not of the agreed form."""
+    """The counts of an answer, by name, or None if it has another form."""
     try:
         counts = {
             name: stats.body[name]

@@ -1,34 +1,29 @@
-"""The words in which rules are written."""
+"""What rules are made of."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tests.support.history import Evidence, History, Life
+from tests.support.history import Evidence, History, RegistryHistory
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the rules allow, and what they know of the host."""
+    """What the rules allow, and what is known of the host."""
 
     skew: float = 0.1
-    """Seconds by which any two clocks may differ: that of a client, and those of workers."""
+    """Seconds by which the clocks of clients and workers may differ."""
     close_within: float = 180
-    """Seconds from `closesAt`, or the last start, until the close is recorded and the first
-    delivery came.
-    """
+    """Seconds from `closesAt`, or the last start, to the close and the first delivery."""
     take_within: float = 5
-    """Seconds in which an open registry takes, refuses or takes out a gift, however often that has
-    to be sent.
-    """
+    """Seconds in which an open registry takes, refuses or removes an item."""
     webhook: bool = False
     """Whether the deliveries of the host are in the history."""
     max_items: int | None = None
     workers_die: bool = False
-    """Whether the 500 with an empty body is allowed with which a host answers when its worker dies.
-    """
+    """Whether a 500 with an empty body is allowed, as when a worker dies."""
     shared: bool = False
-    """Whether others use the host, so that its stats tell nothing."""
+    """Whether others use the host, so that its stats cannot be checked."""
 
     @property
     def tolerance(self) -> timedelta:
@@ -47,23 +42,23 @@ class Violation:
 Checks = Iterator[Violation | None]
 
 
-LifeRule = Callable[[Life, History, Limits], Checks]
+RegistryRule = Callable[[RegistryHistory, History, Limits], Checks]
 
 
 def expect(ok: bool, line: str, *evidence: Evidence | None) -> Violation | None:
-    """A check: nothing where it is met, or the violation."""
+    """Return a check: None if it is met, or else the violation."""
     return None if ok else Violation(line, evidence)
 
 
-def of_each(rule: LifeRule) -> Callable[[History, Limits], Checks]:
-    """The rule for each registry of a history."""
+def of_each(rule: RegistryRule) -> Callable[[History, Limits], Checks]:
+    """Make a rule for a history of one for a registry."""
 
     def check(history: History, limits: Limits) -> Checks:
-        for life in history.lives():
-            for each in rule(life, history, limits):
+        for registry in history.registries():
+            for each in rule(registry, history, limits):
                 if each:
-                    each.id = life.id
-                    each.evidence = (life.opened, *each.evidence)
+                    each.id = registry.id
+                    each.evidence = (registry.opened, *each.evidence)
                 yield each
 
     check.__doc__ = rule.__doc__
@@ -76,7 +71,7 @@ def always(history: History, limits: Limits) -> str:
 
 @dataclass(frozen=True)
 class Rule:
-    """A part of a promise, and why it cannot be checked on a host, if it cannot."""
+    """A part of a promise, and the reason why it cannot be checked on a host, if any."""
 
     name: str
     promise: int

@@ -1,69 +1,66 @@
-"""Azure's Python worker without its process: the library inside it, on stand-ins for the messages
-that gRPC carries.
+"""An app on the library in Azure's own Python worker, without the worker's process and gRPC.
 
-The worker for Python 3.13 is a proxy that hands each message to azure-functions-runtime. The
-library makes its answers of whatever `protos` it is given, and reads only fields of what it is
-asked: so plain records do.
+The worker for Python 3.13 is a proxy that hands each message to azure-functions-runtime, which has
+to be installed (on Python 3.13 or later). That library builds its answers from whatever `protos` it
+is given, and only reads fields of what it gets: so plain records do as messages.
 """
 
 import asyncio
 import json
-import os
-import sys
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
 from azure.functions import HttpRequest, HttpResponse
 
 from devhost.functions.app import App
 from devhost.functions.invocation import FunctionInfo
-from devhost.testing.answers import Answer
+from devhost.functions.sdk import close_client_session
+from devhost.management.urls import client_binding
+from devhost.testing.responses import Response
 
-if sys.version_info < (3, 13):
-    pytest.skip(
-        "not run: Azure's worker library is for Python 3.13 and later", allow_module_level=True
-    )
-if "CI" not in os.environ:
-    pytest.importorskip(
-        "azure_functions_runtime", reason="not run: azure-functions-runtime is not installed"
-    )
-
-import azure_functions_runtime as runtime
+__all__ = [
+    "Function",
+    "Worker",
+    "WorkerError",
+    "client_binding",
+    "close_client_session",
+    "on_worker",
+]
 
 
 class Record(SimpleNamespace):
-    """A message with the fields that it was given."""
+    """A message with the fields that it is given."""
 
 
 class TypedData(Record):
-    """A value in the one field that is named for its type, or none."""
+    """A value, in a field that is named for its type; or no value."""
 
     def WhichOneof(self, group: str) -> str | None:
         return next(iter(vars(self)), None)
 
 
 class ParameterBinding(Record):
-    """A value for a parameter; not in shared memory."""
+    """The value of a parameter, outside shared memory."""
 
     def WhichOneof(self, group: str) -> str:
         return "data"
 
 
 class StatusResult(Record):
-    """How it ended."""
+    """Whether something succeeded."""
 
     Failure, Success = 0, 1
 
 
 class BindingInfo(Record):
-    """Directions of bindings."""
+    """The directions of bindings."""
 
     out, inout = 1, 2
     undefined = 0
@@ -86,7 +83,7 @@ PROTOS = SimpleNamespace(
 
 
 def message(kind: str, **fields: Any) -> Record:
-    """What the proxy hands to the library."""
+    """A request, as the proxy hands it to the library."""
     return Record(
         request=Record(**{kind: Record(**fields)}),
         properties={"host": "127.0.0.1", "protos": PROTOS},
@@ -94,11 +91,11 @@ def message(kind: str, **fields: Any) -> Record:
 
 
 class WorkerError(Exception):
-    """The worker answered with an exception: its class, and what it says."""
+    """The worker answered with an exception: its class and its text."""
 
 
 def checked(response: Any) -> Any:
-    """The response. Raises WorkerError where it is a failure."""
+    """The response. Raises WorkerError if it is a failure."""
     if response.result.status != StatusResult.Success:
         raise WorkerError(response.result.exception.message)
     return response
@@ -114,45 +111,49 @@ class Function:
 
     @property
     def trigger(self) -> dict[str, Any]:
+        """The binding of its trigger."""
         (trigger,) = [each for each in self.bindings if each["type"].endswith("Trigger")]
         return trigger
 
     @property
     def clients(self) -> list[str]:
+        """The parameters that get a Durable client."""
         return [each["name"] for each in self.bindings if each["type"] == "durableClient"]
 
 
 class Worker:
-    """Loads apps and invokes their functions, as the host asks it to."""
+    """Loads an app and invokes its functions, as the host asks it to."""
 
     def __init__(self) -> None:
+        """Raises ModuleNotFoundError where azure-functions-runtime is not installed."""
+        self._library = import_module("azure_functions_runtime")
         self.functions: dict[str, Function] = {}
         self.succeeded: Counter[str] = Counter()
-        """How often each function was invoked without a failure."""
+        """How often each function was invoked successfully."""
         self.failures: list[str] = []
 
     async def load(self, folder: Path) -> None:
-        """Import and index the app of a folder that is in sys.path. Raises WorkerError."""
-        checked(
-            await runtime.worker_init_request(
-                message("worker_init_request", capabilities={}, function_app_directory=str(folder))
-            )
-        )
-        indexed = checked(
-            await runtime.functions_metadata_request(message("functions_metadata_request"))
-        )
+        """Import and index the app in a folder that is in sys.path. Raises WorkerError."""
+        library = self._library
+        start = message("worker_init_request", capabilities={}, function_app_directory=str(folder))
+        checked(await library.worker_init_request(start))
+
+        request = message("functions_metadata_request")
+        indexed = checked(await library.functions_metadata_request(request))
         for each in indexed.function_metadata_results or []:
             bindings = [json.loads(binding) for binding in each.raw_bindings]
             self.functions[each.name] = Function(each.name, each.function_id, bindings)
             loading = message("function_load_request", function_id=each.function_id)
-            checked(await runtime.function_load_request(loading))
+            checked(await library.function_load_request(loading))
 
     async def invoke(self, name: str, payload: TypedData, client: str) -> Any:
-        """Invoke a function with what triggers it; returns what it returned. Raises WorkerError."""
+        """Invoke a function with a trigger's payload; returns its result. Raises WorkerError.
+
+        `client` is what its durableClient parameters get.
+        """
         function = self.functions[name]
-        values = {function.trigger["name"]: payload} | dict.fromkeys(
-            function.clients, TypedData(string=client)
-        )
+        values = {function.trigger["name"]: payload}
+        values |= dict.fromkeys(function.clients, TypedData(string=client))
         invocation = message(
             "invocation_request",
             invocation_id=str(uuid.uuid4()),
@@ -163,15 +164,15 @@ class Worker:
             retry_context=Record(retry_count=0, max_retry_count=0, exception=None),
         )
         try:
-            result = checked(await runtime.invocation_request(invocation)).return_value
+            result = checked(await self._library.invocation_request(invocation)).return_value
         except WorkerError as error:
             self.failures.append(f"{name}: {error}")
             raise
         self.succeeded[name] += 1
         return result
 
-    async def request(self, name: str, request: HttpRequest, client: str) -> Answer:
-        """Invoke an HTTP function; returns what the worker tells the host to answer."""
+    async def request(self, name: str, request: HttpRequest, client: str) -> Response:
+        """Invoke an HTTP function; returns the response that the worker gives to the host."""
         body = TypedData(bytes=request.get_body()) if request.get_body() else TypedData()
         http = Record(
             method=request.method,
@@ -184,19 +185,20 @@ class Worker:
         answer = (await self.invoke(name, TypedData(http=http), client)).http
         headers = {name.lower(): value for name, value in answer.headers.items()}
         assert not answer.cookies
-        return Answer(int(answer.status_code), headers, getattr(answer.body, "bytes", b""))
+        return Response(int(answer.status_code), headers, getattr(answer.body, "bytes", b""))
 
 
-def behind(worker: Worker, app: App) -> App:
-    """The app, whose functions devhost calls through the worker: all of them, whatever their
-    trigger.
-    """
-    return App(
-        [replace(each, code=_through(worker, each), wants_context=False) for each in app.functions]
-    )
+def on_worker(worker: Worker, app: App) -> App:
+    """The app, whose functions are all invoked on a worker that has loaded it."""
+    functions = []
+    for each in app.functions:
+        code = _invoke_on(worker, each)
+        functions.append(replace(each, code=code, wants_context=False))
+    return App(functions)
 
 
-def _through(worker: Worker, function: FunctionInfo) -> Any:
+def _invoke_on(worker: Worker, function: FunctionInfo) -> Callable[..., Any]:
+    """A function for devhost that invokes this one on the worker."""
     name, trigger = function.name, function.trigger["name"]
 
     def client_of(arguments: Mapping[str, Any]) -> str:
@@ -206,11 +208,12 @@ def _through(worker: Worker, function: FunctionInfo) -> Any:
         status, headers, body = await worker.request(name, arguments[trigger], client_of(arguments))
         return HttpResponse(body, status_code=status, headers=headers)
 
-    async def act(**arguments: Any) -> Any:
+    async def run_activity(**arguments: Any) -> Any:
         payload = TypedData(json=json.dumps(arguments[trigger]))
-        return json.loads((await worker.invoke(name, payload, client_of(arguments))).json)
+        result = await worker.invoke(name, payload, client_of(arguments))
+        return json.loads(result.json)
 
-    async def tick(**arguments: Any) -> None:
+    async def run_timer(**arguments: Any) -> None:
         timer = arguments[trigger]
         request = {
             "Schedule": timer.schedule,
@@ -219,19 +222,22 @@ def _through(worker: Worker, function: FunctionInfo) -> Any:
         }
         await worker.invoke(name, TypedData(json=json.dumps(request)), client_of(arguments))
 
-    def turn(context: Any) -> str:
-        """Not async, and yet it may be called on a loop."""
+    def make_turn(context: Any) -> str:
+        """Not async, but it may be called on an event loop: so it uses one in another thread."""
+        payload = TypedData(string=context.body)
         with ThreadPoolExecutor(1) as pool:
-            payload = TypedData(string=context.body)
-            result: str = pool.submit(asyncio.run, worker.invoke(name, payload, "")).result().json
+            turn = pool.submit(asyncio.run, worker.invoke(name, payload, ""))
+            result: str = turn.result().json
         return result
 
-    kinds = {
+    by_trigger: dict[str, Callable[..., Any]] = {
         "httpTrigger": answer,
-        "activityTrigger": act,
-        "timerTrigger": tick,
-        "orchestrationTrigger": turn,
-        "entityTrigger": turn,
+        "activityTrigger": run_activity,
+        "timerTrigger": run_timer,
+        "orchestrationTrigger": make_turn,
+        "entityTrigger": make_turn,
     }
-    assert function.trigger["type"] in kinds, f"the test does not know how to invoke {name}"
-    return kinds[function.trigger["type"]]
+    kind = function.trigger["type"]
+    if kind not in by_trigger:
+        raise NotImplementedError(f"{name} has a trigger of another kind: {kind}")
+    return by_trigger[kind]

@@ -1,31 +1,30 @@
-"""Recordings: what an orchestrator was shown turn by turn, and what it asked for. Each is a file of
-JSON.
+"""Records the histories of orchestrators, and replays them with the code of today.
 
-A file holds one execution of an instance: its input, and of each turn the events that arrived, the
-actions that the orchestrator had asked for by then, and the events that these have left in the
+A recording is a JSON file of one execution: its input, and for each turn the events that arrived,
+the actions that the orchestrator had asked for by then, and the events that these left in the
 history.
 """
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from devhost.engine.orchestrations import STATE_IN_ERROR
-from devhost.functions.durable import RawFunction
-from devhost.replay.protocol import SCHEDULING, Action, Event, EventType
+from devhost.functions.app import App
+from devhost.functions.invocation import FunctionInfo
+from devhost.replay.protocol import SCHEDULING, Action, Event, EventType, OrchestrationError
 from devhost.replay.replay import decide
 
-FOLDER = Path(__file__).parents[4] / "tests" / "replay" / "histories"
-ADDED = SCHEDULING | {EventType.ORCHESTRATOR_COMPLETED}
-"""What a turn adds to a history beyond what arrived."""
+LEFT = SCHEDULING | {EventType.ORCHESTRATOR_COMPLETED}
+"""The events that a turn adds to a history, besides those that arrived."""
 
 
 @dataclass
 class Turn:
-    """One turn. `left` is empty for the last one: what it has left nobody has seen."""
+    """One turn of an orchestrator. After the last one, `left` is empty: nobody has seen it."""
 
     arrived: list[Event]
     actions: list[Action]
@@ -35,15 +34,63 @@ class Turn:
 
 @dataclass
 class Execution:
-    """One execution of an instance: it ends where the orchestrator does, or begins anew."""
+    """An execution of an instance, up to its end or its next `continue_as_new`."""
 
     name: str
     context: dict[str, Any]
     turns: list[Turn]
 
 
-def of_payload(name: str, payload: str) -> tuple[dict[str, Any], list[list[Event]]]:
-    """The context that an orchestrator was given, and its history by turns."""
+class Recorder:
+    """Records what orchestrators do: `VirtualHost(folder, wrap=recorder.watch)`."""
+
+    def __init__(self) -> None:
+        self._executions: dict[tuple[str, str, str], Execution] = {}
+        """By instance, time of the first turn, and input."""
+
+    @property
+    def executions(self) -> list[Execution]:
+        """What was recorded, in the order in which it began."""
+        return list(self._executions.values())
+
+    def save(self, folder: Path, name: str) -> None:
+        """Write the executions into a folder, as name-1.json, name-2.json and so on."""
+        for number, execution in enumerate(self.executions, 1):
+            save(execution, folder / f"{name}-{number}.json")
+
+    def watch(self, app: App) -> App:
+        """An app like this one, whose orchestrators are recorded."""
+        return App([self._watch(each) for each in app.functions])
+
+    def _watch(self, function: FunctionInfo) -> FunctionInfo:
+        if function.trigger["type"] != "orchestrationTrigger":
+            return function
+        name = function.trigger.get("orchestration") or function.name
+
+        def run(context: Any) -> str:
+            state: str = function.code(context)
+            self._add_turn(name.casefold(), context.body, json.loads(state))
+            return state
+
+        return replace(function, code=run)
+
+    def _add_turn(self, name: str, payload: str, state: dict[str, Any]) -> None:
+        context, turns = _split(payload)
+        key = context["instanceId"], turns[0][0]["Timestamp"], context["input"]
+        execution = self._executions.setdefault(key, Execution(name, context, []))
+
+        # A turn may be made again, with fewer messages: then the second one counts.
+        del execution.turns[len(turns) - 1 :]
+        for turn, events in zip(execution.turns, turns, strict=False):
+            turn.left = [event for event in events if event["EventType"] in LEFT]
+
+        arrived = [event for event in turns[-1] if event["EventType"] not in LEFT]
+        (actions,) = state["actions"]
+        execution.turns.append(Turn(arrived, actions, state["isDone"]))
+
+
+def _split(payload: str) -> tuple[dict[str, Any], list[list[Event]]]:
+    """The context that an orchestrator was given, and its history turn by turn."""
     context = json.loads(payload)
     turns: list[list[Event]] = []
     for event in context.pop("history"):
@@ -53,38 +100,10 @@ def of_payload(name: str, payload: str) -> tuple[dict[str, Any], list[list[Event
     return context, turns
 
 
-class Recorder:
-    """Listens to orchestrators at work."""
-
-    def __init__(self) -> None:
-        self.executions: dict[tuple[str, str, str], Execution] = {}
-        """By instance, moment of the first turn, and input."""
-
-    def listen(self, name: str, function: RawFunction) -> RawFunction:
-        """The function, whose turns are recorded from now on."""
-
-        def run(payload: str) -> str:
-            told = function(payload)
-            self._note(name, payload, json.loads(told))
-            return told
-
-        return run
-
-    def _note(self, name: str, payload: str, state: dict[str, Any]) -> None:
-        context, history = of_payload(name, payload)
-        key = context["instanceId"], history[0][0]["Timestamp"], context["input"]
-        execution = self.executions.setdefault(key, Execution(name, context, []))
-        del execution.turns[len(history) - 1 :]  # a turn may be made again, with fewer messages
-        for turn, events in zip(execution.turns, history, strict=False):
-            turn.left = [event for event in events if event["EventType"] in ADDED]
-        arrived = [event for event in history[-1] if event["EventType"] not in ADDED]
-        (actions,) = state["actions"]
-        execution.turns.append(Turn(arrived, actions, state["isDone"]))
-
-
 def save(execution: Execution, file: Path) -> None:
-    """Write an execution, a line for each turn: of its actions only those that the turn before had
-    not, or not so.
+    """Write an execution, one line for each turn.
+
+    Actions that the turn before had asked for too are only counted: they are the same first ones.
     """
     lines, before = [], list[Action]()
     for turn in execution.turns:
@@ -92,6 +111,7 @@ def save(execution: Execution, file: Path) -> None:
         same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         lines.append(json.dumps(vars(turn) | {"same": same, "actions": turn.actions[same:]}))
         before = turn.actions
+
     turns = ",\n".join(lines)
     head = json.dumps({"name": execution.name, "context": execution.context})
     file.write_text(f'{head[:-1]}, "turns": [\n{turns}\n]}}\n')
@@ -108,9 +128,9 @@ def read(file: Path) -> Execution:
 
 
 def replay(execution: Execution, function: Callable[[str], str]) -> Iterator[Turn]:
-    """Have a function make the turns of an execution again; yields what it asks for in each.
+    """Let an orchestrator make the turns of an execution again; yields what it does in each.
 
-    Raises OrchestrationError where that contradicts what the history says was asked for before.
+    Raises OrchestrationError where that contradicts the history of the turns before.
     """
     history: list[Event] = []
     for recorded in execution.turns:
@@ -122,7 +142,83 @@ def replay(execution: Execution, function: Callable[[str], str]) -> Iterator[Tur
             if not separator:
                 raise
             state = json.loads(attached)
+
         (actions,) = state["actions"]
         decide(shown, actions, execution.context["instanceId"], "a replay")
         yield Turn(recorded.arrived, actions, state["isDone"], recorded.left)
         history = shown + recorded.left
+
+
+def difference(file: Path, app: App) -> str | None:
+    """Replay a recording with the orchestrators of an app; returns the first difference, or None.
+
+    It names the member that differs, for example `timed_out-1.json: turns[2].actions[0].input.by:
+    "timeout" is recorded, "user" is what the code asks for`. Inputs and results, which are JSON in
+    a text, are compared as values.
+    """
+    execution = read(file)
+    function = app.durable.orchestrators.get(execution.name)
+    if function is None:
+        return f"{file.name}: the app has no orchestrator {execution.name}"
+
+    number = 0
+    try:
+        for number, (recorded, made) in enumerate(
+            zip(execution.turns, replay(execution, function), strict=True)
+        ):
+            for name in ("actions", "is_done"):
+                found = _first_difference(getattr(recorded, name), getattr(made, name))
+                if found is not None:
+                    return f"{file.name}: turns[{number}].{name}{found}"
+    except OrchestrationError as error:
+        return f"{file.name}: turns[{number + 1}]: {error}"
+    return None
+
+
+class _Missing:
+    """What stands where one side has no such member."""
+
+
+def _first_difference(recorded: Any, made: Any) -> str | None:
+    """The path of the first member that differs, and both its values."""
+    recorded, made = _value(recorded), _value(made)
+    if isinstance(recorded, dict) and isinstance(made, dict):
+        names = {f".{name}": name for name in [*recorded, *made]}
+        pairs = [
+            (path, recorded.get(name, _Missing), made.get(name, _Missing))
+            for path, name in names.items()
+        ]
+    elif isinstance(recorded, list) and isinstance(made, list):
+        pairs = [
+            (f"[{index}]", _item(recorded, index), _item(made, index))
+            for index in range(max(len(recorded), len(made)))
+        ]
+    else:
+        same = type(recorded) is type(made) and recorded == made
+        return None if same else f": {_shown(recorded)} is recorded, {_shown(made)} is {ASKED_FOR}"
+
+    for path, one, other in pairs:
+        if (found := _first_difference(one, other)) is not None:
+            return path + found
+    return None
+
+
+ASKED_FOR = "what the code asks for"
+
+
+def _value(member: Any) -> Any:
+    """A member; where it is a text that holds an object or a list in JSON, that."""
+    if isinstance(member, str) and member[:1] in ("{", "["):
+        try:
+            return json.loads(member)
+        except ValueError:
+            return member
+    return member
+
+
+def _item(items: list[Any], index: int) -> Any:
+    return items[index] if index < len(items) else _Missing
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is _Missing else json.dumps(value)
