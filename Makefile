@@ -139,20 +139,20 @@ define environment
 @touch $(1)/.half-made
 @$(PYTHON) -m venv $(if $(wildcard $(1)/.half-made),--clear) $(1)
 @touch $(1)/.half-made
-@$(1)/$(PIP) --no-compile --require-hashes $(addprefix --requirement ,$(2))
+@$(1)/$(PIP) --no-compile --no-deps --require-hashes $(addprefix --requirement ,$(2))
 endef
 
 setup-app:
-	@mkdir -p $(VENV) && $(call IN_TURN,$(VENV)) $(MAKE) $(VENV)/.app
+	@mkdir -p $(VENV) && $(call IN_TURN,$(VENV)) $(MAKE) --silent $(VENV)/.app
 
 setup-tests:
-	@mkdir -p $(VENV) && $(call IN_TURN,$(VENV)) $(MAKE) $(VENV)/.tests
+	@mkdir -p $(VENV) && $(call IN_TURN,$(VENV)) $(MAKE) --silent $(VENV)/.tests
 
 setup-infra:
-	@mkdir -p $(VENV)-infra && $(call IN_TURN,$(VENV)-infra) $(MAKE) $(VENV)-infra/.made
+	@mkdir -p $(VENV)-infra && $(call IN_TURN,$(VENV)-infra) $(MAKE) --silent $(VENV)-infra/.made
 
 setup-node:
-	@test -z "$$(command -v npm)" || $(call IN_TURN,tests/page) $(MAKE) $(dir $(NODE)).made || true
+	@test -z "$$(command -v npm)" || $(call IN_TURN,tests/page) $(MAKE) -s $(dir $(NODE)).made || true
 
 setup-browser: setup-tests
 	@$(BIN)/python -m tests.browser.chromium || $(BIN)/playwright install chromium || true

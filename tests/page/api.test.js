@@ -9,13 +9,23 @@ import { Refusal } from "../../registry/web/page/api.js";
 const refusal = (status, kind) => new Refusal(status, kind ? { type: `/api/docs#${kind}` } : {});
 
 test("what an operator or a restart mends may be sent again", () => {
-  for (const each of [refusal(503, "hub-unavailable"), refusal(503, "misconfigured"), refusal(500), refusal(503)]) {
+  for (const each of [
+    refusal(503, "hub-unavailable"),
+    refusal(503, "misconfigured"),
+    refusal(500),
+    refusal(503),
+  ]) {
     assert.equal(each.again, true);
   }
 });
 
 test("what is refused for good, or for want of a key, may not", () => {
-  for (const each of [refusal(409, "registry-closed"), refusal(429, "sent-just-now"), refusal(401), refusal(403)]) {
+  for (const each of [
+    refusal(409, "registry-closed"),
+    refusal(429, "sent-just-now"),
+    refusal(401),
+    refusal(403),
+  ]) {
     assert.equal(each.again, false);
   }
 });

@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Registry, count, idIn, lit, parts, several, written } from "../../registry/web/page/gifts.js";
+import {
+  Registry, count, idIn, lit, parts, several, written,
+} from "../../registry/web/page/gifts.js";
 
 const ID = "0123456789abcdef0123456789abcdef";
 
@@ -17,11 +19,20 @@ const shown = (items, more = {}) => ({
   ...more,
 });
 
-const DIED = Object.assign(new Error("The host stumbled over this."), { status: 500, kind: "", again: true });
-const CLOSED = Object.assign(new Error("It has closed."), { status: 409, kind: "registry-closed", again: false });
-const LONG = Object.assign(new Error("It is too long."), { status: 413, kind: "item-too-long", again: false });
+const DIED = Object.assign(
+  new Error("The host stumbled over this."), { status: 500, kind: "", again: true },
+);
+const CLOSED = Object.assign(
+  new Error("It has closed."), { status: 409, kind: "registry-closed", again: false },
+);
+const LONG = Object.assign(
+  new Error("It is too long."), { status: 413, kind: "item-too-long", again: false },
+);
 
-/** A world whose API gives these answers, one after the other, and then takes everything. @param {any[]} answers */
+/**
+ * A world whose API gives these answers, one after the other, and then takes everything.
+ * @param {any[]} answers
+ */
 function world(...answers) {
   const calls = /** @type {any[]} */ ([]), told = /** @type {string[]} */ ([]);
   const store = /** @type {Record<string, any>} */ ({});
@@ -34,14 +45,17 @@ function world(...answers) {
       return { status: answer, body: {}, etag: "" };
     },
     recall: (/** @type {string} */ id) => (store[id] ? JSON.parse(store[id]) : null),
-    keep: (/** @type {string} */ id, /** @type {any} */ kept) => { store[id] = JSON.stringify(kept); },
+    keep: (/** @type {string} */ id, /** @type {any} */ kept) => {
+      store[id] = JSON.stringify(kept);
+    },
     pause: async () => {},
     tell: (/** @type {any} */ _, /** @type {string} */ what) => { told.push(what); },
   };
 }
 
 /** @param {Registry} registry */
-const texts = (registry) => registry.lines().map(({ text, gift }) => (gift ? `${text} (${gift.state})` : text));
+const texts = (registry) =>
+  registry.lines().map(({ text, gift }) => (gift ? `${text} (${gift.state})` : text));
 
 test("a gift is sent under one key until it is in: also after a worker died with it", async () => {
   const around = world(DIED, 202, new TypeError("offline"));
@@ -144,7 +158,8 @@ test("nothing is lost over a reload", async () => {
 });
 
 test("the first 32 hex digits of a fragment count, in any case, whatever hangs on", () => {
-  for (const fragment of [ID, `#${ID.toUpperCase()}`, `#${ID})`, `#${ID}?utm_source=chat`, `#${ID}abc`]) {
+  const fragments = [ID, `#${ID.toUpperCase()}`, `#${ID})`, `#${ID}?utm_source=chat`, `#${ID}abc`];
+  for (const fragment of fragments) {
     assert.equal(idIn(fragment), ID);
   }
   assert.equal(idIn("#nonsense"), "");
@@ -156,20 +171,29 @@ test("several lines are several gifts", () => {
 });
 
 test("web addresses in a gift are found, and no others", () => {
-  assert.deepEqual(parts("A (https://x.example/a?b=1), please."), ["A (", "https://x.example/a?b=1", "), please."]);
+  assert.deepEqual(
+    parts("A (https://x.example/a?b=1), please."),
+    ["A (", "https://x.example/a?b=1", "), please."],
+  );
   assert.deepEqual(parts("javascript:alert(1)"), ["javascript:alert(1)"]);
 });
 
 test("lights go out one by one", () => {
-  assert.deepEqual([300, 271, 270, 30, 1, 0, -1, 400].map((left) => lit(left, 300, 10)), [10, 10, 9, 1, 1, 0, 0, 10]);
+  assert.deepEqual(
+    [300, 271, 270, 30, 1, 0, -1, 400].map((left) => lit(left, 300, 10)),
+    [10, 10, 9, 1, 1, 0, 0, 10],
+  );
 });
 
 test("the list as text and as Markdown", () => {
-  assert.equal(written(shown(["*Bike*"]), false, "today"), "Holiday Registry, today\n\n1. *Bike*\n");
-  assert.equal(written(shown(["*Bike*"]), true, "today"), "## Holiday Registry, today\n\n1. \\*Bike\\*\n");
+  const plain = written(shown(["*Bike*"]), false, "today");
+  assert.equal(plain, "Holiday Registry, today\n\n1. *Bike*\n");
+  const markdown = written(shown(["*Bike*"]), true, "today");
+  assert.equal(markdown, "## Holiday Registry, today\n\n1. \\*Bike\\*\n");
   assert.equal(written(shown([]), false, "today"), "Holiday Registry, today\n\nNo gifts.\n");
 });
 
 test("numbers and nouns agree", () => {
-  assert.deepEqual([0, 1, 2].map((number) => count(number, "gift")), ["0 gifts", "1 gift", "2 gifts"]);
+  const counts = [0, 1, 2].map((number) => count(number, "gift"));
+  assert.deepEqual(counts, ["0 gifts", "1 gift", "2 gifts"]);
 });

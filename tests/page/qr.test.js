@@ -7,7 +7,10 @@ import { test } from "node:test";
 import { qr } from "../../registry/web/page/qr.js";
 
 const TEXT = "https://registry.example/#0123456789abcdef".repeat(6);
-/** The first digits of the SHA-256 of the rows, by the length of the text. @type {Record<number, string>} */
+/**
+ * The first digits of the SHA-256 of the rows, by the length of the text.
+ * @type {Record<number, string>}
+ */
 const KNOWN = {
   1: "848f621f7ecfca7e",
   14: "fc12d99ed9fa2e2d",
