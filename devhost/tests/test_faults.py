@@ -13,6 +13,7 @@ import azure.durable_functions as df
 import azure.functions as func
 import pytest
 import requests
+from devhost.testing.answers import Unanswered
 
 from devhost.engine.messages import event_message
 from devhost.functions.indexing import index
@@ -22,7 +23,6 @@ from devhost.settings.files import HostJson
 from devhost.storage.rows import Query
 from devhost.storage.sqlite import open_store
 from devhost.testing import faults
-from devhost.testing.answers import Unanswered
 from devhost.testing.faults import FaultRates, Faults
 from devhost.testing.faulty_host import build_faulty_host
 from devhost.testing.virtual_host import ORIGIN, START, VirtualHost
