@@ -29,8 +29,13 @@ RegistryId = TypeAliasType(
 class View(BaseModel):
     """A body of JSON. Its member names are in camel case."""
 
+    # Built when it is first used, so that the app starts sooner.
     model_config = ConfigDict(
-        alias_generator=to_camel, extra="forbid", validate_by_name=True, serialize_by_alias=True
+        alias_generator=to_camel,
+        defer_build=True,
+        extra="forbid",
+        serialize_by_alias=True,
+        validate_by_name=True,
     )
 
 

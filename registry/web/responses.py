@@ -1,7 +1,5 @@
 """What each call answers with: a model for each body, and the responses that are made of them."""
 
-from __future__ import annotations
-
 import json
 from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urljoin
