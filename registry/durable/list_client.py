@@ -151,18 +151,21 @@ class ListClient:
             return await self.read(id)
 
         terms = terms_of(instance)
-        if terms is None or clock.utc_now() >= terms.closes_at + DEDUPLICATION_WINDOW:
+        if clock.utc_now() >= terms.closes_at + DEDUPLICATION_WINDOW:
             return None
         return Registry.new(terms)
 
 
-def terms_of(instance: Instance) -> RegistryTerms | None:
-    """The terms in the input of a registry's orchestration; None where they cannot be read."""
+def terms_of(instance: Instance) -> RegistryTerms:
+    """The terms in the input of a registry's orchestration.
+
+    Raises HubUnavailable where they cannot be read: only "there is none" means none.
+    """
     try:
         return OpenRegistry.from_instance(instance.input).terms
     except ValueError as error:
         telemetry.log_invalid(f"registry {instance.id[:8]}: the input of its orchestration", error)
-        return None
+        raise HubUnavailable from error
 
 
 def _exists(registry: Registry) -> bool:

@@ -252,6 +252,14 @@ class TestState:
         ]
         assert as_stored(Stats.from_state(later).to_state()) == stored_by_1_0.SHARD
 
+    def test_names_that_only_the_code_has_are_not_read(self) -> None:
+        """A later version may store other members under them."""
+        snapshot = stored_by_1_0.OPEN_SNAPSHOT | {"status": "open"}
+        del snapshot["phase"]
+        stats = Stats.from_state({"counts": {"off": 1}, "standings": [["a", snapshot]]})
+        assert (stats.counts, stats.snapshots) == (Counter(), {})
+        assert len(stats.invalid_entries) == 1
+
     @pytest.mark.parametrize("name", ["v", "items", "phases", "standings"])
     def test_missing_members_have_defaults(self, name) -> None:
         """An earlier version did not write them."""

@@ -88,6 +88,14 @@ def test_unknown_members_are_ignored(name, member, value) -> None:
     assert read == kind(name).from_input(SENT[name])
 
 
+def test_names_that_only_the_code_has_are_not_read() -> None:
+    """A later version may send other members under them."""
+    with pytest.raises(ValidationError):
+        OpenRegistry.from_input(stored_by_1_0.ENVELOPE | {"terms": SENT["OpenRegistry"]["birth"]})
+    attempt = AttemptDelivery.from_input(SENT["DeliverRegistry"] | {"delay": 9})
+    assert attempt.delay is None
+
+
 @pytest.mark.parametrize("member", ["v", "trace", "began", "failures", "pause"])
 def test_missing_members_have_defaults(name, member) -> None:
     """An earlier version may not send them."""

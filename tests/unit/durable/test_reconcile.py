@@ -344,18 +344,17 @@ class TestFaults:
             "registry 01234567: not reconciled yet: HubUnavailable",
         ]
 
-    def test_an_input_that_cannot_be_read_is_counted_as_completed(
-        self, client, clock, caplog
-    ) -> None:
-        """It is logged; nobody will ever know its terms."""
+    def test_an_input_that_cannot_be_read_completes_nothing(self, client, clock, caplog) -> None:
+        """It is logged, left as it is, and tried again in the next run."""
         client.instances[ID] = Instance(ID, REGISTRY_ORCHESTRATOR, "Running", "{}")
         count(client, {ID: open_snapshot()})
         clock.now = AN_HOUR_LATER + MOMENT
         run(client)
-        assert counts_afterwards(client) == {"off": 1}
+        assert counts_afterwards(client) == {"open": 1}
         assert caplog.messages == [
             "registry 01234567: the input of its orchestration is invalid: "
-            "sent_at: missing; birth: missing"
+            "sent_at: missing; birth: missing",
+            "registry 01234567: not reconciled yet: HubUnavailable",
         ]
 
     @pytest.mark.parametrize(

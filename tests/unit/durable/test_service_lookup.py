@@ -108,12 +108,13 @@ class TestInvalid:
             (json.dumps({"birth": {}, "sent_at": "x"}), "sent_at: datetime_from_date_parsing; "),
         ],
     )
-    def test_an_input_that_cannot_be_read_is_unknown(
+    def test_an_input_that_cannot_be_read_is_unavailable(
         self, client, caller, input, reason, caplog
     ) -> None:
-        """There is nothing of it but an orchestration that nobody can read."""
+        """Not unknown: only "there is none" means none."""
         client.instances[ID] = Instance(ID, REGISTRY_ORCHESTRATOR, "Running", input)
-        assert caller.problem("peek", ID).type == problems.UNKNOWN_REGISTRY
+        with pytest.raises(HubUnavailable):
+            caller.peek(ID)
         (line,) = caplog.messages
         assert line.startswith(
             f"registry 01234567: the input of its orchestration is invalid: {reason}"
