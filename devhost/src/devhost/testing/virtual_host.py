@@ -33,6 +33,7 @@ from devhost.testing.virtual.surroundings import (
     changed_environment,
     fixed_chance,
     set_environment,
+    waiting_long,
 )
 
 START = datetime(2026, 12, 24, 18, 0, tzinfo=UTC)
@@ -115,6 +116,7 @@ class VirtualHost(Client):
             stack.enter_context(changed_environment(self._settings))
             stack.enter_context(self._http.installed())
             stack.enter_context(patch("devhost.engine.dispatcher.Workers", InlineWorkers))
+            stack.enter_context(waiting_long())
             self._prepare_app(stack)
             await self._begin()
             stack.push_async_callback(self._end)
