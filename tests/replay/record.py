@@ -57,7 +57,7 @@ def fire_timers(host: RegistryHost, id: str) -> None:
     """Let the timers of an orchestration fire now."""
     with host.store.transaction():
         timers = [each for each in host.store.due("9", 1000) if each.target == id]
-        host.store.postpone([each for each in timers if each.timer is not None], "")
+        host.store.reschedule([each for each in timers if each.timer is not None], "")
 
 
 async def race(host: RegistryHost, receiver: Receiver) -> None:

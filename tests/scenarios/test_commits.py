@@ -127,13 +127,13 @@ class RunsAgain(Faults):
         super().__init__(0, FaultRates.only())
         self.next = 0
 
-    def batch(self) -> tuple[CommitFault, float]:
+    def commit_fault(self) -> tuple[CommitFault, float]:
         self.next -= 1
         return (RUN_AGAIN, 5.0) if self.next >= 0 else (COMMITTED, 0.0)
 
 
 COMMITTED: CommitFault = "committed"
-RUN_AGAIN: CommitFault = "judged again"
+RUN_AGAIN: CommitFault = "executed again"
 
 
 @pytest.mark.parametrize("before", [2, 4.9, 30])

@@ -23,15 +23,17 @@ class Break:
 
 BREAKS = {
     "answer from the clock": Break(
-        "registry/durable/service.py",
-        'return await self._closed(registry.birth, "timeout")',
-        'return replace(registry, closed_at=registry.birth.closes_at, closed_by="timeout")',
+        "registry/durable/list_client.py",
+        'return await self.close_and_wait(registry.terms, "timeout")',
+        """return registry.model_copy(
+            update={"closed_at": registry.terms.closes_at, "closed_by": "timeout"}
+        )""",
         ("stays closed", "refused is out"),
     ),
     "trust the reply of a close": Break(
-        "registry/durable/service.py",
-        "return await self.until(birth.id, send, lambda registry: registry.is_closed, unknown)",
-        "return await self.until(birth.id, send, lambda registry: True, unknown)",
+        "registry/durable/list_client.py",
+        "lambda registry: registry.is_closed,",
+        "lambda registry: True,",
         ("answers as agreed", "stays closed"),
     ),
     "no memory of removed keys": Break(
@@ -42,24 +44,25 @@ BREAKS = {
     ),
     "close without repeats": Break(
         "registry/durable/service.py",
-        """            registry = await self._closed(birth, by)
-        if registry.processing""",
-        """            await self._signal(birth.id, "close", birth=dump(birth), by=by)
-            registry = replace(registry or Registry.announced(birth), closed_at=birth.closes_at)
-            registry.revision += 1
-        if registry.processing""",
+        "registry = await self._lists.close_and_wait(terms, by)",
+        """from registry.durable.messages import CloseRegistry
+
+            await self._lists.signal(terms.id, CloseRegistry, terms=terms, by=by)
+            registry = (registry or Registry.new(terms)).model_copy(deep=True)
+            registry.closed_at = terms.closes_at
+            registry.revision += 1""",
         ("stats in the end", "sent in time", "closes"),
     ),
     "a close by time at any time": Break(
         "registry/domain/registry.py",
-        'if not self.is_closed and (by == "user" or not in_time):',
-        "if not self.is_closed:",
+        'if self.is_closed or (by == "timeout" and is_early):',
+        "if self.is_closed:",
         ("not early", "close is explained"),
     ),
     "reconcile off": Break(
         "registry/durable/maintenance.py",
-        "late = lives + sorted(sent, key=lambda id: standings[id].due)[:DELIVERIES_A_RUN]",
-        "late: list[str] = []",
+        "_overdue(snapshots, clock.utc_now()),",
+        "[],",
         ("closes", "sent in time", "stats in the end"),
     ),
 }

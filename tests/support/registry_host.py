@@ -24,7 +24,7 @@ from devhost.testing import (
 from tests.receiver import SECRET
 
 ROOT = Path(__file__).parents[2]
-RECONCILE, PURGE = "heal", "forget"
+RECONCILE, PURGE = "reconcile", "purge_expired"
 """The timer functions of the app."""
 SNAPSHOT = "signal RegistryStats.observe"
 """How a snapshot that is reported to the stats is counted."""

@@ -39,6 +39,7 @@ from devhost.testing.virtual.surroundings import (
     changed_environment,
     fixed_chance,
     set_environment,
+    waiting_long,
 )
 from devhost.testing.wrapping import Wrapper
 
@@ -116,6 +117,7 @@ class VirtualHost(Client):
             stack.enter_context(fixed_chance(self._seed))
             stack.enter_context(changed_environment(self._settings))
             stack.enter_context(self._http.installed())
+            stack.enter_context(waiting_long())
             self._prepare_app(stack)
             await self._begin()
             stack.push_async_callback(self._end)

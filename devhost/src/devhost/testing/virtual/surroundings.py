@@ -10,6 +10,10 @@ from devhost.engine.decisions import WorkItem
 from devhost.engine.workers import Done, Execute
 
 
+DAY = 86_400.0
+"""Seconds."""
+
+
 @contextmanager
 def fixed_chance(seed: int) -> Iterator[None]:
     """Let random numbers and UUIDs follow from a seed in the block."""
@@ -38,6 +42,20 @@ def set_environment(settings: Mapping[str, object]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = str(value)
+
+
+@contextmanager
+def waiting_long() -> Iterator[None]:
+    """Let the host wait for a day at once in the block.
+
+    Usually it wakes each minute, because somebody may have set the clock. In virtual time nobody
+    does, and a test that lets months pass would take long.
+    """
+    with (
+        patch("devhost.engine.dispatcher.LONGEST_WAIT", DAY),
+        patch("devhost.host.LONGEST_SLEEP", DAY),
+    ):
+        yield
 
 
 class InlineWorkers:
