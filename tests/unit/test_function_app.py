@@ -24,7 +24,7 @@ def functions_of(app: Any) -> dict[str, dict[str, Any]]:
 @pytest.fixture(scope="module")
 def functions() -> dict[str, dict[str, Any]]:
     """The functions of this app."""
-    return functions_of(function_app.app)
+    return functions_of(function_app.compose())
 
 
 def http_triggers(functions: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -15,6 +15,7 @@ ALLOWED = {
     "pydantic",
     "pydantic.alias_generators",
     "typing",
+    "typing_extensions",
 }
 
 

@@ -9,7 +9,6 @@ from unittest.mock import patch
 from devhost.engine.decisions import WorkItem
 from devhost.engine.workers import Done, Execute
 
-
 DAY = 86_400.0
 """Seconds."""
 
