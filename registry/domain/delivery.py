@@ -43,7 +43,7 @@ class Delivery(BaseModel):
     """Where the delivery of a registry stands. In JSON the names are those that 1.0 stores."""
 
     model_config = ConfigDict(
-        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+        defer_build=True, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
     )
 
     status: DeliveryStatus = Field(default="off", alias="processing")

@@ -64,7 +64,11 @@ class RegistryTerms(BaseModel):
     """What is fixed when a registry is opened."""
 
     model_config = ConfigDict(
-        frozen=True, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+        defer_build=True,
+        frozen=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
     )
 
     id: str
@@ -83,7 +87,7 @@ class Registry(BaseModel):
     """
 
     model_config = ConfigDict(
-        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+        defer_build=True, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
     )
 
     terms: RegistryTerms = Field(alias="birth")

@@ -24,7 +24,11 @@ class Snapshot(BaseModel):
     """What one registry counts for, as of a revision of its state."""
 
     model_config = ConfigDict(
-        frozen=True, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+        defer_build=True,
+        frozen=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
     )
 
     revision: int
@@ -89,7 +93,7 @@ class Stats(BaseModel):
     """
 
     model_config = ConfigDict(
-        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+        defer_build=True, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
     )
 
     items: int = 0

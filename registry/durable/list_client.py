@@ -34,6 +34,8 @@ Send = Callable[[], Awaitable[None]]
 RESEND_SECONDS = 1.0
 """A message without an effect for so long is sent again."""
 
+CLOSE_UNKNOWN = "The registry is being closed. Repeat this to see the outcome."
+
 
 class ListClient:
     """Reads lists, and sends them messages until their effect is committed.
@@ -99,7 +101,7 @@ class ListClient:
             terms.id,
             lambda: self.signal(terms.id, CloseRegistry, terms=terms, by=by),
             lambda registry: registry.is_closed,
-            "The registry is being closed. Repeat this to see the outcome.",
+            CLOSE_UNKNOWN,
         )
 
     async def send_until(self, id: str, send: Send, is_done: Condition, unknown: str) -> Registry:

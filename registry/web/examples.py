@@ -7,6 +7,7 @@ from registry import __version__
 from registry.domain.moments import to_text
 from registry.domain.registry import MAX_BYTES
 from registry.domain.views import RegistryView
+from registry.durable import list_client, service
 from registry.settings import Settings
 from registry.web import responses
 
@@ -28,9 +29,11 @@ UNCONFIRMED = responses.Unconfirmed(
     id=ID,
     item=ITEM,
     item_key=KEY,
-    detail="The item was sent, but is not yet known to be in the registry.",
+    detail=service.ADD_UNKNOWN,
 )
-UNKNOWN = responses.Unknown(detail="The item is being removed. Repeat this to see the outcome.")
+REMOVAL_UNKNOWN = responses.Unknown(detail=service.REMOVAL_UNKNOWN)
+CLOSE_UNKNOWN = responses.Unknown(detail=list_client.CLOSE_UNKNOWN)
+DELIVERY_UNKNOWN = responses.Unknown(detail=service.DELIVERY_UNKNOWN)
 REMOVED = responses.Removed(id=ID, item_key=KEY, items_count=0)
 
 OPEN_REGISTRY = RegistryView(

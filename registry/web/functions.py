@@ -107,7 +107,7 @@ async def add_to_registry(request: AddRequest, service: RegistryService) -> Body
     POST,
     RemoveRequest,
     Answer(200, "No item with this key is in the registry or will be.", examples.REMOVED),
-    Answer(202, "The outcome is not known yet. Repeat.", examples.UNKNOWN),
+    Answer(202, "The outcome is not known yet. Repeat.", examples.REMOVAL_UNKNOWN),
     problems=(problems.REGISTRY_CLOSED, problems.REGISTRY_FULL),
 )
 async def remove_from_registry(request: RemoveRequest, service: RegistryService) -> Removed:
@@ -125,7 +125,7 @@ async def remove_from_registry(request: RemoveRequest, service: RegistryService)
     CHANGE,
     RegistryRequest,
     Answer(200, "The registry is closed.", examples.CLOSED),
-    Answer(202, "The outcome is not known yet. Repeat.", examples.UNKNOWN),
+    Answer(202, "The outcome is not known yet. Repeat.", examples.CLOSE_UNKNOWN),
 )
 async def finish_registry(request: RegistryRequest, service: RegistryService) -> Shown:
     """Close a registry and show it.
@@ -141,7 +141,7 @@ async def finish_registry(request: RegistryRequest, service: RegistryService) ->
     POST,
     RegistryRequest,
     Answer(202, "It is being sent again: peek shows what comes of it.", examples.CLOSED),
-    Answer(202, "It is about to be sent again.", examples.UNKNOWN),
+    Answer(202, "It is about to be sent again.", examples.DELIVERY_UNKNOWN),
     problems=(
         problems.REGISTRY_OPEN,
         problems.PROCESSING_OFF,

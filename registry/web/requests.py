@@ -160,12 +160,20 @@ def read(request: HttpRequest, model: type[R], settings: Settings) -> R:
         for name, each in places(model).items()
         if name in given[each.place]
     }
+    if issubclass(model, RegistryRequest):  # Without its registry, the body does not matter.
+        _validate(RegistryRequest, {"id": values.get("id")}, settings)
+
     body = _read_body(request, model, values, settings)
     if body is not None:
         values |= body.values
+    return _validate(model, {"url": request.url, **values}, settings, body)
 
+
+def _validate(
+    model: type[R], values: dict[str, Any], settings: Settings, body: Members | None = None
+) -> R:
     try:
-        return model.model_validate({"url": request.url, **values}, context=settings)
+        return model.model_validate(values, context=settings)
     except ValidationError as error:
         raise _explain(error, model, body) from error
 

@@ -92,6 +92,14 @@ def test_any_other_id_is_unknown(id) -> None:
         assert "32 lower-case hex digits" in refused(UNKNOWN_REGISTRY, model, asked)
 
 
+@pytest.mark.parametrize("body", [b"\xff", b"[" * 5000, b"x" * 100_000])
+def test_without_its_registry_a_body_does_not_matter(body) -> None:
+    """It is not even decoded."""
+    with pytest.raises(ProblemError) as refused:
+        read(request(id="no-id", body=body, Content_Type="application/json"), AddRequest, SETTINGS)
+    assert refused.value.type is UNKNOWN_REGISTRY
+
+
 @pytest.mark.parametrize(
     "asked",
     [
