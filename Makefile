@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 
 BIN = $(VENV)/bin
 NODE = tests/page/node_modules/.bin
-PYTEST = $(abspath $(BIN))/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+PYTEST = $(abspath $(BIN))/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
 .PHONY: help run receiver func test verify check format torture bench screenshots infra lock audit
 .PHONY: setup clean setup-app setup-tests setup-infra setup-node setup-browser

@@ -7,6 +7,7 @@ import time
 import uuid
 from pathlib import Path
 
+import pytest
 import requests
 
 from tests.e2e.process import Devhost
@@ -59,6 +60,7 @@ class Load:
         return answer.status_code in (200, 409)
 
 
+@pytest.mark.verify
 def test_a_kill_under_load_loses_and_doubles_nothing(tmp_path) -> None:
     """The host is killed again and again; each registry then closes with what was acknowledged,
     once.

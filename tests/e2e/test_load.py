@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+import pytest
 import requests
 
 from bench.load import adds, opens, peeks
@@ -22,6 +23,7 @@ def wait_until_closed(host: Devhost, count: int) -> None:
     assert (stats["registryCount"], stats["closedCount"]) == (count, count)
 
 
+@pytest.mark.verify
 def test_many_registries_time_out_while_others_peek(tmp_path) -> None:
     """Each closes by itself, with what is in it, and the host stays small."""
     with Devhost(tmp_path / "data", REGISTRY_OPEN_SECONDS=4) as host:
@@ -39,6 +41,7 @@ def test_many_registries_time_out_while_others_peek(tmp_path) -> None:
         assert resident_memory(host) < MOST_MEMORY
 
 
+@pytest.mark.verify
 def test_many_timers_that_fell_due_while_the_host_was_down(tmp_path) -> None:
     """Requests are answered while they fire."""
     with Devhost(tmp_path / "data", REGISTRY_OPEN_SECONDS=3) as host:

@@ -10,6 +10,7 @@ from tests.e2e.conftest import BASE_URL
 from tests.support.torture import run_on
 
 
+@pytest.mark.verify
 @pytest.mark.timeout(1200)
 def test_the_promises_hold_on_a_host(hasty_url) -> None:
     """Nobody else may use that host meanwhile; what cannot be seen from outside is named as not

@@ -11,6 +11,7 @@ from tests.support.torture import run_seed
 SEEDS = range(1, 21)
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("name", BREAKS)
 def test_a_break_of_one_line_is_found(name: str, tmp_path: Path) -> None:
     """Within twenty seeds, by a rule that is about it."""
