@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.process import Devhost
-from tests.support.checker import Limits, Plan, Receiver, Report, attack, check
-from tests.support.history import History
+from tests.support.promises.checker import Limits, Plan, Receiver, Report, attack, check
+from tests.support.promises.history import History
 from tests.support.sockets import Sockets, receiving, sockets
 
 SECONDS = 45
