@@ -23,9 +23,7 @@ PLAN = Plan(registries=8, seconds=SECONDS, linger=2, limits=Limits(webhook=True)
 @pytest.mark.verify
 @pytest.mark.timeout(400)
 def test_the_promises_hold_under_sigkill(tmp_path) -> None:
-    """Whatever the host was doing when it was killed: clients were told the truth, and all comes to
-    its end.
-    """
+    """Whatever the host did when it was killed: answers were true, and every registry ends."""
     report = asyncio.run(_run(tmp_path))
     print(report.summary, *report.table(), sep="\n")
     assert set(report.not_checkable) == {"full for good"}

@@ -209,7 +209,7 @@ export class Registry {
     this.services.notify(this, "changed");
   }
 
-  /** What is this visitor's outlives a reload. */
+  /** What is this visitor's survives a reload. */
   keep() {
     this.services.keep(this.id, { gifts: this.mine, finished: this.finished, draft: this.draft });
   }
