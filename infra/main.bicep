@@ -50,7 +50,7 @@ param alertEmail string = ''
 @maxLength(45)
 param hubName string = 'HolidayRegistry'
 
-@description('REGISTRY_OPEN_SECONDS: how long a registry lives.')
+@description('REGISTRY_OPEN_SECONDS: how long a registry is open.')
 @minValue(1)
 @maxValue(86400)
 param openSeconds int = 300

@@ -6,16 +6,15 @@ import pytest
 
 from tests.clock import FakeClock
 
-os.environ["AZURE_FUNCTIONS_DURABLE_STRICT_TYPING"] = (
-    "1"  # payloads are read as function_app.py has them read
-)
-signal.signal(
-    signal.SIGINT, signal.default_int_handler
-)  # in the background, what tests start would ignore it
+# As function_app.py has payloads read.
+os.environ["AZURE_FUNCTIONS_DURABLE_STRICT_TYPING"] = "1"
+
+# Where tests run in the background, the programs that they start would ignore SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
 def clock() -> Iterator[FakeClock]:
-    """The app's clock, standing still."""
+    """The app's clock, which stands still."""
     with FakeClock().installed() as clock:
         yield clock

@@ -56,7 +56,7 @@ resource failureAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
       evaluationFrequency: 'PT5M'
       windowSize: 'PT15M' // traces may be some minutes late
       skipQueryValidation: true // a new component does not know its tables yet
-      autoMitigate: true // tells of what is seen in several windows once
+      autoMitigate: true // one alert for what several windows show
       criteria: {
         allOf: [{ query: failure.value.query, timeAggregation: 'Count', operator: 'GreaterThan', threshold: 0 }]
       }

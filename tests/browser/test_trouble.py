@@ -51,7 +51,7 @@ def test_an_item_that_comes_too_late(visit, home) -> None:
     ],
 )
 def test_a_host_that_cannot(visit, context, home, status, problem, words) -> None:
-    """Whatever it answers is told in words, and the button can be pressed again."""
+    """Whatever it answers is shown in words, and the button can be pressed again."""
     context.route("**/api/open", lambda route: route.fulfill(status=status, json=problem))
     page = visit(home, quiet=False)
     button = page.get_by_role("button", name="Open a registry")
@@ -175,7 +175,7 @@ def test_gifts_are_sent_although_another_registry_is_shown(visit, home) -> None:
     assert requests.get(first).json()["registry"]["items"] == ["Bike"]
 
 
-def test_what_is_pending_outlives_a_reload(visit, home) -> None:
+def test_what_is_pending_survives_a_reload(visit, home) -> None:
     """And is one gift, although it had arrived."""
     page = opened(visit, home, quiet=False)
     page.on("dialog", lambda dialog: dialog.accept())  # are you sure that you want to leave?
@@ -223,7 +223,7 @@ def test_the_alert_stays_while_adds_fail(visit, home) -> None:
 
 
 def test_offline_on_the_start_page(visit, context, home) -> None:
-    """It is told, and no longer when it is over."""
+    """The page says so until it is over."""
     page = visit(home, quiet=False)
     context.set_offline(True)
     expect(page.get_by_role("alert")).to_have_text("You are offline.")

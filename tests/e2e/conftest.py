@@ -1,6 +1,4 @@
-"""The contract is tested on a devhost that the tests start, or on the host that REGISTRY_BASE_URL
-names.
-"""
+"""The hosts of the tests: a devhost that they start, or the one that REGISTRY_BASE_URL names."""
 
 import os
 from collections.abc import Iterator
@@ -27,7 +25,7 @@ def base_url(tmp_path_factory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def hasty_url(tmp_path_factory) -> Iterator[str]:
-    """A host whose registries live two seconds; on another host they live as long as they do there."""
+    """A host whose registries are open for two seconds, or for as long as on the named host."""
     if BASE_URL:
         yield f"{BASE_URL}/api"
         return
@@ -37,9 +35,7 @@ def hasty_url(tmp_path_factory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def sending_url(tmp_path_factory) -> Iterator[str]:
-    """A host that sends closed registries to a receiver; there is none for a host that the tests
-    did not start.
-    """
+    """A devhost that sends closed registries to a receiver."""
     if BASE_URL:
         pytest.skip("where that host sends registries is its own affair")
     with Receiver() as receiver:

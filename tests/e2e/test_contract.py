@@ -189,7 +189,7 @@ def test_add_until_it_is_full(base_url, id) -> None:
 
 
 def test_add_until_its_texts_take_64_kib(base_url, id) -> None:
-    """An emoji is twelve bytes of it; then the registry is full for good, though it has few items."""
+    """An emoji is twelve bytes of it; then the registry is full for good, with few items."""
     url, item = f"{base_url}/add/{id}", "🎁" * min(1000, MAX_ITEM_LENGTH)
     fitting = 64 * 1024 // (12 * len(item) + len('["", ""], ') + 4)
     if fitting >= MAX_ITEMS:
@@ -530,7 +530,7 @@ def test_stats(base_url) -> None:
         after = ok(requests.get(f"{base_url}/stats"))
         if counted(after) == expected:
             break
-        time.sleep(0.1)  # the stats are told after the close
+        time.sleep(0.1)  # the stats learn of the close after it
     assert counted(after) == expected
     assert sum(after["processing"].values()) == after["closedCount"]
 

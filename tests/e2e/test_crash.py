@@ -17,9 +17,7 @@ CLIENTS = 4
 
 
 class Load:
-    """Clients that add items, each under a key of its own, and retry until they are told the
-    outcome.
-    """
+    """Clients that add items, each under a key of its own, and retry until an outcome is sure."""
 
     def __init__(self, host: Devhost, ids: list[str]) -> None:
         self.acknowledged: dict[str, set[str]] = {id: set() for id in ids}
@@ -101,7 +99,7 @@ def kill_under_load(folder: Path, kills: int) -> int:
 
 
 def stats_of_closed(host: Devhost) -> dict:
-    """The stats once they have heard that all registries are closed, which is soon after the close."""
+    """The stats once all registries are closed in them, which is soon after the close."""
     for _ in range(200):
         stats = requests.get(f"{host.url}/api/stats").json()
         if stats["openCount"] == 0:

@@ -1,6 +1,4 @@
-"""Sender and receiver are killed in the middle of deliveries: each registry gets there, and repeats
-can be told.
-"""
+"""Sender and receiver are killed during deliveries: each registry arrives, with its webhook-id."""
 
 import threading
 import time
@@ -101,9 +99,7 @@ def test_slow_answers_do_not_queue_up(tmp_path) -> None:
 
 
 def test_many_who_ask_for_the_same_at_the_same_time(tmp_path) -> None:
-    """All of them are told that the registry is being sent, or was sent just now, and it is sent
-    once more.
-    """
+    """Each answer says that it is being sent, or was sent just now; it is sent once more."""
     with Receiver() as receiver, sender(tmp_path, receiver) as host:
         (id,) = finished(host, 1)
         until(lambda: delivered(host) == 1)

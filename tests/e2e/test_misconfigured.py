@@ -1,6 +1,4 @@
-"""Settings that are not allowed, on a host whose console nobody sees: all that is asked is told
-what is wrong.
-"""
+"""Invalid settings, on a host whose console nobody sees: each answer says what is wrong."""
 
 import pytest
 import requests

@@ -1,6 +1,4 @@
-"""The three promises on any host, over sockets: on the one that REGISTRY_BASE_URL names, or on a
-devhost.
-"""
+"""The three promises over sockets, on a devhost or on the host that REGISTRY_BASE_URL names."""
 
 import asyncio
 
@@ -13,9 +11,7 @@ from tests.support.torture import run_on
 @pytest.mark.verify
 @pytest.mark.timeout(1200)
 def test_the_promises_hold_on_a_host(hasty_url) -> None:
-    """Nobody else may use that host meanwhile; what cannot be seen from outside is named as not
-    checkable.
-    """
+    """Nobody else may use that host meanwhile. What is not seen from outside is not checkable."""
     report = asyncio.run(
         run_on(hasty_url.removesuffix("/api"), registries=5, seconds=0 if BASE_URL else 4)
     )

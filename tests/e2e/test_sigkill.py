@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.process import Devhost
-from tests.support.checker import Limits, Plan, Receiver, Report, attack, check
-from tests.support.history import History
+from tests.support.promises.checker import Limits, Plan, Receiver, Report, attack, check
+from tests.support.promises.history import History
 from tests.support.sockets import Sockets, receiving, sockets
 
 SECONDS = 45
@@ -23,9 +23,7 @@ PLAN = Plan(registries=8, seconds=SECONDS, linger=2, limits=Limits(webhook=True)
 @pytest.mark.verify
 @pytest.mark.timeout(400)
 def test_the_promises_hold_under_sigkill(tmp_path) -> None:
-    """Whatever the host was doing when it was killed: clients were told the truth, and all comes to
-    its end.
-    """
+    """Whatever the host did when it was killed: answers were true, and every registry ends."""
     report = asyncio.run(_run(tmp_path))
     print(report.summary, *report.table(), sep="\n")
     assert set(report.not_checkable) == {"full for good"}

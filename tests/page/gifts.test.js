@@ -30,14 +30,14 @@ const LONG = Object.assign(
 );
 
 /**
- * A world whose API gives these answers, one after the other, and then takes everything.
+ * Services whose API gives these answers, one after the other, and then takes everything.
  * @param {any[]} answers
  */
-function world(...answers) {
-  const calls = /** @type {any[]} */ ([]), told = /** @type {string[]} */ ([]);
+function fakeServices(...answers) {
+  const calls = /** @type {any[]} */ ([]), events = /** @type {string[]} */ ([]);
   const store = /** @type {Record<string, any>} */ ({});
   return {
-    calls, told, store,
+    calls, events, store,
     call: async (/** @type {string} */ path, /** @type {any} */ _, /** @type {any} */ options) => {
       calls.push([path, options.headers?.["Idempotency-Key"]]);
       const answer = answers.shift() ?? 200;
@@ -49,7 +49,7 @@ function world(...answers) {
       store[id] = JSON.stringify(kept);
     },
     pause: async () => {},
-    tell: (/** @type {any} */ _, /** @type {string} */ what) => { told.push(what); },
+    notify: (/** @type {any} */ _, /** @type {string} */ what) => { events.push(what); },
   };
 }
 
@@ -58,28 +58,28 @@ const texts = (registry) =>
   registry.lines().map(({ text, gift }) => (gift ? `${text} (${gift.state})` : text));
 
 test("a gift is sent under one key until it is in: also after a worker died with it", async () => {
-  const around = world(DIED, 202, new TypeError("offline"));
-  const registry = new Registry(ID, around);
+  const services = fakeServices(DIED, 202, new TypeError("offline"));
+  const registry = new Registry(ID, services);
   registry.add("Bike");
   await registry.queue;
-  assert.equal(around.calls.length, 4);
-  assert.equal(new Set(around.calls.map(String)).size, 1);
+  assert.equal(services.calls.length, 4);
+  assert.equal(new Set(services.calls.map(String)).size, 1);
   registry.show(shown(["Ball", "Bike"]));
   assert.deepEqual(texts(registry), ["Ball", "Bike (in)"]);
 });
 
 test("gifts go one after the other", async () => {
-  const around = world(DIED);
-  const registry = new Registry(ID, around);
+  const services = fakeServices(DIED);
+  const registry = new Registry(ID, services);
   for (const text of ["a", "b", "c"]) registry.add(text);
   assert.deepEqual(texts(registry), ["a (sending)", "b (sending)", "c (sending)"]);
   await registry.queue;
   const keys = registry.mine.map(({ key }) => key);
-  assert.deepEqual(around.calls.map(([, key]) => key), [keys[0], keys[0], keys[1], keys[2]]);
+  assert.deepEqual(services.calls.map(([, key]) => key), [keys[0], keys[0], keys[1], keys[2]]);
 });
 
 test("the gift of another one who had the same idea is not mine", async () => {
-  const registry = new Registry(ID, world());
+  const registry = new Registry(ID, fakeServices());
   registry.show(shown(["Bike"]));
   registry.add("Bike");
   assert.deepEqual(texts(registry), ["Bike", "Bike (sending)"]);
@@ -88,8 +88,8 @@ test("the gift of another one who had the same idea is not mine", async () => {
   assert.deepEqual(texts(registry), ["Bike", "Bike (in)"]);
 });
 
-test("gifts of others that are new are told, and no others", async () => {
-  const registry = new Registry(ID, world());
+test("new gifts of others are returned, and no others", async () => {
+  const registry = new Registry(ID, fakeServices());
   assert.deepEqual(registry.show(shown(["Ball"])), []);
   registry.add("Bike");
   await registry.queue;
@@ -98,7 +98,7 @@ test("gifts of others that are new are told, and no others", async () => {
 });
 
 test("what others take back moves no gift of mine to another one", async () => {
-  const registry = new Registry(ID, world());
+  const registry = new Registry(ID, fakeServices());
   registry.show(shown(["Ball", "Bike"]));
   registry.add("Bike");
   await registry.queue;
@@ -108,8 +108,8 @@ test("what others take back moves no gift of mine to another one", async () => {
 });
 
 test("a gift can be taken back, and again added under a new key", async () => {
-  const around = world(200, DIED, 202);
-  const registry = new Registry(ID, around);
+  const services = fakeServices(200, DIED, 202);
+  const registry = new Registry(ID, services);
   registry.show(shown([]));
   registry.add("Bike");
   await registry.queue;
@@ -119,14 +119,14 @@ test("a gift can be taken back, and again added under a new key", async () => {
   assert.deepEqual(texts(registry), ["Bike (leaving)"]);
   await registry.queue;
   assert.deepEqual(texts(registry), []);
-  assert.equal(around.calls.at(-1)[0], `remove/${ID}?itemKey=${gift.key}`);
+  assert.equal(services.calls.at(-1)[0], `remove/${ID}?itemKey=${gift.key}`);
   registry.add("Bike");
   await registry.queue;
-  assert.notEqual(around.calls.at(-1)[1], gift.key);
+  assert.notEqual(services.calls.at(-1)[1], gift.key);
 });
 
 test("a gift that the registry closed with stays", async () => {
-  const registry = new Registry(ID, world(200, CLOSED));
+  const registry = new Registry(ID, fakeServices(200, CLOSED));
   registry.show(shown([]));
   registry.add("Bike");
   await registry.queue;
@@ -137,7 +137,7 @@ test("a gift that the registry closed with stays", async () => {
 });
 
 test("a gift that came too late stands apart; one that is refused stays in the list", async () => {
-  const registry = new Registry(ID, world(LONG, CLOSED));
+  const registry = new Registry(ID, fakeServices(LONG, CLOSED));
   registry.add("xxx");
   registry.add("Bike");
   await registry.queue;
@@ -146,15 +146,15 @@ test("a gift that came too late stands apart; one that is refused stays in the l
 });
 
 test("nothing is lost over a reload", async () => {
-  const around = world();
-  around.call = () => new Promise(() => {});
-  new Registry(ID, around).add("Bike");
-  const again = world();
-  again.store[ID] = around.store[ID];
+  const services = fakeServices();
+  services.call = () => new Promise(() => {});
+  new Registry(ID, services).add("Bike");
+  const again = fakeServices();
+  again.store[ID] = services.store[ID];
   const registry = new Registry(ID, again);
   assert.deepEqual(texts(registry), ["Bike (unsure)"]);
   await registry.queue;
-  assert.equal(again.calls[0][1], JSON.parse(around.store[ID]).gifts[0].key);
+  assert.equal(again.calls[0][1], JSON.parse(services.store[ID]).gifts[0].key);
 });
 
 test("the first 32 hex digits of a fragment count, in any case, whatever hangs on", () => {

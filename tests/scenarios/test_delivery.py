@@ -242,9 +242,7 @@ async def test_a_change_of_the_back_off_is_for_registries_opened_later(host, rec
 @pytest.mark.parametrize("seed", range(5))
 @virtual_time
 async def test_a_delivery_is_made_at_least_once_whatever_dies(seed) -> None:
-    """Workers die in the middle of attempts, and activities run twice; the receiver can tell
-    repeats.
-    """
+    """Workers die during attempts, and activities run twice; repeats have the same webhook-id."""
     rates = FaultRates.only(activity_again=0.5, worker_deaths_a_minute=20, worker_dies_in_turn=0.05)
     receiver = Receiver(statuses=[503] * 3)
     async with RegistryHost(receiver, rates=rates, seed=seed, REGISTRY_OPEN_SECONDS=10) as host:
@@ -279,7 +277,7 @@ def slow(receiver: Receiver, *pauses: float):
 @pytest.mark.parametrize("seconds", [10.5, 3600])
 @virtual_time
 async def test_a_receiver_that_is_too_slow_is_tried_again(host, receiver, seconds) -> None:
-    """If it has taken the first one after all, it can tell by the webhook-id."""
+    """If it has taken the first one after all, the webhook-id shows the repeat."""
     host.receiver = slow(receiver, seconds, 0)
     id = await open_until_time_out(host)
     await host.advance(seconds=20)

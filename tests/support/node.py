@@ -12,6 +12,6 @@ def run_node(*options: str | Path) -> str:
 
 
 def run_tool(name: str, *options: str | Path) -> str:
-    """Run a tool of tests/page/node_modules, and return what it prints; its output explains a failure."""
+    """Run a tool of tests/page/node_modules, and return what it prints, also where it fails."""
     found = shutil.which("node") and shutil.which(ROOT / "tests/page/node_modules/.bin" / name)
     return run(found, f"{name} did not run: install Node.js, then make setup", *options)

@@ -11,7 +11,7 @@ from aiohttp import web
 from yarl import URL
 
 from devhost.testing import NoResponse, Response
-from tests.support.checker import Receiver
+from tests.support.promises.checker import Receiver
 
 TIMEOUT = aiohttp.ClientTimeout(total=30, connect=5)
 

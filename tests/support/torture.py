@@ -22,8 +22,8 @@ from pathlib import Path
 from devhost.testing import FaultRates, Faults, VirtualHost
 from devhost.testing import run as run_in_virtual_time
 from tests.support.breaks import BREAKS, ROOT, broken_app
-from tests.support.checker import Limits, Plan, Receiver, Report, attack, check
-from tests.support.history import History
+from tests.support.promises.checker import Limits, Plan, Receiver, Report, attack, check
+from tests.support.promises.history import History
 from tests.support.sockets import sockets
 
 WEBHOOK = {

@@ -1,6 +1,6 @@
 """States and messages as version 1.0 stores and sends them: recorded from its own code.
 
-A task hub outlives the code that writes to it, so these are read as before, and written alike.
+A task hub stays when the code is replaced, so these are read as before, and written alike.
 """
 
 from typing import Any

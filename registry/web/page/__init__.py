@@ -48,7 +48,7 @@ SCRIPT = {"Content-Type": "text/javascript; charset=utf-8", "X-Content-Type-Opti
 
 def document(open_for: timedelta) -> str:
     """The page of an app whose registries are open for so long."""
-    frame = _FRAME.replace("{lifetime}", _in_words(open_for))
+    frame = _FRAME.replace("{open_for}", _in_words(open_for))
     return frame.replace("<style></style>", f"<style>{_STYLE}</style>")
 
 

@@ -1,10 +1,10 @@
-/* Calls to the API, and what their answers tell besides: the server's clock, and refusals in a visitor's words. */
+/* Calls to the API; the server's clock as its answers show it; refusals in a visitor's words. */
 
 const API = "/api/";
 
 /**
- * The server's clock, from the Date of its answers: whole seconds, so each answer narrows down where it stands. The
- * visitor's clock plays no part: performance.now() only counts.
+ * The server's clock, from the Date of its answers. These are whole seconds, so each answer narrows
+ * down the time. The visitor's clock plays no part: performance.now() only counts.
  */
 export const clock = {
   low: -Infinity,
@@ -22,7 +22,7 @@ export const clock = {
   },
 };
 
-/** @type {Record<string, string>} For visitors, where the API's own words are for those who write programs. */
+/** For visitors; the API's own words are for programmers. @type {Record<string, string>} */
 const WORDS = {
   503: "The registry cannot be reached just now. Try again in a moment.",
   "registry-closed": "The registry has closed, and takes no more gifts.",
@@ -31,12 +31,14 @@ const WORDS = {
 
 /** @param {number} status */
 function words(status) {
-  if (status === 401 || status === 403) return "This host wants a key: open this page with ?code=… and the key.";
+  if (status === 401 || status === 403) {
+    return "This host wants a key: open this page with ?code=… and the key.";
+  }
   if (status === 500) return "The host stumbled over this.";
   return `The host answered with ${status}, which this page does not understand. Try again later.`;
 }
 
-/** An answer that is not what was asked for: a problem that the API tells of, or none of the API's at all. */
+/** An answer that is not what was asked for: a problem of the API, or of something else. */
 export class Refusal extends Error {
   /** @param {number} status @param {{type?: string, detail?: string}} problem */
   constructor(status, problem) {
@@ -44,14 +46,14 @@ export class Refusal extends Error {
     super(WORDS[kind] || (kind && (WORDS[status] || problem.detail)) || words(status));
     this.status = status;
     this.kind = kind;
-    /** Whether the same may be sent again: a host that died, restarts or does not reach its storage. */
+    /** Whether to send the same again: the host crashed, restarts or does not reach its storage. */
     this.again = kind ? status === 503 : status !== 401 && status !== 403;
   }
 }
 
 let key = "";
 
-/** The function key that each call carries from now on, where the host wants one. @param {string} value */
+/** Sets the function key that each call carries from now on. @param {string} value */
 export function useKey(value) {
   key = value;
 }
@@ -67,7 +69,8 @@ export function useKey(value) {
 export async function call(path, isWhole, options = {}) {
   const headers = { ...options.headers, ...(key && { "x-functions-key": key }) };
   const sent = performance.now();
-  const answer = await fetch(API + path, { ...options, headers, cache: "no-store", signal: AbortSignal.timeout(15000) });
+  const signal = AbortSignal.timeout(15000);
+  const answer = await fetch(API + path, { ...options, headers, cache: "no-store", signal });
   clock.learn(answer.headers.get("Date"), sent, performance.now());
   if (answer.status === 304) return { status: 304, body: null, etag: "" };
   const body = await answer.json().catch(() => null);

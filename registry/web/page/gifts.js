@@ -1,20 +1,38 @@
-/* A registry as this visitor knows it: what the API said last, and what the visitor adds and takes back. No DOM. */
+/*
+ * A registry as this visitor knows it: what the API said last, and what the visitor adds and takes
+ * back. No DOM.
+ */
 
 /**
  * @typedef {"sending" | "unsure" | "in" | "leaving" | "refused"} State
- * @typedef {{key: string, text: string, from: number, state: State, reason?: string, kind?: string}} Gift
+ * @typedef {"changed" | "added" | "refused" | "removed" | "trouble"} Event
+ * @typedef {{
+ *   key: string,
+ *   text: string,
+ *   from: number,
+ *   state: State,
+ *   reason?: string,
+ *   kind?: string,
+ * }} Gift
  *   `from` is how many items there were when it was typed.
  * @typedef {{text: string, gift?: Gift, isIn: boolean}} Line
- * @typedef {{status: string, registry: {id: string, items: string[], openedAt: string, closesAt: string,
- *   closedAt: string | null, closedBy: string | null, processing: string}}} Shown
+ * @typedef {{status: string, registry: {
+ *   id: string,
+ *   items: string[],
+ *   openedAt: string,
+ *   closesAt: string,
+ *   closedAt: string | null,
+ *   closedBy: string | null,
+ *   processing: string,
+ * }}} Shown
  * @typedef {{gifts: Partial<Gift>[], finished: boolean, draft: string}} Kept
  * @typedef {{
  *   call: typeof import("./api.js").call,
  *   recall: (id: string) => Kept | null,
  *   keep: (id: string, kept: Kept) => void,
  *   pause: (milliseconds: number) => Promise<unknown>,
- *   tell: (registry: Registry, what: "changed" | "added" | "refused" | "removed" | "trouble", about?: any) => void,
- * }} World What a registry needs of the world around it.
+ *   notify: (registry: Registry, what: Event, about?: any) => void,
+ * }} Services What a registry uses: the API, the device's memory, and the page that shows it.
  */
 
 /** Whether an error is a refusal for good. @param {any} error */
@@ -22,7 +40,8 @@ const isFinal = (error) => error.again === false;
 
 /** A new idempotency key. */
 function newKey() {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const bytes = [...crypto.getRandomValues(new Uint8Array(16))];
+  return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** Gifts of this visitor go on being sent while another registry is shown. */
@@ -33,13 +52,13 @@ export class Registry {
   /** @type {Promise<unknown>} One call after the other, so that gifts stay in order. */
   queue = Promise.resolve();
   failures = 0; // of polls in a row
-  settling = 0; // polls since the close
+  pollsSinceClose = 0;
 
-  /** @param {string} id @param {World} world */
-  constructor(id, world) {
+  /** @param {string} id @param {Services} services */
+  constructor(id, services) {
     this.id = id;
-    this.world = world;
-    const kept = world.recall(id);
+    this.services = services;
+    const kept = services.recall(id);
     this.finished = Boolean(kept?.finished); // by this visitor
     this.draft = kept?.draft || "";
     /** @type {Gift[]} */
@@ -47,34 +66,52 @@ export class Registry {
     for (const gift of kept?.gifts || []) this.resume(/** @type {Gift} */ (gift));
   }
 
-  get isClosed() { return this.shown?.status === "Closed"; }
-  get items() { return this.shown ? this.shown.registry.items : []; }
-  get pending() { return this.mine.filter(({ state }) => ["sending", "unsure", "leaving"].includes(state)); }
-  get late() { return this.mine.filter(({ state, kind }) => state === "refused" && kind === "registry-closed"); }
+  get isClosed() {
+    return this.shown?.status === "Closed";
+  }
+
+  get items() {
+    return this.shown ? this.shown.registry.items : [];
+  }
+
+  get pending() {
+    return this.mine.filter(({ state }) => ["sending", "unsure", "leaving"].includes(state));
+  }
+
+  get refused() {
+    return this.mine.filter(({ state }) => state === "refused");
+  }
+
+  get late() {
+    return this.refused.filter(({ kind }) => kind === "registry-closed");
+  }
 
   /**
-   * Those in the registry, then those that are not yet. A gift of this visitor is the first of its text that came after
-   * it was typed, and is not another one of theirs.
+   * Those in the registry, then those that are not yet. A gift of this visitor is the first of its
+   * text that came after it was typed, and is not another one of theirs.
    * @returns {Line[]}
    */
   lines() {
     /** @type {Map<number, Gift>} */
     const known = new Map();
     const rest = this.mine.filter((gift) => {
-      const at = this.items.findIndex((item, index) => index >= gift.from && item === gift.text && !known.has(index));
+      const at = this.items.findIndex(
+        (item, index) => index >= gift.from && item === gift.text && !known.has(index),
+      );
       if (at < 0 || gift.state === "refused") return gift.state !== "in" || !this.isClosed;
       known.set(at, gift);
       return false;
     });
+    const shown = rest.filter((gift) => !this.late.includes(gift));
     return [
       ...this.items.map((text, index) => ({ text, gift: known.get(index), isIn: true })),
-      ...rest.filter((gift) => !this.late.includes(gift)).map((gift) => ({ text: gift.text, gift, isIn: false })),
+      ...shown.map((gift) => ({ text: gift.text, gift, isIn: false })),
     ];
   }
 
   /**
-   * Takes what the API says now. Items are appended and taken back, never moved; so what is left of the old ones is a
-   * part of the new ones, in order. Returns the gifts of others that are new.
+   * Takes what the API says now. Items are appended and taken back, never moved; so what is left of
+   * the old ones is a part of the new ones, in order. Returns the gifts of others that are new.
    * @param {Shown} shown
    */
   show(shown) {
@@ -84,7 +121,10 @@ export class Registry {
     for (const gift of this.mine) gift.from = survivors[gift.from - 1] ?? 0;
     this.shown = shown;
     this.keep();
-    return isFirst ? [] : this.lines().slice(left).filter(({ gift, isIn }) => isIn && !gift).map(({ text }) => text);
+    if (isFirst) return [];
+
+    const ofOthers = this.lines().slice(left).filter(({ gift, isIn }) => isIn && !gift);
+    return ofOthers.map(({ text }) => text);
   }
 
   /** @param {string} text */
@@ -119,7 +159,8 @@ export class Registry {
     gift.state = "leaving";
     this.keep();
     this.queue = this.queue.then(async () => {
-      const error = await this.insist(gift, `remove/${this.id}?itemKey=${gift.key}`, { method: "POST" });
+      const path = `remove/${this.id}?itemKey=${gift.key}`;
+      const error = await this.insist(gift, path, { method: "POST" });
       if (error) Object.assign(gift, { state: "in" });
       else this.drop(gift);
       this.finishedWith(error ? "trouble" : "removed", error || gift);
@@ -144,54 +185,71 @@ export class Registry {
    * @returns {Promise<any>}
    */
   async insist(gift, path, options) {
+    /** @param {any} body */
+    const isAbout = (body) => body.itemKey === gift.key || body.detail;
     for (let attempt = 0; ; attempt += 1) {
       try {
-        const { status } = await this.world.call(path, (body) => body.itemKey === gift.key || body.detail, options);
-        this.world.tell(this, "trouble");
+        const { status } = await this.services.call(path, isAbout, options);
+        this.services.notify(this, "trouble");
         if (status === 200) return null;
       } catch (error) {
         if (isFinal(error)) return error;
-        this.world.tell(this, "trouble", error);
+        this.services.notify(this, "trouble", error);
       }
       if (gift.state === "sending") gift.state = "unsure";
-      this.world.tell(this, "changed");
-      await this.world.pause(Math.min(500 * 2 ** attempt, 8000));
+      this.services.notify(this, "changed");
+      await this.services.pause(Math.min(500 * 2 ** attempt, 8000));
     }
   }
 
   /** @param {"added" | "removed" | "refused" | "trouble"} what @param {any} about */
   finishedWith(what, about) {
     this.keep();
-    this.world.tell(this, what, about);
-    this.world.tell(this, "changed");
+    this.services.notify(this, what, about);
+    this.services.notify(this, "changed");
   }
 
-  /** What is this visitor's outlives a reload. */
+  /** What is this visitor's survives a reload. */
   keep() {
-    this.world.keep(this.id, { gifts: this.mine, finished: this.finished, draft: this.draft });
+    this.services.keep(this.id, { gifts: this.mine, finished: this.finished, draft: this.draft });
   }
 }
 
 /** The number and the noun, agreeing. @param {number} number @param {string} noun */
 export const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 
-/** The id in the fragment of a link: its first 32 hex digits, whatever a chat app hung on. @param {string} fragment */
+/**
+ * The id in the fragment of a link: its first 32 hex digits, whatever a chat app hung on.
+ * @param {string} fragment
+ */
 export const idIn = (fragment) => (/[0-9a-f]{32}/i.exec(fragment)?.[0] || "").toLowerCase();
 
 /** The gifts in a text of several lines, without bullets. @param {string} text */
-export const several = (text) => text.split(/\r?\n/).map((line) => line.replace(/^\s*([-*•]|\d+[.)])\s+/, "").trim())
-  .filter(Boolean);
+export const several = (text) => {
+  const lines = text.split(/\r?\n/);
+  return lines.map((line) => line.replace(/^\s*([-*•]|\d+[.)])\s+/, "").trim()).filter(Boolean);
+};
 
 /** The text in parts, of which each second one is a web address. @param {string} text */
 export const parts = (text) => text.split(/(https?:\/\/[^\s<>"]*[^\s<>".,;:!?)'\]}])/i);
 
-/** How many of so many lights are still lit. @param {number} left @param {number} whole @param {number} lights */
-export const lit = (left, whole, lights) => Math.max(0, Math.min(lights, Math.ceil((left / whole) * lights)));
+/**
+ * How many of so many lights are still lit.
+ * @param {number} left @param {number} whole @param {number} lights
+ */
+export function lit(left, whole, lights) {
+  return Math.max(0, Math.min(lights, Math.ceil((left / whole) * lights)));
+}
 
-/** The list as text, or as Markdown. @param {Shown} shown @param {boolean} isMarkdown @param {string} when */
+/**
+ * The list as text, or as Markdown.
+ * @param {Shown} shown @param {boolean} isMarkdown @param {string} when
+ */
 export function written(shown, isMarkdown, when) {
   /** @param {string} text */
   const marked = (text) => text.replace(/[\\`*_[\]<>#|]/g, "\\$&").replace(/\r?\n/g, "  \n   ");
-  const lines = shown.registry.items.map((text, at) => `${at + 1}. ${isMarkdown ? marked(text) : text}`);
-  return [`${isMarkdown ? "## " : ""}Holiday Registry, ${when}`, "", ...(lines.length ? lines : ["No gifts."]), ""].join("\n");
+  const texts = shown.registry.items.map((text) => (isMarkdown ? marked(text) : text));
+  const lines = texts.length ? texts.map((text, at) => `${at + 1}. ${text}`) : ["No gifts."];
+  const title = `${isMarkdown ? "## " : ""}Holiday Registry, ${when}`;
+  return [title, "", ...lines, ""].join("\n");
 }

@@ -1,4 +1,7 @@
-/* What this device remembers: in its tab what is the visitor's own, beyond that which registries were visited. */
+/*
+ * What this device remembers: in the tab, what the visitor added; beyond the tab, which registries
+ * were visited.
+ */
 
 const VISITS = "visits", MOST = 8;
 
@@ -9,7 +12,10 @@ function read(storage, name) {
   return JSON.parse(storage.getItem(name) || "null");
 }
 
-/** What `action` returns, or `otherwise` where there is no storage. @template T @param {() => T} action @param {T} otherwise */
+/**
+ * What `action` returns, or `otherwise` where there is no storage.
+ * @template T @param {() => T} action @param {T} otherwise
+ */
 function tried(action, otherwise) {
   try {
     return action() ?? otherwise;
@@ -22,10 +28,17 @@ function tried(action, otherwise) {
 export const recall = (id) => tried(() => read(sessionStorage, id), null);
 
 /** @param {string} id @param {import("./gifts.js").Kept} kept */
-export const keep = (id, kept) => tried(() => sessionStorage.setItem(id, JSON.stringify(kept)), undefined);
+export function keep(id, kept) {
+  tried(() => sessionStorage.setItem(id, JSON.stringify(kept)), undefined);
+}
 
 /** @returns {Visit[]} */
 export const visits = () => tried(() => read(localStorage, VISITS), []);
+
+/** @param {Visit[]} all */
+function store(all) {
+  tried(() => localStorage.setItem(VISITS, JSON.stringify(all)), undefined);
+}
 
 /** @param {Visit} visit */
 export function visited(visit) {
@@ -33,16 +46,16 @@ export function visited(visit) {
   if (at < 0) all.unshift(visit);
   else if (JSON.stringify(all[at]) === JSON.stringify(visit)) return;
   else all[at] = visit;
-  tried(() => localStorage.setItem(VISITS, JSON.stringify(all.slice(0, MOST))), undefined);
+  store(all.slice(0, MOST));
 }
 
 /** @param {string} id */
 export function forget(id) {
-  tried(() => localStorage.setItem(VISITS, JSON.stringify(visits().filter((visit) => visit.id !== id))), undefined);
+  store(visits().filter((visit) => visit.id !== id));
   tried(() => sessionStorage.removeItem(id), undefined);
 }
 
-/** The function key: it moves from the address into the tab, so that it never is in a link that is shared. */
+/** The function key: it moves from the address into the tab, so that no shared link has it. */
 export function functionKey() {
   const address = new URL(location.href);
   const names = [...address.searchParams.keys()].filter((name) => name.toLowerCase() === "code");

@@ -7,7 +7,7 @@ import { $, code, element, late, list, on, say, set, trouble } from "./view.js";
 
 const POLL = 1200, LONGEST = 30000, STATS = 10000; // ms between polls
 const LIGHTS = 10, STEP = 60, LATE = 30; // seconds before the end
-const DEATHS = 3; // how often a finish is repeated that a worker died with
+const FINISH_ATTEMPTS = 3; // while each crashes a worker
 
 /** @param {number} milliseconds */
 const pause = (milliseconds) => new Promise((resume) => {
@@ -26,11 +26,15 @@ let polls = 0, asking = 0, timer = 0, announced = 0, typed = -Infinity;
 /** @param {unknown} error */
 function explain(error) {
   if (error instanceof Refusal) return error.message;
-  return `The registry does not answer. ${current ? "What you add is kept here, and sent when it does." : "Try again."}`;
+  const advice = current ? "What you add is kept here, and sent when it does." : "Try again.";
+  return `The registry does not answer. ${advice}`;
 }
 
-/** What became of a gift of this visitor. @param {Registry} registry @param {string} what @param {any} about */
-function tell(registry, what, about) {
+/**
+ * Takes what became of a gift of this visitor.
+ * @param {Registry} registry @param {import("./gifts.js").Event} what @param {any} about
+ */
+function notify(registry, what, about) {
   if (what === "trouble") trouble("send", about ? explain(about) : "");
   if (what === "refused") trouble("send", "");
   if (what === "added" || what === "removed") stats();
@@ -45,11 +49,15 @@ function tell(registry, what, about) {
   render();
 }
 
-/** A gift that is not taken goes back to where it was typed, or is marked in the list. @param {Registry} registry @param {any} gift */
+/**
+ * A gift that is not taken goes back to where it was typed, or is marked in the list.
+ * @param {Registry} registry @param {any} gift
+ */
 function refused(registry, gift) {
-  if (gift.kind === "registry-closed") return say(`“${gift.text.slice(0, 60)}” came too late.`);
-  const all = registry.mine.filter(({ state, kind }) => state === "refused" && kind !== "registry-closed").length;
-  const what = all > 1 ? `${all} gifts were` : `“${gift.text.slice(0, 60)}” was`;
+  const name = `“${gift.text.slice(0, 60)}”`;
+  if (gift.kind === "registry-closed") return say(`${name} came too late.`);
+  const all = registry.refused.length - registry.late.length;
+  const what = all > 1 ? `${all} gifts were` : `${name} was`;
   trouble("action", `${what} not added. ${gift.reason}`);
   if (!$("item").value) edit(registry, gift);
 }
@@ -85,9 +93,9 @@ function enter() {
   trouble("poll", "");
   if (isLink && !id) return unknown();
   if (id) {
-    current = known.get(id) || new Registry(id, { call, recall, keep, pause, tell });
+    current = known.get(id) || new Registry(id, { call, recall, keep, pause, notify });
     known.set(id, current);
-    current.failures = current.settling = 0;
+    current.failures = current.pollsSinceClose = 0;
     $("item").value = current.draft;
   }
   render();
@@ -99,7 +107,8 @@ function unknown() {
   if (current) forget(current.id);
   current = null;
   render();
-  trouble("action", "There is no such registry: the link is not complete, or the registry was forgotten. Open another one.");
+  const reason = "the link is not complete, or the registry was forgotten";
+  trouble("action", `There is no such registry: ${reason}. Open another one.`);
   if (hadFocus) $("start-title").focus();
 }
 
@@ -127,34 +136,44 @@ async function poll() {
   }
   if (registry.isClosed) {
     if (!registry.failures && registry.shown?.registry.processing !== "pending") return;
-    registry.settling += 1; // a delivery may take a day
+    registry.pollsSinceClose += 1; // a delivery may take a day
   }
-  timer = setTimeout(poll, Math.min(POLL * 2 ** (registry.failures + registry.settling), LONGEST));
+  const doublings = registry.failures + registry.pollsSinceClose;
+  timer = setTimeout(poll, Math.min(POLL * 2 ** doublings, LONGEST));
 }
 
 /** @param {any} body */
 const isRegistry = (body) => Array.isArray(body.registry?.items);
 
-/** Shows what the API says, and tells what is new. @param {Registry} registry @param {any} body @param {string} etag */
+/**
+ * Shows what the API says, and announces what is new.
+ * @param {Registry} registry @param {any} body @param {string} etag
+ */
 function show(registry, body, etag = "") {
   const before = registry.shown, wasOpen = before && !registry.isClosed;
   const others = registry.show(body);
   registry.etag = etag;
-  visited({ id: registry.id, openedAt: body.registry.openedAt, gifts: registry.items.length, isClosed: registry.isClosed });
+  const { id, items, isClosed } = registry;
+  visited({ id, openedAt: body.registry.openedAt, gifts: items.length, isClosed });
   if (registry !== current) return;
   if (wasOpen && registry.isClosed) return closed(registry);
   render();
-  if (others.length) say(`${others.length === 1 ? "A new gift" : `${others.length} new gifts, the newest`}: ${others.at(-1)}`);
+  const what = others.length === 1 ? "A new gift" : `${others.length} new gifts, the newest`;
+  if (others.length) say(`${what}: ${others.at(-1)}`);
   if (registry.isClosed && before && before.registry.processing !== body.registry.processing) {
     say($("processing").textContent);
     stats();
   }
 }
 
-/** Focus and dialogs were about what is no longer there; what was being typed is handed back. @param {Registry} registry */
+/**
+ * Focus and dialogs were about what is no longer there; what was being typed is handed back.
+ * @param {Registry} registry
+ */
 function closed(registry) {
   const dialogs = ["confirm", "invite", "paste"].map($);
-  const hadFocus = dialogs.some(({ open }) => open) || $("registry").contains(document.activeElement);
+  const wasInside = $("registry").contains(document.activeElement);
+  const hadFocus = wasInside || dialogs.some(({ open }) => open);
   dialogs.forEach((dialog) => dialog.close());
   trouble("action", "");
   registry.draft = $("item").value;
@@ -185,24 +204,33 @@ function delivery({ items, processing }) {
 /** @param {string} time */
 const clockTime = (time) => new Date(time).toLocaleTimeString([], { timeStyle: "medium" });
 
+/** Who closed it, and when. @param {Registry} registry @param {any} shown */
+function ending({ finished }, { closedBy, closedAt, closesAt, openedAt }) {
+  const user = finished ? "You finished it" : "Somebody finished it";
+  const reason = closedBy === "user" ? user : "Its time was up";
+  const times = [closedAt || closesAt, openedAt].map(clockTime);
+  return `${reason} at ${times[0]}. It opened at ${times[1]}.`;
+}
+
 function render() {
   $("start").hidden = Boolean(current);
   $("registry").hidden = !current;
   document.title = "Holiday Registry";
   if (!current) return recent();
   const { shown, isClosed } = current, registry = shown?.registry;
-  set("registry-title", !shown ? "Loading…" : isClosed ? "The registry is closed" : "The registry is open");
+  const title = isClosed ? "The registry is closed" : "The registry is open";
+  set("registry-title", shown ? title : "Loading…");
   $("ending").hidden = $("processing").hidden = $("result").hidden = $("bow").hidden = !isClosed;
   $("add").hidden = $("share").hidden = $("finish").hidden = $("time").hidden = isClosed || !shown;
   $("lights").hidden = $("item-help").hidden = $("add").hidden;
   $("again").hidden = !isClosed || registry?.processing !== "failed";
   if (isClosed && registry) {
-    const by = registry.closedBy !== "user" ? "Its time was up" : current.finished ? "You finished it" : "Somebody finished it";
-    set("ending", `${by} at ${clockTime(registry.closedAt || registry.closesAt)}. It opened at ${clockTime(registry.openedAt)}.`);
+    set("ending", ending(current, registry));
     set("processing", delivery(registry));
     $("processing").className = registry.processing;
   }
-  late([...current.late.map(({ text }) => text), ...(isClosed && current.draft.trim() ? [current.draft] : [])]);
+  const unsent = isClosed && current.draft.trim() ? [current.draft] : [];
+  late([...current.late.map(({ text }) => text), ...unsent]);
   list(current);
   tick();
 }
@@ -212,7 +240,8 @@ function recent() {
   $("recent").hidden = !all.length;
   $("visits").replaceChildren(...all.map((visit) => {
     const line = element("li", "");
-    const when = new Date(visit.openedAt).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+    const opened = new Date(visit.openedAt);
+    const when = opened.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
     const link = Object.assign(element("a", when), { href: `#${visit.id}` });
     const button = Object.assign(element("button", "Forget"), { type: "button" });
     button.setAttribute("aria-label", `Forget the registry of ${when}`);
@@ -230,13 +259,17 @@ function recent() {
 
 function tick() {
   if (!current?.shown || current.isClosed) return;
-  const { openedAt, closesAt } = current.shown.registry, end = Date.parse(closesAt), duration = end - Date.parse(openedAt);
-  const left = Math.min(duration, end - clock.now()), seconds = Math.max(0, Math.ceil(left / 1000));
+  const { openedAt, closesAt } = current.shown.registry;
+  const end = Date.parse(closesAt), duration = end - Date.parse(openedAt);
+  const left = Math.min(duration, end - clock.now());
+  const seconds = Math.max(0, Math.ceil(left / 1000));
   const time = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
   set("time", time);
   $("head").className = seconds <= LATE ? "late" : seconds <= STEP ? "minute" : "";
   const burning = lit(left, duration, LIGHTS);
-  [...$("lights").children].forEach((light, at) => { light.className = at < burning ? "" : "out"; });
+  [...$("lights").children].forEach((light, at) => {
+    light.className = at < burning ? "" : "out";
+  });
   document.title = `${time} · Holiday Registry`;
   if ((seconds === 60 || seconds === 10) && announced !== seconds) say(`${seconds} seconds left`);
   announced = seconds;
@@ -250,11 +283,12 @@ async function stats() {
     set("itemsCount-of", body.itemsCount === 1 ? "gift" : "gifts");
     set("delivered", String(body.processing.delivered));
     $("all").hidden = !body.registryCount;
-  } catch { /* the registry itself tells of trouble */ }
+  } catch { /* the polls of the registry show it */ }
 }
 
 /**
- * Does what a button is for, once at a time; what failed is offered again. A button that is disabled would lose focus.
+ * Does what a button is for, once at a time; what failed is offered again. A disabled button would
+ * lose focus.
  * @param {any} button @param {() => Promise<unknown>} action @param {string} [failed]
  */
 async function guarded(button, action, failed = "") {
@@ -278,14 +312,17 @@ async function guarded(button, action, failed = "") {
 
 async function open() {
   const { body } = await call("open", (body) => body.id && body.closesAt, { method: "POST" });
-  history.pushState(null, "", `#${body.id}`); // is no hashchange: the focus goes to the field for gifts
+  // Not a hashchange: the focus goes to the field for gifts.
+  history.pushState(null, "", `#${body.id}`);
   enter();
   if (current) show(current, { status: body.status, registry: { ...body, items: [] } });
   $("item").focus();
   say("The registry is open. Share its link.");
   stats();
 }
-for (const id of ["open", "another"]) $(id).onclick = () => guarded($(id), open, "The registry was not opened. ");
+for (const id of ["open", "another"]) {
+  $(id).onclick = () => guarded($(id), open, "The registry was not opened. ");
+}
 
 on("add", "submit", (event) => {
   event.preventDefault();
@@ -368,7 +405,8 @@ $("share").onclick = async () => {
   code(link());
   if (!$("invite").open) $("invite").showModal();
   if (!navigator.share) return copy($("copy"), link());
-  await navigator.share({ title: "Holiday Registry", url: link() }).catch(() => {}); // whoever changes their mind sees the code
+  // Whoever changes their mind sees the code.
+  await navigator.share({ title: "Holiday Registry", url: link() }).catch(() => {});
 };
 $("copy").onclick = () => {
   $("link").select();
@@ -378,7 +416,9 @@ $("copy").onclick = () => {
 /** @param {boolean} isMarkdown */
 const result = (isMarkdown) => {
   const shown = current?.shown;
-  return shown ? written(shown, isMarkdown, new Date(shown.registry.closedAt || shown.registry.closesAt).toLocaleString()) : "";
+  if (!shown) return "";
+  const { closedAt, closesAt } = shown.registry;
+  return written(shown, isMarkdown, new Date(closedAt || closesAt).toLocaleString());
 };
 $("copy-text").onclick = () => copy($("copy-text"), result(false));
 $("copy-markdown").onclick = () => copy($("copy-markdown"), result(true));
@@ -393,21 +433,34 @@ $("finish").onclick = () => {
   if ($("confirm").open || !current) return;
   asked = current;
   const pending = current.pending.length;
-  set("unconfirmed", pending ? `Not yet confirmed of your gifts: ${pending}. They get a few seconds more.` : "");
+  const warning = `Not yet confirmed of your gifts: ${pending}. They get a few seconds more.`;
+  set("unconfirmed", pending ? warning : "");
   $("confirm").returnValue = "";
   $("confirm").showModal();
 };
 
-/** Closes a registry; again while the outcome is not known, or a worker died with it. @param {Registry} registry */
+/** @param {any} body */
+const isRegistryOrNote = (body) => isRegistry(body) || body.detail;
+
+/** @param {unknown} error */
+const isCrash = (error) => error instanceof Refusal && error.status === 500 && !error.kind;
+
+/**
+ * Closes a registry; again while the outcome is not known, or a worker crashed.
+ * @param {Registry} registry
+ */
 async function finish(registry) {
   await Promise.race([registry.queue, pause(5000)]);
-  for (let deaths = 0; ;) {
+  const path = `finish/${registry.id}`;
+  for (let crashes = 0; ;) {
     try {
-      const { status, body } = await call(`finish/${registry.id}`, (body) => isRegistry(body) || body.detail, { method: "POST" });
+      const { status, body } = await call(path, isRegistryOrNote, { method: "POST" });
       if (status !== 202) return body;
       say("The registry is being closed…");
     } catch (error) {
-      if (!(error instanceof Refusal && error.status === 500 && !error.kind && ++deaths < DEATHS)) throw error;
+      if (!isCrash(error)) throw error;
+      crashes += 1;
+      if (crashes === FINISH_ATTEMPTS) throw error;
     }
     await pause(1000);
   }
@@ -417,7 +470,7 @@ on("confirm", "close", () => {
   const registry = asked;
   if ($("confirm").returnValue !== "finish" || !registry) return;
   guarded($("finish"), async () => {
-    registry.finished ||= !registry.isClosed; // before a poll tells of it
+    registry.finished ||= !registry.isClosed; // before a poll shows it
     const body = await finish(registry).catch((error) => {
       registry.finished = false;
       throw error;
@@ -433,9 +486,9 @@ on("confirm", "close", () => {
 $("again").onclick = () => guarded($("again"), async () => {
   const registry = current;
   if (!registry) return;
-  const { body } = await call(`process/${registry.id}`, (body) => isRegistry(body) || body.detail, { method: "POST" });
+  const { body } = await call(`process/${registry.id}`, isRegistryOrNote, { method: "POST" });
   polls += 1;
-  registry.settling = 0;
+  registry.pollsSinceClose = 0;
   if (isRegistry(body)) show(registry, body);
   poll();
 }, "It was not sent again. ");
@@ -451,7 +504,8 @@ addEventListener("online", () => {
   stats();
 });
 addEventListener("offline", () => {
-  trouble("network", `You are offline.${current ? " What you add is kept here, and sent when you are back." : ""}`);
+  const promise = current ? " What you add is kept here, and sent when you are back." : "";
+  trouble("network", `You are offline.${promise}`);
 });
 addEventListener("beforeunload", (event) => {
   if ([...known.values()].some((registry) => registry.pending.length)) event.preventDefault();

@@ -1,8 +1,9 @@
-/* QR codes of bytes at error correction level M, up to version 10 (213 bytes), after ISO/IEC 18004. */
+/* QR codes of bytes, at error correction level M, up to version 10 (213 bytes): ISO/IEC 18004. */
 
-const CHECKS = [10, 16, 26, 18, 24, 16, 18, 22, 22, 26]; // codewords of error correction in a block, by version
+// By version: codewords of error correction in a block, blocks, and codewords in all.
+const CHECKS = [10, 16, 26, 18, 24, 16, 18, 22, 22, 26];
 const BLOCKS = [1, 1, 1, 2, 2, 4, 4, 4, 5, 5];
-const WORDS = [26, 44, 70, 100, 134, 172, 196, 242, 292, 346]; // codewords in all
+const WORDS = [26, 44, 70, 100, 134, 172, 196, 242, 292, 346];
 
 const EXP = new Uint8Array(255), LOG = new Uint8Array(256); // of the field with 256 elements
 for (let power = 0, value = 1; power < 255; power += 1) {
@@ -17,7 +18,8 @@ const times = (a, b) => (a && b ? EXP[(LOG[a] + LOG[b]) % 255] : 0);
 function checks(block, degree) {
   let generator = [1];
   for (let root = 0; root < degree; root += 1) {
-    generator = [...generator, 0].map((each, at) => each ^ times(generator[at - 1] || 0, EXP[root]));
+    const factor = EXP[root], before = [0, ...generator];
+    generator = [...generator, 0].map((each, at) => each ^ times(before[at], factor));
   }
   const rest = [...block, ...Array(degree).fill(0)];
   block.forEach((_, at) => {
@@ -42,7 +44,10 @@ function codewords(bytes, version) {
     return data.slice(begin, begin + short + (at >= blocks - longer ? 1 : 0));
   });
   /** @param {number[][]} rows */
-  const weave = (rows) => rows[blocks - 1].flatMap((_, at) => rows.flatMap((row) => row.slice(at, at + 1)));
+  const weave = (rows) => {
+    const longest = rows[blocks - 1];
+    return longest.flatMap((_, at) => rows.flatMap((row) => row.slice(at, at + 1)));
+  };
   return [...weave(parted), ...weave(parted.map((block) => checks(block, degree)))];
 }
 
@@ -82,12 +87,17 @@ function penalty(rows) {
   }
   rows.forEach((row, y) => row.forEach((cell, x) => {
     dark += Number(cell);
-    if (x && y && cell === row[x - 1] && cell === rows[y - 1][x] && cell === rows[y - 1][x - 1]) points += 3;
+    if (!x || !y) return;
+    const above = rows[y - 1];
+    if ([row[x - 1], above[x], above[x - 1]].every((other) => other === cell)) points += 3;
   }));
   return points + 10 * Math.floor(Math.abs((dark * 20) / (size * size) - 10));
 }
 
-/** The patterns that every code of a version has: cells, dark or light. Cells for data are left out. @param {number} version */
+/**
+ * The patterns that every code of a version has: cells, dark or light. Cells for data are left out.
+ * @param {number} version
+ */
 function frame(version) {
   const size = version * 4 + 17;
   /** @type {(boolean | undefined)[][]} */
@@ -99,16 +109,22 @@ function frame(version) {
   /** @param {number} cx @param {number} cy @param {number} reach @param {number[]} light */
   const square = (cx, cy, reach, light) => {
     for (let y = -reach; y <= reach; y += 1) {
-      for (let x = -reach; x <= reach; x += 1) put(cx + x, cy + y, !light.includes(Math.max(Math.abs(x), Math.abs(y))));
+      for (let x = -reach; x <= reach; x += 1) {
+        put(cx + x, cy + y, !light.includes(Math.max(Math.abs(x), Math.abs(y))));
+      }
     }
   };
   for (let at = 0; at < size; at += 1) {
     put(6, at, at % 2 === 0);
     put(at, 6, at % 2 === 0);
   }
-  const last = size - 7, middle = version > 6 ? [6, size / 2 - 0.5, last] : version > 1 ? [6, last] : [];
+  const last = size - 7;
+  const middle = version > 6 ? [6, size / 2 - 0.5, last] : version > 1 ? [6, last] : [];
   for (const x of middle) {
-    for (const y of middle) if (Math.min(x, y) > 6 || (x !== y && Math.max(x, y) < last)) square(x, y, 2, [1]);
+    for (const y of middle) {
+      const isFree = Math.min(x, y) > 6 || (x !== y && Math.max(x, y) < last);
+      if (isFree) square(x, y, 2, [1]);
+    }
   }
   for (const [x, y] of [[3, 3], [size - 4, 3], [3, size - 4]]) square(x, y, 4, [2, 4]);
   if (version > 6) {
@@ -122,10 +138,16 @@ function frame(version) {
   return { cells, put, size };
 }
 
-/** The code of a text, by rows; true is dark. Throws RangeError where it is too long. @param {string} text @returns {boolean[][]} */
+/**
+ * The code of a text, by rows; true is dark. Throws RangeError where it is too long.
+ * @param {string} text @returns {boolean[][]}
+ */
 export function qr(text) {
   const bytes = new TextEncoder().encode(text);
-  const version = 1 + WORDS.findIndex((words, at) => bytes.length + (at < 9 ? 2 : 3) <= words - BLOCKS[at] * CHECKS[at]);
+  const version = 1 + WORDS.findIndex((words, at) => {
+    const head = at < 9 ? 2 : 3;
+    return bytes.length + head <= words - BLOCKS[at] * CHECKS[at];
+  });
   if (!version) throw new RangeError("The text is too long for a QR code.");
   const bits = codewords(bytes, version).map((word) => word.toString(2).padStart(8, "0")).join("");
   const codes = MASKS.map((mask, number) => {

@@ -15,16 +15,29 @@ export const on = (id, type, action) => $(id).addEventListener(type, action);
 /** @param {string} id @param {string} text */
 export const set = (id, text) => { if ($(id).textContent !== text) $(id).textContent = text; };
 
-/** Tells those who do not see it. @param {string} text */
+/** For screen readers. @param {string} text */
 export const say = (text) => set("news", text);
 
 /** @param {string} name @param {string} text @returns {any} */
-export const element = (name, text) => Object.assign(document.createElement(name), { textContent: text });
+export function element(name, text) {
+  return Object.assign(document.createElement(name), { textContent: text });
+}
 
-/** @type {Record<string, {text: string, retry?: () => void}>} Of each kind of trouble the latest, until that is over. */
-const troubles = { action: { text: "" }, network: { text: "" }, send: { text: "" }, poll: { text: "" } };
+/**
+ * The latest of each kind, until it is over; the first that there is is shown.
+ * @type {Record<string, {text: string, retry?: () => void}>}
+ */
+const troubles = {
+  action: { text: "" },
+  network: { text: "" },
+  send: { text: "" },
+  poll: { text: "" },
+};
 
-/** Tells of trouble, with a way to try again. @param {string} kind @param {string} text @param {() => void} [retry] */
+/**
+ * Shows what went wrong, with a way to try again.
+ * @param {string} kind @param {string} text @param {() => void} [retry]
+ */
 export function trouble(kind, text, retry) {
   troubles[kind] = { text, retry };
   const first = Object.values(troubles).find((each) => each.text);
@@ -38,7 +51,8 @@ function gift(text) {
   const whole = element("bdi", "");
   whole.append(...parts(text).map((part, at) => {
     if (at % 2 === 0 || !URL.canParse(part)) return part;
-    return Object.assign(element("a", part), { href: part, rel: "noopener noreferrer", target: "_blank" });
+    const link = { href: part, rel: "noopener noreferrer", target: "_blank" };
+    return Object.assign(element("a", part), link);
   }));
   if (text.length > LONG || text.split("\n").length > 4) whole.className = "clamp";
   return whole;
@@ -54,7 +68,11 @@ function button(label, text, action) {
 
 /** @type {Record<string, string>} */
 const STATES = {
-  in: "", sending: "sending…", unsure: "not yet confirmed, trying again…", leaving: "being taken back…", refused: "not added",
+  in: "",
+  sending: "sending…",
+  unsure: "not yet confirmed, trying again…",
+  leaving: "being taken back…",
+  refused: "not added",
 };
 
 /** @param {any} line @param {import("./gifts.js").Line} shown @param {boolean} isClosed */
@@ -68,10 +86,15 @@ function fill(line, { text, gift: mine, isIn }, isClosed) {
   if (words) line.append(" ", element("small", words));
   if (isClosed) return;
   if (state === "refused") line.append(" ", button("Edit", text, "edit"));
-  else if (mine && state === "in" && mine.state === "in") line.append(" ", button("Take back", text, "remove"));
+  else if (mine && state === "in" && mine.state === "in") {
+    line.append(" ", button("Take back", text, "remove"));
+  }
 }
 
-/** The list: the newest first while it grows, in order when it is closed. @param {import("./gifts.js").Registry} registry */
+/**
+ * The list: the newest first while it grows, in order when it is closed.
+ * @param {import("./gifts.js").Registry} registry
+ */
 export function list(registry) {
   const shown = registry.lines(), isClosed = registry.isClosed;
   $("empty").hidden = shown.length > 0 || !registry.shown;
@@ -83,7 +106,8 @@ export function list(registry) {
     const line = lines[index] || document.createElement("li");
     if (!lines[index]) $("items")[isClosed ? "append" : "prepend"](line);
     line.gift = each.gift;
-    const wanted = JSON.stringify([each.text, each.isIn, each.gift?.key, each.gift?.state, isClosed]);
+    const { text, isIn, gift } = each;
+    const wanted = JSON.stringify([text, isIn, gift?.key, gift?.state, isClosed]);
     if (line.dataset.shown === wanted) return;
     line.dataset.shown = wanted;
     fill(line, each, isClosed);
@@ -91,7 +115,10 @@ export function list(registry) {
   lines.slice(shown.length).forEach((line) => line.remove());
 }
 
-/** Gifts that came too late, and what was being typed, each with a way to take it elsewhere. @param {string[]} texts */
+/**
+ * Gifts that came too late, and what was being typed, each with a way to take it elsewhere.
+ * @param {string[]} texts
+ */
 export function late(texts) {
   $("late").hidden = texts.length === 0;
   $("late-gifts").replaceChildren(...texts.map((text) => {
@@ -106,7 +133,10 @@ export function late(texts) {
 export function code(link) {
   const rows = qr(link), size = rows.length + 8;
   const path = document.createElementNS(NAMESPACE, "path");
-  path.setAttribute("d", rows.flatMap((row, y) => row.map((dark, x) => (dark ? `M${x + 4} ${y + 4}h1v1h-1z` : ""))).join(""));
+  const squares = rows.flatMap((row, y) => row.map((dark, x) => (
+    dark ? `M${x + 4} ${y + 4}h1v1h-1z` : ""
+  )));
+  path.setAttribute("d", squares.join(""));
   $("code").setAttribute("viewBox", `0 0 ${size} ${size}`);
   $("code").replaceChildren(path);
 }

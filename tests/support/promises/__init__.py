@@ -4,8 +4,8 @@ A rule yields one check for each thing that it looked at. A request that was not
 answered 202, 500 or 503, may have had its effect or not.
 """
 
-from tests.support.history import History
 from tests.support.promises import answers, closing, items
+from tests.support.promises.history import History
 from tests.support.promises.terms import Limits, Rule, Violation, of_each
 
 PROMISES = {

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from tests.support.history import Exchange, History, Moment, RegistryHistory, Shown
+from tests.support.promises.history import Exchange, History, Moment, RegistryHistory, Shown
 from tests.support.promises.terms import Checks, Limits, Violation, expect
 
 

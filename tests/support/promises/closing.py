@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from tests.support.history import History, RegistryHistory, Shown, clock
+from tests.support.promises.history import History, RegistryHistory, Shown, clock
 from tests.support.promises.terms import Checks, Limits, Violation, expect
 
 

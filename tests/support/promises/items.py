@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from tests.support.history import UNKNOWN, History, RegistryHistory, Shown, clock
+from tests.support.promises.history import UNKNOWN, History, RegistryHistory, Shown, clock
 from tests.support.promises.terms import Checks, Limits, Violation, expect
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tests.support.history import Evidence, History, RegistryHistory
+from tests.support.promises.history import Evidence, History, RegistryHistory
 
 
 @dataclass(frozen=True)

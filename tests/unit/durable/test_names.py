@@ -14,7 +14,7 @@ SHARD_3 = "00000013" + "a" * 24
 
 
 def test_names_in_the_task_hub_do_not_change() -> None:
-    """They are those of 1.0: a task hub outlives the code that writes to it."""
+    """They are those of 1.0: a task hub stays when the code is replaced."""
     assert names.REGISTRY_ORCHESTRATOR == "RegistryOrchestration"
     assert names.DELIVERY_ORCHESTRATOR == "DeliveryOrchestration"
     assert names.CLOSE_EVENT == "finish"

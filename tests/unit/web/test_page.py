@@ -77,7 +77,7 @@ def test_the_page_names_no_other_host() -> None:
     ],
 )
 def test_the_page_says_how_long_a_registry_is_open(seconds, words) -> None:
-    assert f"It lives {words}:" in document(timedelta(seconds=seconds))
+    assert f"It is open for {words}, " in document(timedelta(seconds=seconds))
 
 
 def test_no_script_is_in_attributes() -> None:

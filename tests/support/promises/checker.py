@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Any
 
-from tests.support.clients import Client, Plan, Target, rush
-from tests.support.history import Delivery, Exchange, History
 from tests.support.promises import PROMISES, RULES, Limits, Violation
+from tests.support.promises.clients import Client, Plan, Target, rush
+from tests.support.promises.history import Delivery, Exchange, History
 
 SHOWN = 12
 """How many lines of the history are printed for a violation at most."""

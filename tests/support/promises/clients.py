@@ -13,8 +13,8 @@ from typing import Any, Literal, Protocol
 from urllib.parse import quote, urlencode
 
 from devhost.testing import NoResponse, Response
-from tests.support.history import UNKNOWN, Exchange, History, Name
 from tests.support.promises import Limits
+from tests.support.promises.history import UNKNOWN, Exchange, History, Name
 
 End = Literal["left alone", "timer", "finish", "finish at the end"]
 ENDS: dict[End, float] = {"left alone": 1, "timer": 4, "finish": 3, "finish at the end": 2}

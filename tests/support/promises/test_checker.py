@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from devhost.testing import NoResponse, Response
-from tests.support.checker import Limits, Plan, Receiver, Report, check
-from tests.support.clients import Client
-from tests.support.history import Delivery, Exchange, History, Moment, Name, clock
 from tests.support.promises import RULES
+from tests.support.promises.checker import Limits, Plan, Receiver, Report, check
+from tests.support.promises.clients import Client
+from tests.support.promises.history import Delivery, Exchange, History, Moment, Name, clock
 
 START = datetime(2026, 12, 24, 18, 0, tzinfo=UTC)
 ID = "25d6c52f" + 24 * "0"
