@@ -24,7 +24,7 @@ from devhost.storage.rows import Query
 from devhost.storage.sqlite import open_store
 from devhost.testing import faults
 from devhost.testing.faults import FaultRates, Faults
-from devhost.testing.faulty_host import build_faulty_host
+from devhost.testing.faulty.host import build_faulty_host
 from devhost.testing.virtual_host import ORIGIN, START, VirtualHost
 from tests.server import serving
 
