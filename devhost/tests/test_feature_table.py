@@ -25,7 +25,7 @@ def test_every_row_names_a_test_that_exists() -> None:
     assert len(rows(FAULTS)) > 10
 
     for row in rows(FEATURES) + rows(FAULTS):
-        (named,) = re.findall(r"`(test_\w+\.py)::(test_\w+)` \|$", row)
+        (named,) = re.findall(r"`(\w+/test_\w+\.py|test_\w+\.py)::(test_\w+)` \|$", row)
         assert f"def {named[1]}(" in (TESTS / named[0]).read_text(), row
 
 

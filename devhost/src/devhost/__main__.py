@@ -23,7 +23,7 @@ from devhost.storage.sqlite import open_store
 from devhost.storage.store import Store, StoreError
 from devhost.terminal import complain, log_to_stdout, say, show_functions
 from devhost.testing.faults import FaultRates, Faults
-from devhost.testing.faulty_host import build_faulty_host
+from devhost.testing.faulty.host import build_faulty_host
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

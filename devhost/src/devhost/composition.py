@@ -31,6 +31,6 @@ def build_host(
     clock: Clock,
     workers: MakeWorkers = Workers,
 ) -> tuple[Host, ManagementApi]:
-    """Build the usual host. `devhost.testing.faulty_host` has a builder of faulty ones."""
+    """Build the usual host. `devhost.testing.faulty.host` has a builder of faulty ones."""
     host = Host(app, store, clock, config, workers=workers)
     return host, ManagementApi(host)

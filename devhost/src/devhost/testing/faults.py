@@ -1,7 +1,7 @@
 """Faults: what goes wrong, how often and how badly. A seed decides.
 
 The real host has each of these faults now and then. This module only decides; the faulty parts of a
-host (`faulty_*.py`) do what it says.
+host (`devhost.testing.faulty`) do what it says.
 """
 
 import random

@@ -26,8 +26,9 @@ from devhost.storage.rows import Entity, Instance, Query
 from devhost.storage.sqlite import open_store
 from devhost.storage.store import Store
 from devhost.testing.faults import Faults
-from devhost.testing.faulty_host import build_faulty_host
-from devhost.testing.faulty_work_items import clock_skew
+from devhost.testing.faulty.host import build_faulty_host
+from devhost.testing.faulty.work_items import clock_skew
+from devhost.testing.faulty.wrapping import Wrapper
 from devhost.testing.virtual.app_modules import AppModules
 from devhost.testing.virtual.client import ORIGIN, Client
 from devhost.testing.virtual.clock import VirtualClock
@@ -41,7 +42,6 @@ from devhost.testing.virtual.surroundings import (
     set_environment,
     waiting_long,
 )
-from devhost.testing.wrapping import Wrapper
 
 START = datetime(2026, 12, 24, 18, 0, tzinfo=UTC)
 

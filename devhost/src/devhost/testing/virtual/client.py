@@ -10,7 +10,7 @@ from yarl import URL
 from devhost.http.heads import parse_head
 from devhost.http.requests import Request
 from devhost.http.server import HttpServer
-from devhost.testing.processes import HostDied
+from devhost.testing.faulty.processes import HostDied
 from devhost.testing.responses import NoResponse, Response
 from devhost.testing.virtual.loop import VirtualLoop
 

@@ -19,12 +19,12 @@ from devhost.settings.files import HostJson
 from devhost.storage.rows import Activity, Query
 from devhost.storage.store import Store, StoreError
 from devhost.testing.faults import Faults
-from devhost.testing.faulty_api import FaultyApi
-from devhost.testing.faulty_client import FaultyClient
-from devhost.testing.faulty_store import MOST_IN_HAND, FaultyStore
-from devhost.testing.faulty_work_items import FaultyWorkItems
-from devhost.testing.faulty_worker import FaultyWorker, TaskFactory
-from devhost.testing.processes import HostDied, Supervisor, WorkerDied
+from devhost.testing.faulty.api import FaultyApi
+from devhost.testing.faulty.client import FaultyClient
+from devhost.testing.faulty.processes import HostDied, Supervisor, WorkerDied
+from devhost.testing.faulty.store import MOST_IN_HAND, FaultyStore
+from devhost.testing.faulty.work_items import FaultyWorkItems
+from devhost.testing.faulty.worker import FaultyWorker, TaskFactory
 
 LOOK_SECONDS = 0.02
 LOOKS = 100

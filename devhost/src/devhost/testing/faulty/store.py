@@ -14,7 +14,7 @@ from devhost.replay.protocol import EventType, from_timestamp, split, timestamp
 from devhost.storage.rows import ENDED, Message, is_entity
 from devhost.storage.store import Store
 from devhost.testing.faults import Faults
-from devhost.testing.wrapping import Wrapper
+from devhost.testing.faulty.wrapping import Wrapper
 
 BEFORE_ITS_START = 1.0
 """Seconds after which a message that overtook the start of its instance comes again."""

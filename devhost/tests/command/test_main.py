@@ -20,7 +20,7 @@ import requests
 from devhost.process import raise_file_limit
 from devhost.runner import SHUTDOWN_SECONDS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 APP = """
     import asyncio
     import logging

@@ -9,8 +9,8 @@ from devhost.engine.work_items import WorkItems
 from devhost.functions.app import App
 from devhost.functions.invocation import FunctionInfo
 from devhost.testing.faults import Faults
-from devhost.testing.faulty_work_items import clock_skew
-from devhost.testing.processes import Process, Supervisor, WorkerDied
+from devhost.testing.faulty.processes import Process, Supervisor, WorkerDied
+from devhost.testing.faulty.work_items import clock_skew
 
 current_worker: ContextVar[Process | None] = ContextVar("current_worker", default=None)
 """The process that the running function belongs to."""

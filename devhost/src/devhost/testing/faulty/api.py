@@ -7,7 +7,7 @@ from dataclasses import replace
 from devhost.management.api import ManagementApi
 from devhost.management.messages import ManagementRequest, ManagementResponse
 from devhost.testing.faults import Faults
-from devhost.testing.processes import Supervisor
+from devhost.testing.faulty.processes import Supervisor
 
 ERROR = ManagementResponse(
     500, json.dumps({"Message": "Something went wrong while processing your request"})

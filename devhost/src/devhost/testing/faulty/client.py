@@ -2,7 +2,7 @@
 
 from devhost.engine.client import DurableClient
 from devhost.testing.faults import Faults
-from devhost.testing.wrapping import Wrapper
+from devhost.testing.faulty.wrapping import Wrapper
 
 
 class FaultyClient(Wrapper):

@@ -13,8 +13,8 @@ from devhost.functions.errors import WorkerExit
 from devhost.replay.protocol import from_timestamp, timestamp
 from devhost.storage.rows import Activity, is_entity
 from devhost.testing.faults import Faults
-from devhost.testing.faulty_store import FaultyStore
-from devhost.testing.processes import WorkerDied
+from devhost.testing.faulty.processes import WorkerDied
+from devhost.testing.faulty.store import FaultyStore
 
 clock_skew: ContextVar[float] = ContextVar("clock_skew", default=0.0)
 """How many seconds the clock is ahead that the running function or entity should see."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-PROJECT = Path(__file__).parent.parent
+PROJECT = Path(__file__).parents[2]
 EXAMPLE = PROJECT / "examples" / "hello"
 
 

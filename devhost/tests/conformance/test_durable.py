@@ -5,30 +5,21 @@ from collections.abc import Iterator
 import pytest
 
 from tests import conformance
-from tests.conformance import (
-    cases_client,
-    cases_entities,
-    cases_instances,
-    cases_lists,
-    cases_operations,
-    cases_orchestrations,
-    cases_payloads,
-    cases_starts,
-    differences,
+from tests.conformance import differences
+from tests.conformance.cases import (
+    client,
+    entities,
+    instances,
+    lists,
+    operations,
+    orchestrations,
+    payloads,
+    starts,
 )
 from tests.conformance.driving import CASES, Driver, driver, same
 
 REAL = {each.name: each for each in conformance.durable_cases() if each.compares}
-SUBJECTS = [
-    cases_starts,
-    cases_instances,
-    cases_lists,
-    cases_entities,
-    cases_client,
-    cases_orchestrations,
-    cases_operations,
-    cases_payloads,
-]
+SUBJECTS = [starts, instances, lists, entities, client, orchestrations, operations, payloads]
 """The modules that drive cases."""
 NOT_DRIVEN = {name for names in differences.NOT_DRIVEN.values() for name in names}
 DECIDED = {
