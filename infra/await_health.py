@@ -84,7 +84,7 @@ def _wait_for_answer(url: str, clock: Callable[[], float], pause: Callable[[floa
 def ask(url: str) -> str:
     """Ask once. Returns READY, or why it is not."""
     try:
-        with urlopen(url, timeout=TIMEOUT) as response:  # noqa: S310  # the URL of what was deployed
+        with urlopen(url, timeout=TIMEOUT) as response:  # noqa: S310  # what was deployed
             return READY if _body(response.read()).get("status") == "Healthy" else MISTAKE
     except HTTPError as error:
         with error:

@@ -27,12 +27,13 @@ from registry.durable.webhook import AttemptResult
 blueprint = df.Blueprint()
 log = logging.getLogger(__name__)
 
+# mypy: disable-error-code="type-arg"
 # The worker takes only plain classes as annotations of inputs and results: no dict[str, Any].
 
 
 @blueprint.activity_trigger(input_name="message", activity=names.CLOSE_REGISTRY)
 @blueprint.durable_client_input(client_name="client")
-async def close_registry(message: dict, client: df.DurableOrchestrationClient) -> dict:  # type: ignore[type-arg]
+async def close_registry(message: dict, client: df.DurableOrchestrationClient) -> dict:
     """Close a registry, start its delivery and count it.
 
     The result is for people who look at the instance.
@@ -47,7 +48,7 @@ async def close_registry(message: dict, client: df.DurableOrchestrationClient) -
 
 @blueprint.activity_trigger(input_name="message", activity=names.ATTEMPT_DELIVERY)
 @blueprint.durable_client_input(client_name="client")
-async def attempt_delivery(message: dict, client: df.DurableOrchestrationClient) -> bool:  # type: ignore[type-arg]
+async def attempt_delivery(message: dict, client: df.DurableOrchestrationClient) -> bool:
     """Make one attempt at a delivery. Returns whether its outcome is on record."""
     attempt = AttemptDelivery.from_input(message)
     hub = TaskHubClient(client, attempt.trace)

@@ -37,7 +37,8 @@ class Film:
         shots = [base64.b64encode(page.screenshot()).decode() for page in self._pages]
         self._stage.set_content(
             "<style>body{margin:0;padding:20px;display:flex;gap:20px;background:#1d4d36}"
-            "div{border-radius:12px;overflow:hidden;background:#e9dfcf;padding-top:20px}img{display:block}</style>"
+            "div{border-radius:12px;overflow:hidden;background:#e9dfcf;padding-top:20px}"
+            "img{display:block}</style>"
             + "".join(f"<div><img src='data:image/png;base64,{shot}'></div>" for shot in shots)
         )
         self.frames.append((self._stage.screenshot(), milliseconds))

@@ -11,6 +11,9 @@ from registry.telemetry import record
 from tests.infra.deployment import EVERYTHING, Resource, deployed
 from tests.support.program import ROOT
 
+# Bicep evaluates the template anew for each set of parameters.
+pytestmark = pytest.mark.verify
+
 RULE = "Microsoft.Insights/scheduledQueryRules"
 LEVELS = ["Trace", "Debug", "Information", "Warning", "Error", "Critical", "None"]
 

@@ -9,6 +9,9 @@ from registry.settings import NAMES, Settings, read
 from tests.infra.deployment import EVERYTHING, WEBHOOK, deployed, template
 from tests.support.program import ROOT
 
+# Bicep evaluates the template anew for each set of parameters.
+pytestmark = pytest.mark.verify
+
 HUB_NAME = "AzureFunctionsJobHost__extensions__durableTask__hubName"
 STORAGE = "Microsoft.Storage/storageAccounts"
 OWN = ("REGISTRY_", "PROCESSING_")
@@ -125,7 +128,8 @@ def test_the_host_signs_in_by_its_identity() -> None:
 def test_what_flex_consumption_refuses_is_not_set() -> None:
     """https://learn.microsoft.com/azure/azure-functions/functions-app-settings#flex-consumption-plan-deprecations"""
     refused = re.compile(
-        "FUNCTIONS_(WORKER|EXTENSION|MAX)_|WEBSITE_|WEBSITES_|SCM_|ENABLE_ORYX|AzureWebJobsStorage$|"
+        "FUNCTIONS_(WORKER|EXTENSION|MAX)_|WEBSITE_|WEBSITES_|SCM_|ENABLE_ORYX|"
+        "AzureWebJobsStorage$|"
         "AzureWebJobsDashboard|TZ$|DEPLOYMENT_STORAGE"
     )
     for parameters in ({}, EVERYTHING):

@@ -6,6 +6,9 @@ import pytest
 
 from tests.infra.deployment import EVERYTHING, Resource, deployed
 
+# Bicep evaluates the template anew for each set of parameters.
+pytestmark = pytest.mark.verify
+
 ENDPOINT = "Microsoft.Network/privateEndpoints"
 ZONE = "Microsoft.Network/privateDnsZones"
 STORAGE = "Microsoft.Storage/storageAccounts"

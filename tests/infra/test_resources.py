@@ -16,6 +16,9 @@ from tests.infra.deployment import (
 )
 from tests.support.program import ROOT
 
+# Bicep evaluates the template anew for each set of parameters.
+pytestmark = pytest.mark.verify
+
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-test/providers"
 STORAGE = "Microsoft.Storage/storageAccounts"
 SETS = {"default": {}, "webhook": WEBHOOK, "everything": EVERYTHING}

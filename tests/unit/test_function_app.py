@@ -21,10 +21,23 @@ def functions_of(app: Any) -> dict[str, dict[str, Any]]:
     }
 
 
+def load_in_a_new_process(**settings: str) -> Any:
+    """What a new process prints of the app: the blueprints of this one are shared by all tests."""
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_NEW_PROCESS],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | settings,
+    )
+    return json.loads(done.stdout)
+
+
 @pytest.fixture(scope="module")
 def functions() -> dict[str, dict[str, Any]]:
     """The functions of this app."""
-    return functions_of(function_app.compose())
+    found: dict[str, dict[str, Any]] = load_in_a_new_process()["functions"]
+    return found
 
 
 def http_triggers(functions: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -159,14 +172,7 @@ class TestStart:
 
     def test_calls_can_need_a_function_key(self) -> None:
         """In a new process, which loads one HTTP client: `requests` would make it slower."""
-        done = subprocess.run(
-            [sys.executable, "-c", IN_A_NEW_PROCESS],
-            capture_output=True,
-            text=True,
-            check=True,
-            env=os.environ | {"REGISTRY_AUTH_LEVEL": "Function"},
-        )
-        printed = json.loads(done.stdout)
+        printed = load_in_a_new_process(REGISTRY_AUTH_LEVEL="Function")
         triggers = http_triggers(printed["functions"])
         needs_key = {name for name, each in triggers.items() if each["authLevel"] == "FUNCTION"}
         assert needs_key == CALLS

@@ -19,7 +19,11 @@ MOST_COLUMNS = 100
 CODE = {".py", ".js", ".css", ".html", ".sql", ".sh", ".yml", ".yaml", ".toml", ".in"}
 """Suffixes of what people write by hand; Bicep has a formatter that breaks lines itself."""
 
-VERBATIM = ("devhost/tests/conformance/", "tests/replay/histories/")
+VERBATIM = (
+    "devhost/tests/conformance/",
+    "devhost/tests/refused_apps.py",
+    "tests/replay/histories/",
+)
 """What was recorded, word for word."""
 
 
