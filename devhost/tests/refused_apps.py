@@ -37,7 +37,9 @@ def http(signature: str, before: str = "") -> str:
 def activity(annotation: str, before: str = "") -> str:
     """An app with an activity whose parameter has this annotation."""
     return app(
-        f"{before}\n@app.activity_trigger(input_name='gifts')\ndef wrap(gifts: {annotation}) -> list[str]: ..."
+        f"{before}\n"
+        "@app.activity_trigger(input_name='gifts')\n"
+        f"def wrap(gifts: {annotation}) -> list[str]: ..."
     )
 
 
@@ -48,40 +50,42 @@ def timer(signature: str) -> str:
     )
 
 
+def not_loaded(reason: str) -> str:
+    return f"cannot load the wrap function: {reason}"
+
+
 def not_a_type(annotation: str) -> str:
-    return (
-        f"cannot load the wrap function: binding gifts has invalid non-type annotation {annotation}"
-    )
+    return not_loaded(f"binding gifts has invalid non-type annotation {annotation}")
 
 
 def undeclared(name: str) -> str:
-    return (
-        "cannot load the wrap function: the following parameters are declared in Python but not in the function "
-        f"definition (function.json or function decorators):  {{'{name}'}}"
+    return not_loaded(
+        "the following parameters are declared in Python but not in the function definition "
+        f"(function.json or function decorators):  {{'{name}'}}"
     )
 
 
 def absent(name: str) -> str:
-    return (
-        "cannot load the wrap function: Extra parameters in binding definition — the following parameters are declared "
-        f"as bindings but are not present in Python: {{'{name}'}}"
+    return not_loaded(
+        "Extra parameters in binding definition — the following parameters are declared as "
+        f"bindings but are not present in Python: {{'{name}'}}"
     )
 
 
 def mismatch(name: str, binding: str, annotation: str) -> str:
-    return (
-        f'cannot load the wrap function: binding type "\'{name}\'" and dataType "{binding}" in the binding decorator '
-        f"do not match the corresponding function parameter's Python type annotation {annotation}"
+    return not_loaded(
+        f'binding type "\'{name}\'" and dataType "{binding}" in the binding decorator do not match '
+        f"the corresponding function parameter's Python type annotation {annotation}"
     )
 
 
 def returned(annotation: str) -> str:
-    return f'cannot load the wrap function: Python return annotation "{annotation}" does not match binding type "http"'
+    return not_loaded(f'Python return annotation "{annotation}" does not match binding type "http"')
 
 
 def not_a_context(annotation: str) -> str:
-    return (
-        'cannot load the wrap function: the "context" parameter is expected to be of type azure.functions.Context, '
+    return not_loaded(
+        'the "context" parameter is expected to be of type azure.functions.Context, '
         f'got "{annotation}"'
     )
 
@@ -112,17 +116,19 @@ REFUSED = {
     "http: Any": Refused(http("(req: Any)"), mismatch("req", "httpTrigger", "Any")),
     "http: a request or None": Refused(
         http("(req: Optional[str])"),
-        "cannot load the wrap function: binding req has invalid non-type annotation typing.Optional[str]",
+        not_loaded("binding req has invalid non-type annotation typing.Optional[str]"),
     ),
     "http: List": Refused(http("(req: List[str])"), "issubclass() arg 1 must be a class"),
     "http: Out": Refused(
         http("(req: func.Out[str])"),
-        'cannot load the wrap function: binding req is declared to have the "in" direction in the binding decorator, '
-        "but its annotation is azure.functions.Out in Python",
+        not_loaded(
+            'binding req is declared to have the "in" direction in the binding decorator, '
+            "but its annotation is azure.functions.Out in Python"
+        ),
     ),
     "http: Out of nothing": Refused(
         http("(req: func.Out)"),
-        "cannot load the wrap function: binding req has invalid Out annotation <class 'azure.functions._abc.Out'>",
+        not_loaded("binding req has invalid Out annotation <class 'azure.functions._abc.Out'>"),
     ),
     "timer: another class": Refused(
         timer("(timer: func.HttpRequest)"), mismatch("timer", "timerTrigger", "HttpRequest")
@@ -177,19 +183,19 @@ REFUSED = {
     "-> Any": Refused(http("(req) -> Any"), returned("Any")),
     "-> list[str]": Refused(
         http("(req) -> list[str]"),
-        "cannot load the wrap function: has invalid non-type return annotation list[str]",
+        not_loaded("has invalid non-type return annotation list[str]"),
     ),
     "-> Optional": Refused(
         http("(req) -> Optional[str]"),
-        "cannot load the wrap function: has invalid non-type return annotation typing.Optional[str]",
+        not_loaded("has invalid non-type return annotation typing.Optional[str]"),
     ),
     "-> List": Refused(
         http("(req) -> List[str]"),
-        "cannot load the wrap function: has invalid non-type return annotation typing.List[str]",
+        not_loaded("has invalid non-type return annotation typing.List[str]"),
     ),
     "-> Out": Refused(
         http("(req) -> func.Out[str]"),
-        "cannot load the wrap function: return annotation should not be azure.functions.Out",
+        not_loaded("return annotation should not be azure.functions.Out"),
     ),
     # functions
     "an object that can be called": Refused(
@@ -215,7 +221,8 @@ REFUSED = {
             @app.function_name('wrap')
             def wrap(req): ...
         """),
-        "Function wrap does not have a trigger. A valid function must have one and only one trigger registered.",
+        "Function wrap does not have a trigger. "
+        "A valid function must have one and only one trigger registered.",
     ),
     "with two triggers": Refused(
         app("""
@@ -223,8 +230,8 @@ REFUSED = {
             @app.timer_trigger(arg_name='timer', schedule='0 0 3 * * *')
             def wrap(req, timer): ...
         """),
-        "ValueError: A trigger was already registered to this function. Adding another trigger is not the correct "
-        "behavior as a function can only have one trigger.",
+        "ValueError: A trigger was already registered to this function. Adding another trigger is "
+        "not the correct behavior as a function can only have one trigger.",
     ),
     "two of one name": Refused(
         app("""
@@ -234,8 +241,8 @@ REFUSED = {
             @app.route('unwrap')
             def unwrap(req): ...
         """),
-        "Function wrap does not have a unique function name. Please change @app.function_name() or the function method "
-        "name to be unique.",
+        "Function wrap does not have a unique function name. Please change @app.function_name() "
+        "or the function method name to be unique.",
     ),
     "two of one name, but for letter case": Refused(
         app("""
@@ -245,7 +252,8 @@ REFUSED = {
             @app.route('unwrap')
             def unwrap(req): ...
         """),
-        "Method overloads are not supported. There are multiple methods with the name 'Host.Functions.wrap'",
+        "Method overloads are not supported. "
+        "There are multiple methods with the name 'Host.Functions.wrap'",
         by="host",
     ),
     # the module
@@ -309,7 +317,8 @@ IN_ERROR = {
             @app.route("wrap", binding_arg_name="answer")
             def wrap(req: func.HttpRequest, answer: func.Out[func.HttpResponse]): ...
         """,
-        "The 'wrap' function is in error: devhost does not support the http binding 'answer' of such a function.",
+        "The 'wrap' function is in error: "
+        "devhost does not support the http binding 'answer' of such a function.",
     ),
     "an answer of what nobody asks": (
         """
@@ -317,7 +326,8 @@ IN_ERROR = {
             @app.generic_output_binding(arg_name='answer', type='http')
             def wrap(timer, answer: func.Out[str]): ...
         """,
-        "The 'wrap' function is in error: devhost does not support the http binding 'answer' of such a function.",
+        "The 'wrap' function is in error: "
+        "devhost does not support the http binding 'answer' of such a function.",
     ),
 }
 """Functions that the host does not take, while it runs the others of the app, and what it says."""
@@ -362,7 +372,9 @@ ACCEPTED = {
     "a client": app("""
         @app.route('wrap')
         @app.durable_client_input(client_name='client')
-        async def wrap(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse: ...
+        async def wrap(
+            req: func.HttpRequest, client: df.DurableOrchestrationClient
+        ) -> func.HttpResponse: ...
     """),
     "an orchestrator": app("""
         @app.orchestration_trigger(context_name='context')

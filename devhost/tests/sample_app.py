@@ -1,4 +1,4 @@
-"""A small function app with what the registry does not use, to run on devhost through the real SDK."""
+"""A small function app that uses all of the SDK that the tests of the host need."""
 
 import asyncio
 from datetime import timedelta
@@ -65,7 +65,7 @@ def make_app(runs: list[str] | None = None) -> df.DFApp:
         yield context.call_activity("square", 1)
 
     @app.orchestration_trigger(context_name="context")
-    def patient(context):
+    def retries(context):
         retry = df.RetryOptions(first_retry_interval_in_milliseconds=5000, max_number_of_attempts=3)
         return (yield context.call_activity_with_retry("square", retry, context.get_input()))
 
@@ -82,7 +82,7 @@ def make_app(runs: list[str] | None = None) -> df.DFApp:
             return f"failed: {error}"
 
     @app.orchestration_trigger(context_name="context")
-    def patient_parent(context):
+    def retrying_parent(context):
         retry = df.RetryOptions(first_retry_interval_in_milliseconds=5000, max_number_of_attempts=2)
         return (yield context.call_sub_orchestrator_with_retry("child", retry, context.get_input()))
 

@@ -31,7 +31,7 @@ def serving(
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result(20)
 
     async def make():
-        return running(app, open_store(path), build=build, patience=1, config=config)
+        return running(app, open_store(path), build=build, grace_period=1, config=config)
 
     try:
         context = run(make())

@@ -262,9 +262,9 @@ def test_a_start_that_waits_for_the_end() -> None:
         )
         assert json.loads(failed.body)["runtimeStatus"] == "Failed"
         began = time.monotonic()
-        impatient = {"timeout": "0.1", "pollingInterval": "0.01"}
+        short = {"timeout": "0.1", "pollingInterval": "0.01"}
         pending = await management.answer(
-            ManagementRequest("POST", "orchestrators/two_events", "http://test", impatient)
+            ManagementRequest("POST", "orchestrators/two_events", "http://test", short)
         )
         assert pending.status == 202
         assert time.monotonic() - began >= 0.1

@@ -1,4 +1,4 @@
-"""To wait for what is in the store, which nobody tells of."""
+"""Waits for what is in the store, of which no event comes."""
 
 import asyncio
 from collections.abc import Callable

@@ -8,10 +8,10 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from devhost import process
-from devhost.composition import build_host
+from devhost.composition import BuildHost, build_host
 from devhost.functions.app import App
 from devhost.functions.environment import use_local_settings, worker_environment
 from devhost.functions.errors import AppError
@@ -22,8 +22,9 @@ from devhost.settings.files import HostJson, read_host_json
 from devhost.storage.sqlite import open_store
 from devhost.storage.store import Store, StoreError
 from devhost.terminal import complain, log_to_stdout, say, show_functions
-from devhost.testing.faults import FaultRates, Faults
-from devhost.testing.faulty.host import build_faulty_host
+
+if TYPE_CHECKING:
+    from devhost.testing import Faults
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -147,16 +148,14 @@ async def _serve(app: App, store: Store, config: HostJson, options: argparse.Nam
     """Serve the app until a signal comes, then end the process. Raises an OSError or AppError."""
     stop = process.stop_event()
     watch = asyncio.create_task(process.end_without_data_file(store))
-    faults = None
-    if options.faults is not None:
-        faults = Faults(options.faults, FaultRates(clock_off=0))  # real clocks cannot be set
+    faults, build = _faulty(options.faults) if options.faults is not None else (None, build_host)
     async with running(
         app,
         store,
         options.port,
         address=options.host,
         config=config,
-        build=build_faulty_host(faults) if faults else build_host,
+        build=build,
         allowed_hosts=options.allow_host,
     ) as served:
         page = f"{served.origin}/{options.page.lstrip('/')}" if options.page else served.origin
@@ -179,7 +178,17 @@ async def _serve(app: App, store: Store, config: HostJson, options: argparse.Nam
     process.end()
 
 
-def _counted(faults: Faults) -> str:
+def _faulty(seed: int) -> "tuple[Faults, BuildHost]":
+    """Faults that follow from a seed, and what builds a host that has them."""
+    # Imported when asked for: an app is served without what is for tests, and starts sooner.
+    from devhost.testing.faults import FaultRates, Faults
+    from devhost.testing.faulty.host import build_faulty_host
+
+    faults = Faults(seed, FaultRates(clock_off=0))  # real clocks cannot be set
+    return faults, build_faulty_host(faults)
+
+
+def _counted(faults: "Faults") -> str:
     """How often each fault happened, the most frequent first."""
     counts = [
         f"{name.removesuffix('_a_minute').replace('_', ' ')} {count}"

@@ -65,7 +65,7 @@ async def running(
     config: HostJson = DEFAULTS,
     clock: Clock = utc_now,
     build: BuildHost = build_host,
-    patience: float = SHUTDOWN_SECONDS,
+    grace_period: float = SHUTDOWN_SECONDS,
     allowed_hosts: Collection[str] = (),
     in_memory: bool = True,
 ) -> AsyncIterator[Running]:
@@ -73,7 +73,7 @@ async def running(
 
     Requests must name this machine or one of `allowed_hosts` as their Host. If `in_memory`, the
     SDK's client reaches the management API without HTTP. At the end of the block, requests that are
-    being served have `patience` seconds to be answered; then the store is closed.
+    being served have `grace_period` seconds to be answered; then the store is closed.
 
     Raises AppError for routes with which the real host would not start, and OSError where the port
     cannot be taken.
@@ -97,9 +97,9 @@ async def running(
             await listener.serve(server)
             host.start(client_binding(origin, config.hub_name))
             yield Running(origin, host, table.routes)
-            await server.drain(patience)
+            await server.drain(grace_period)
     finally:
-        await listener.stop(patience)
+        await listener.stop(grace_period)
         await host.stop()
 
 

@@ -25,7 +25,7 @@ from devhost.settings.files import DEFAULTS, HostJson
 from tests.server import serving
 
 APP = Path(__file__).parent / "durable_app.py"
-PATIENCE = 10.0
+TIMEOUT = 10.0
 """Seconds within which an instance has to end."""
 STILL = 0.5
 """Seconds after which an instance counts as waiting."""
@@ -78,7 +78,7 @@ class Driver:
     ) -> Answer:
         """Send a request; `path` is percent-encoded."""
         connection = http.client.HTTPConnection(
-            self.origin.removeprefix("http://"), timeout=PATIENCE
+            self.origin.removeprefix("http://"), timeout=TIMEOUT
         )
         try:
             connection.request(
@@ -114,24 +114,24 @@ class Driver:
     def status(self, id: str, query: str = "") -> Answer:
         return self.mgmt("GET", f"instances/{quote(id, safe='')}{query}")
 
-    def until(self, id: str, *statuses: str, patience: float = PATIENCE) -> Any:
+    def until(self, id: str, *statuses: str, timeout: float = TIMEOUT) -> Any:
         """Wait until an instance has one of some statuses, by default a final one; returns it.
 
         If that takes too long, returns {"TIMEOUT": true, "last": [...]}.
         """
         wanted = statuses or ("Completed", "Failed", "Terminated")
-        give_up = time.monotonic() + patience
+        deadline = time.monotonic() + timeout
         while True:
             answer = self.status(id)
             if answer.status < 300 and answer.body["runtimeStatus"] in wanted:
                 return answer.body
-            if time.monotonic() > give_up:
+            if time.monotonic() > deadline:
                 return {"TIMEOUT": True, "last": [answer.status, answer.text]}
             time.sleep(POLL)
 
-    def end(self, id: str, *members: str, patience: float = PATIENCE) -> Any:
+    def end(self, id: str, *members: str, timeout: float = TIMEOUT) -> Any:
         """Members of the status of an ended instance, by default runtimeStatus and output."""
-        shown = self.until(id, patience=patience)
+        shown = self.until(id, timeout=timeout)
         return (
             shown
             if "TIMEOUT" in shown
@@ -140,11 +140,11 @@ class Driver:
 
     def still(self, id: str) -> Any:
         """The status of an instance that does not end, as a time-out."""
-        return self.until(id, patience=STILL)
+        return self.until(id, timeout=STILL)
 
-    def orch(self, code: str, *members: str, patience: float = PATIENCE, **input: Any) -> Any:
+    def orch(self, code: str, *members: str, timeout: float = TIMEOUT, **input: Any) -> Any:
         """Run an orchestration whose source defines `f(context)`, until it ends."""
-        return self.end(self.start("py", input={"code": code} | input), *members, patience=patience)
+        return self.end(self.start("py", input={"code": code} | input), *members, timeout=timeout)
 
     def pyh(self, code: str) -> Any:
         """Run `async def f(client, req)` in the app; returns its result or exception."""
@@ -182,11 +182,11 @@ def parsed(text: str) -> Any:
 
 
 def eventually(
-    take: Callable[[], Any], expected: Callable[[Any], bool], patience: float = PATIENCE
+    take: Callable[[], Any], expected: Callable[[Any], bool], timeout: float = TIMEOUT
 ) -> Any:
     """Take a value until it is as expected; returns the last one."""
-    give_up = time.monotonic() + patience
-    while not expected(found := take()) and time.monotonic() < give_up:
+    deadline = time.monotonic() + timeout
+    while not expected(found := take()) and time.monotonic() < deadline:
         time.sleep(POLL)
     return found
 

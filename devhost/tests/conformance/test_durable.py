@@ -49,17 +49,17 @@ def test_case_on_a_task_hub_of_its_own(name):
     """Each case is as on the real host, or differs by decision."""
     drive = CASES[name]
     with driver(drive.config) as on:
-        judge(name, drive.run(on), on.unique)
+        check(name, drive.run(on), on.unique)
 
 
 @pytest.mark.parametrize("name", [name for name, drive in CASES.items() if not drive.alone])
 def test_case(name, shared):
     """Each case is as on the real host, or differs by decision."""
     on = Driver(shared.origin, shared.hub)
-    judge(name, CASES[name].run(on), on.unique)
+    check(name, CASES[name].run(on), on.unique)
 
 
-def judge(name: str, found: object, unique: str) -> None:
+def check(name: str, found: object, unique: str) -> None:
     is_same = same(REAL[name].real, found, unique)
     conformance.DURABLE.note(name, is_same)
     if name in DECIDED:

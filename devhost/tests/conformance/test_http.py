@@ -48,7 +48,7 @@ async def _ask(app: str, folder: Path) -> dict[str, Answer]:
         patch.setattr(sys, "path", [*sys.path])
         patch.setitem(sys.modules, "function_app", None)
         loaded = load(folder)
-    async with running(loaded, open_store(), patience=0.1) as served:
+    async with running(loaded, open_store(), grace_period=0.1) as served:
         port = int(served.origin.rpartition(":")[2])
         answered = await ask_all(port, [case.request for case in cases], {str(folder): "{app}"})
     return {case.name: answer for case, answer in zip(cases, answered, strict=True)}

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-PATIENCE = 3.0
+SILENCE = 3.0
 """Seconds of silence after which an answer is complete; the recorder waited for six."""
 KEY = "k3yOfNoApp"
 """Sent where a recorded request had a key."""
@@ -153,7 +153,7 @@ class Incoming:
     async def more(self) -> bool:
         """Wait for more; returns False at the end of the connection, or if nothing comes."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(SILENCE):
                 received = await asyncio.get_running_loop().sock_recv(self._connection, 1 << 18)
         except TimeoutError:
             return False

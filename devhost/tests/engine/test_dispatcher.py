@@ -88,7 +88,7 @@ def test_commands_that_come_together_share_a_commit(monkeypatch) -> None:
     asyncio.run(scenario())
 
 
-def test_scheduled_activities_are_told_after_the_commit() -> None:
+def test_scheduled_activities_are_reported_after_the_commit() -> None:
     """Whoever runs them."""
 
     async def scenario() -> None:

@@ -20,7 +20,7 @@ from tests.sample_app import make_app
 
 
 class Server:
-    """Answers with a status that is told, and a job to look after; notes what it was asked."""
+    """Answers with a status that a test sets, and a job to look after; notes what it was asked."""
 
     def __init__(self, status: int) -> None:
         self.status = status

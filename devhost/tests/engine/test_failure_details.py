@@ -68,7 +68,7 @@ def test_an_orchestration_fails_with_what_its_function_raised() -> None:
 
 
 def test_an_orchestration_fails_with_what_the_sdk_raised() -> None:
-    """As the Functions host tells of any function."""
+    """As the Functions host reports any function."""
     reason = sdk_failure("py", raised(AttributeError("no task"))).reason
     assert reason.startswith(
         "Orchestrator function 'py' failed: One or more errors occurred. (Result: Failure\n"

@@ -157,11 +157,11 @@ def test_continue_as_new_drops_events_of_names_that_were_not_waited_for() -> Non
 def test_a_custom_status_has_its_bounds(length, size) -> None:
     """16 KB as UTF-16, quotes included. Beyond that the instance fails, without the status."""
 
-    def tells(context):
+    def has_status(context):
         context.set_custom_status("x" * length)
         return "done"
 
-    with running(tells) as host:
+    with running(has_status) as host:
         id = host.start("it")
         status, output = host.status(id)
         custom_status = host.store.instance(id).custom_status
@@ -261,7 +261,7 @@ def test_the_failure_of_a_sub_orchestration_has_its_details() -> None:
         )
 
 
-def test_what_the_sdk_raises_is_told_as_of_any_function() -> None:
+def test_what_the_sdk_raises_is_reported_as_of_any_function() -> None:
     """Here what was yielded is no task."""
 
     def yields_no_task(context):

@@ -17,7 +17,7 @@ def control(host, id: str, operation: str, **query: str) -> int:
 
 def test_an_activity_is_retried_until_it_succeeds(host) -> None:
     """With the pause of its options."""
-    id = host.start("patient", 3)
+    id = host.start("retries", 3)
     host.complete(error="not yet")
     assert host.store.activities() == []
     host.advance(seconds=4)
@@ -31,7 +31,7 @@ def test_an_activity_is_retried_until_it_succeeds(host) -> None:
 
 def test_an_activity_that_fails_at_every_attempt(host) -> None:
     """The last error is raised at the caller."""
-    id = host.start("patient", 3)
+    id = host.start("retries", 3)
     for _ in range(3):
         host.complete(error="never")
         host.advance(seconds=5)
@@ -75,7 +75,7 @@ def test_a_terminated_sub_orchestration_fails_at_its_parent(host) -> None:
 
 def test_a_sub_orchestration_is_retried(host) -> None:
     """As another instance."""
-    id = host.start("patient_parent", 3)
+    id = host.start("retrying_parent", 3)
     host.complete(error="not yet")
     host.advance(seconds=5)
     host.complete("9")

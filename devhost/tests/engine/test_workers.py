@@ -46,9 +46,9 @@ class Working:
 
 
 @pytest.fixture(autouse=True)
-def patient(monkeypatch) -> None:
+def waiting_loop(monkeypatch) -> None:
     """The loop waits as long as need be, where a test does not say that it shall not."""
-    monkeypatch.setattr("devhost.engine.workers.PATIENCE", 60)
+    monkeypatch.setattr("devhost.engine.workers.QUICK_SECONDS", 60)
 
 
 def test_what_is_quick_is_done_when_it_returns() -> None:
@@ -78,9 +78,9 @@ def test_what_is_slow_comes_later_and_holds_up_nobody(monkeypatch) -> None:
         async with Working() as working:
             slow = Step("slow", go.wait)
             items = [Step("first"), slow, Step("last")]
-            monkeypatch.setattr("devhost.engine.workers.PATIENCE", 0.5)
+            monkeypatch.setattr("devhost.engine.workers.QUICK_SECONDS", 0.5)
             done, left = working.it.execute(items)
-            monkeypatch.setattr("devhost.engine.workers.PATIENCE", 60)
+            monkeypatch.setattr("devhost.engine.workers.QUICK_SECONDS", 60)
             assert ([each.item for each in done], left) == (items[:1], items[2:])
             done, left = working.it.execute(items[2:])
             assert ([each.item for each in done], left) == (items[2:], [])
@@ -91,10 +91,8 @@ def test_what_is_slow_comes_later_and_holds_up_nobody(monkeypatch) -> None:
     asyncio.run(scenario())
 
 
-class Impatient(SimpleQueue):
-    """Whoever would wait for so long gives up, once an event has happened; from the second time on
-    it waits.
-    """
+class GivesUpOnce(SimpleQueue):
+    """The first to wait for a limited time gives up when an event has happened; later ones wait."""
 
     happened: threading.Event
     has_waited = False
@@ -109,14 +107,14 @@ class Impatient(SimpleQueue):
 
 @pytest.mark.parametrize("longest", [60, 0])
 def test_the_loop_waits_while_one_after_the_other_is_done(monkeypatch, longest: float) -> None:
-    """For patience is with a function, not with how many there are; but not for ever."""
-    monkeypatch.setattr("devhost.engine.workers.SimpleQueue", Impatient)
+    """The limit is for one item, not for all of them together; but there is one for all, too."""
+    monkeypatch.setattr("devhost.engine.workers.SimpleQueue", GivesUpOnce)
     monkeypatch.setattr("devhost.engine.workers.LONGEST_WAIT", longest)
     go = threading.Event()
-    monkeypatch.setattr(Impatient, "happened", threading.Event(), raising=False)
+    monkeypatch.setattr(GivesUpOnce, "happened", threading.Event(), raising=False)
 
     def second() -> None:
-        Impatient.happened.set()
+        GivesUpOnce.happened.set()
         assert longest or go.wait(60)
 
     async def scenario() -> None:
@@ -136,11 +134,11 @@ def test_a_function_that_was_slow_is_not_waited_for_until_it_has_been_quick(monk
 
     async def scenario() -> None:
         async with Working() as working:
-            monkeypatch.setattr("devhost.engine.workers.PATIENCE", 0)
+            monkeypatch.setattr("devhost.engine.workers.QUICK_SECONDS", 0)
             working.it.execute([Step("slow", go.wait)])
             go.set()
             await working.late.get()
-            monkeypatch.setattr("devhost.engine.workers.PATIENCE", 60)
+            monkeypatch.setattr("devhost.engine.workers.QUICK_SECONDS", 60)
             again = Step("slow", lambda: "quick now")
             assert working.it.execute([again]) == ([], [])
             assert await working.late.get() == Done(again, "quick now")
@@ -156,7 +154,7 @@ def test_functions_that_are_slow_do_not_wait_for_each_other(monkeypatch) -> None
 
     async def scenario() -> None:
         async with Working() as working:
-            monkeypatch.setattr("devhost.engine.workers.PATIENCE", 0)
+            monkeypatch.setattr("devhost.engine.workers.QUICK_SECONDS", 0)
             began = threading.Event()
             for function in ("slow", "other"):
                 working.it.execute([Step(function, began.wait)])
@@ -180,7 +178,7 @@ def test_after_the_stop_nobody_hears_of_what_was_slow(monkeypatch) -> None:
 
     async def scenario() -> None:
         async with Working() as working:
-            monkeypatch.setattr("devhost.engine.workers.PATIENCE", 0)
+            monkeypatch.setattr("devhost.engine.workers.QUICK_SECONDS", 0)
             working.it.execute([Step("slow", lambda: (go.wait(), over.set()))])
         go.set()
         await asyncio.to_thread(over.wait)

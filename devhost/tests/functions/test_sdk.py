@@ -1,6 +1,6 @@
 """What devhost changes in the SDK."""
 
-from devhost.functions.sdk import telling
+from devhost.functions.sdk import report_errors
 
 
 def test_an_entity_that_was_not_made_by_the_sdk_is_not_wrapped() -> None:
@@ -9,4 +9,4 @@ def test_an_entity_that_was_not_made_by_the_sdk_is_not_wrapped() -> None:
     def batch(payload: str) -> str:
         return payload
 
-    assert telling(batch, lambda *failure: None) is batch
+    assert report_errors(batch, lambda *failure: None) is batch

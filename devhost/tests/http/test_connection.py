@@ -197,7 +197,7 @@ def test_a_client_that_does_not_read_is_disconnected() -> None:
         ):
             writer.transport.pause_reading()
             writer.write(HEAD + b"\r\n")
-            while not server.connections:  # noqa: ASYNC110  # the server tells nobody
+            while not server.connections:  # noqa: ASYNC110  # no event says so
                 await asyncio.sleep(0)
             while server.connections:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)

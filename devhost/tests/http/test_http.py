@@ -188,7 +188,9 @@ def test_custom_headers_are_on_every_answer() -> None:
         config = HostJson(
             custom_headers={"X-Content-Type-Options": "nosniff", "x-function": "none"}
         )
-        async with running(index(make_app()), open_store(), config=config, patience=0.1) as served:
+        async with running(
+            index(make_app()), open_store(), config=config, grace_period=0.1
+        ) as served:
             port = int(served.origin.rpartition(":")[2])
             targets = [
                 "/api/bytes/7",

@@ -37,7 +37,7 @@ async def _answer(line: str, key: str, body: str, content_type: str) -> tuple[An
     head = f"{line} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\n"
     head += f"Content-Length: {len(body)}\r\n"
     head += f"x-functions-key: {key}\r\n\r\n" if key else "\r\n"
-    async with running(index(app), open_store(), patience=0.1) as served:
+    async with running(index(app), open_store(), grace_period=0.1) as served:
         found = await ask(int(served.origin.rpartition(":")[2]), {"raw": head + body})
         return found, [await ran.get()] if found["status"].startswith("HTTP/1.1 202") else []
 

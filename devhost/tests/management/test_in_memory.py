@@ -25,7 +25,7 @@ from tests.sample_app import make_app
 async def serving(**options) -> AsyncIterator[tuple[DurableOrchestrationClient, Store]]:
     """Serve the sample app; gives a Durable client, and the store."""
     store = open_store()
-    async with running(index(make_app()), store, patience=1, **options) as served:
+    async with running(index(make_app()), store, grace_period=1, **options) as served:
         yield DurableOrchestrationClient(client_binding(served.origin)), store
 
 

@@ -80,7 +80,7 @@ def test_what_the_history_has_is_not_scheduled_again() -> None:
     assert scheduled(history, [activity(), activity()]) == [(1, "TASK_SCHEDULED")]
 
 
-def test_cancelled_timers_are_told() -> None:
+def test_cancelled_timers_are_reported() -> None:
     """By their ids."""
     decisions = decide(
         STARTED, [activity(), any_of(timer(cancelled=True), timer())], "instance", "execution"

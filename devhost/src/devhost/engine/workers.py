@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from devhost.engine.decisions import Decision, WorkItem
 
-PATIENCE = 0.01
-"""Seconds that the loop waits while no item is done."""
+QUICK_SECONDS = 0.01
+"""So long the loop waits for an item; its function is slow if it takes longer."""
 LONGEST_WAIT = 0.05
 """Seconds that it waits at most, even if items are done one after the other."""
 SLOW_AT_ONCE = 10 * (os.cpu_count() or 1)
@@ -86,7 +86,7 @@ class Workers:
     def _execute_slow(self, item: WorkItem) -> None:
         began = time.monotonic()
         done = Done(item, self._execute(item))
-        self._report(done, was_quick=time.monotonic() - began < PATIENCE)
+        self._report(done, was_quick=time.monotonic() - began < QUICK_SECONDS)
 
     def _report(self, done: Done, was_quick: bool = False) -> None:
         """Hand a late item over to the loop's thread."""
@@ -125,7 +125,7 @@ class Worker:
         while not self._is_left:
             before = len(self._done)
             try:
-                self._finished.get(timeout=PATIENCE)
+                self._finished.get(timeout=QUICK_SECONDS)
                 break
             except Empty:
                 with self._lock:

@@ -3,7 +3,7 @@
 from devhost.functions.durable import DurableFunctions, RawFunction
 from devhost.functions.errors import log_operation_failure
 from devhost.functions.invocation import FunctionInfo
-from devhost.functions.sdk import convert_in, convert_out, telling
+from devhost.functions.sdk import convert_in, convert_out, report_errors
 
 
 class App:
@@ -46,7 +46,7 @@ class App:
 def _raw(function: FunctionInfo) -> RawFunction:
     kind, code = function.trigger["type"], function.code
     if kind == "entityTrigger":
-        code = telling(code, log_operation_failure)
+        code = report_errors(code, log_operation_failure)
 
     def run(payload: str) -> str:
         result: str = convert_out(kind, code(convert_in(kind, payload, "json"))).value

@@ -15,7 +15,7 @@ TRACEPARENT = re.compile(
 """https://www.w3.org/TR/trace-context/#traceparent-header"""
 
 
-class Context(azure.functions.Context):  # type: ignore[misc]  # azure-functions is not followed by mypy
+class Context(azure.functions.Context):  # type: ignore[misc]  # which mypy does not follow
     """What a function gets when it has a parameter `context`."""
 
     def __init__(self, function: str, folder: Path, headers: Mapping[str, str]) -> None:

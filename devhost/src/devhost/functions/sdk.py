@@ -30,7 +30,8 @@ def remember_moments() -> None:
     It parses those of every event in every replay, and takes longer for that than for all else.
     """
     events = sys.modules[HistoryEvent.__module__]
-    events.dt_parse = lru_cache(maxsize=10_000)(events.dt_parse)  # type: ignore[attr-defined]  # not a name of its own
+    parse = lru_cache(maxsize=10_000)(events.dt_parse)
+    events.dt_parse = parse  # type: ignore[attr-defined]  # what the module has imported
 
 
 def convert_in(binding: str, value: Any, type: str) -> Any:
@@ -114,7 +115,7 @@ async def _answer(exchange: Exchange, method: str, url: str, data: str | None = 
     return [status, json.loads(body) if body.strip() else None]
 
 
-def telling(
+def report_errors(
     entity: Callable[..., str], on_error: Callable[[str, str, str, Exception], None]
 ) -> Callable[..., str]:
     """Wrap an entity, so that `on_error` gets the exception of each operation that fails.

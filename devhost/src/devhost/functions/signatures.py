@@ -14,8 +14,11 @@ from typing import Any
 from azure.functions import meta
 from azure.functions.decorators.core import Binding
 
-ALIASES = (typing._GenericAlias, typing._SpecialGenericAlias)  # type: ignore[attr-defined]  # what the worker knows
-"""The types of `List[str]` and `List`; `list[str]` has another type."""
+ALIASES = (
+    typing._GenericAlias,  # type: ignore[attr-defined]
+    typing._SpecialGenericAlias,  # type: ignore[attr-defined]
+)
+"""The types of `List[str]` and `List`, which the worker knows; `list[str]` has another type."""
 NOT_GENERIC = (typing.Union, tuple, typing.ClassVar, collections.abc.Callable)
 RETURN = "$return"
 """The name of the binding for the return value of an HTTP function."""

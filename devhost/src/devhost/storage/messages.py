@@ -42,7 +42,11 @@ class MessageQueries:
 
     def next_due(self, excluding: Collection[str] = ()) -> str | None:
         row = self._database.row(
-            f"SELECT due FROM messages WHERE 1 {_not_in(excluding)} ORDER BY due LIMIT 1",  # noqa: S608  # as above
+            f"""
+            SELECT due FROM messages
+            WHERE 1 {_not_in(excluding)}
+            ORDER BY due LIMIT 1
+            """,  # noqa: S608
             tuple(excluding),
         )
         return row[0] if row else None

@@ -225,5 +225,6 @@ class Faults:
 
     def _generator(self, name: str) -> random.Random:
         if name not in self._generators:
-            self._generators[name] = random.Random(f"{self._seed} {name}")  # noqa: S311  # no secret
+            seed = f"{self._seed} {name}"
+            self._generators[name] = random.Random(seed)  # noqa: S311  # nothing is secret here
         return self._generators[name]

@@ -3,14 +3,14 @@
 import json
 from typing import Any
 
-from tests.conformance.driving import PATIENCE, STILL, Driver, case, eventually
+from tests.conformance.driving import STILL, TIMEOUT, Driver, case, eventually
 
 
-def orchestrated(name: str, code: str, *members: str, patience: float = PATIENCE) -> None:
+def orchestrated(name: str, code: str, *members: str, timeout: float = TIMEOUT) -> None:
     """A case that is one orchestration: of its end, runtimeStatus and output were recorded, or
     other members.
     """
-    case(name)(lambda d: d.orch(code, *members, patience=patience))
+    case(name)(lambda d: d.orch(code, *members, timeout=timeout))
 
 
 def failure(name: str, call: str, kind: bool = False) -> None:
@@ -60,7 +60,7 @@ orchestrated("orch-surrogate", "def f(c):\n return 'a\\ud800b'\n yield")
 orchestrated("orch-nul", "def f(c):\n return 'a\\0b\\uffff\\ufffd'\n yield")
 orchestrated("orch-notgen", "def f(c):\n return 5")
 orchestrated("orch-yield-nontask", "def f(c):\n yield 5")
-orchestrated("orch-yield-none", "def f(c):\n return (yield)", patience=STILL)
+orchestrated("orch-yield-none", "def f(c):\n return (yield)", timeout=STILL)
 orchestrated(
     "orch-customstatus",
     "def f(c):\n c.set_custom_status({'a': [1]})\n raise ValueError('x')\n yield",
@@ -138,7 +138,7 @@ def _long_timer(d: Driver) -> Any:
         "def f(c):\n t=c.create_timer(c.current_utc_datetime+timedelta(days=10))\n"
         ' a=c.call_activity("echo",1)\n w=yield c.task_any([t,a])\n t.cancel()\n return w==a'
     )
-    return d.orch(code, patience=STILL)
+    return d.orch(code, timeout=STILL)
 
 
 orchestrated(

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from devhost.settings.files import DEFAULTS
-from tests.conformance.driving import PATIENCE, STILL, Driver, case, eventually
+from tests.conformance.driving import STILL, TIMEOUT, Driver, case, eventually
 
 BASE64 = replace(DEFAULTS, message_encoding="Base64")
 
@@ -16,7 +16,7 @@ def raised(d: Driver, id: str, body: str, name: str = "go") -> int:
     return d.mgmt("POST", f"instances/{id}/raiseEvent/{name}", body).status
 
 
-def stands(shown: Any) -> Any:
+def as_timed_out(shown: Any) -> Any:
     """What the recording has of an instance that does not end."""
     status, text = shown["last"]
     return ["TIMEOUT", status, json.loads(text)["runtimeStatus"]]
@@ -87,7 +87,7 @@ def _unawaited(d: Driver) -> Any:
     for number in (1, 2, 3):
         raised(d, id, str(number), "E")
     raised(d, id, "0", "N")
-    return stands(d.until(id, patience=STILL))
+    return as_timed_out(d.until(id, timeout=STILL))
 
 
 @case("ev-can-1-unawaited")
@@ -142,9 +142,9 @@ def _data(d: Driver) -> Any:
     ):
         id = waiter(d, f"data{number}")
         raised(d, id, body)
-        shown = d.until(id, patience=STILL)
+        shown = d.until(id, timeout=STILL)
         found.append(
-            stands(shown)
+            as_timed_out(shown)
             if "TIMEOUT" in shown
             else {n: shown[n] for n in ("runtimeStatus", "output")}
         )
@@ -167,7 +167,7 @@ def _by_client(d: Driver) -> Any:
 def _letter_case(d: Driver) -> Any:
     id = waiter(d)
     raised(d, id, "1", "GO")
-    return stands(d.until(id, patience=STILL))
+    return as_timed_out(d.until(id, timeout=STILL))
 
 
 @case("ev-timeout")
@@ -239,7 +239,7 @@ def sent(name: str, text: str) -> None:
         def send(d: Driver) -> Any:
             id = waiter(d)
             status = raised(d, id, text)
-            shown = d.until(id, patience=PATIENCE if status == 202 else STILL)
+            shown = d.until(id, timeout=TIMEOUT if status == 202 else STILL)
             return [status, "LOST (still Running)" if "TIMEOUT" in shown else shown["output"]]
 
 
@@ -283,7 +283,7 @@ def _reason(d: Driver) -> Any:
     status = d.mgmt(
         "POST", f"instances/{id}/terminate?reason={quote(chr(97) + chr(0xFFFF) + chr(98))}"
     ).status
-    shown = d.until(id, patience=PATIENCE if status == 202 else STILL)
+    shown = d.until(id, timeout=TIMEOUT if status == 202 else STILL)
     return [status, "STILL RUNNING" if "TIMEOUT" in shown else shown["output"]]
 
 
