@@ -1,6 +1,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from azure.durable_functions import DurableOrchestrationClient
@@ -25,6 +26,18 @@ def host() -> Iterator[SampleHost]:
 def client(host) -> DurableOrchestrationClient:
     """The SDK's own client, as a function of the host gets it."""
     return DurableOrchestrationClient(client_binding(ORIGIN))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand over the results of a worker, where the tests run in several."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["conformance"] = conformance.results()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over the results of a worker."""
+    conformance.add(getattr(node, "workeroutput", {}).get("conformance", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

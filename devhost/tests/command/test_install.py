@@ -15,9 +15,10 @@ PROJECT = Path(__file__).parents[2]
 EXAMPLE = PROJECT / "examples" / "hello"
 
 
-def test_the_readme_shows_the_app_of_the_example() -> None:
-    """As it is."""
-    code = (EXAMPLE / "function_app.py").read_text()
+@pytest.mark.parametrize("file", ["function_app.py", "test_function_app.py"])
+def test_the_readme_shows_the_example(file) -> None:
+    """The app and its test, as they are."""
+    code = (EXAMPLE / file).read_text()
     assert f"```python\n{code}```" in (PROJECT / "README.md").read_text()
 
 

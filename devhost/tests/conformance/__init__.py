@@ -74,6 +74,19 @@ def durable_cases() -> list[Case]:
     return [Case(**each) for each in json.loads((HERE / "durable.json").read_text())]
 
 
+def results() -> dict[str, list[list[str]]]:
+    """The results of this process, for another one that adds them to its own."""
+    return {each.name: [sorted(each.same), sorted(each.different)] for each in (HTTP, DURABLE)}
+
+
+def add(results: dict[str, list[list[str]]]) -> None:
+    """Add the results of another process."""
+    for tally in (HTTP, DURABLE):
+        same, different = results.get(tally.name, ([], []))
+        tally.same.update(same)
+        tally.different.update(different)
+
+
 def figures() -> list[str]:
     """The lines to print at the end of the tests."""
     return [str(tally) for tally in (HTTP, DURABLE) if tally.same or tally.different]

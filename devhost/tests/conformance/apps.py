@@ -71,11 +71,8 @@ def _outcome(context: Any, folder: Path, environment: dict[str, str], cases: lis
             for line in printed:
                 lines.append(line)
                 if ready := re.search(r"ready on http://127\.0\.0\.1:(\d+)", line):
-                    answers = ask_all(
-                        int(ready[1]), [case.request for case in cases], {str(folder): "{app}"}
-                    )
-                    names = (case.name for case in cases)
-                    return Outcome(dict(zip(names, asyncio.run(answers), strict=True)), "")
+                    answers = ask_all(int(ready[1]), cases, {str(folder): "{app}"})
+                    return Outcome(asyncio.run(answers), "")
             return Outcome({}, lines[-1] if lines else "")
     finally:
         process.kill()

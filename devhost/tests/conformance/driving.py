@@ -16,6 +16,7 @@ from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import quote
 
 from devhost.functions.app import App
@@ -219,8 +220,15 @@ def case(
 
 @contextmanager
 def driver(config: HostJson = DEFAULTS) -> Iterator[Driver]:
-    """Serve durable_app.py within the block."""
-    with serving(durable_app(), config=config) as origin:
+    """Serve durable_app.py within the block.
+
+    What clients ask has its effect before the answer, unless a function is slow. None of these is,
+    however busy the machine may be.
+    """
+    with (
+        patch.multiple("devhost.engine.workers", QUICK_SECONDS=2, LONGEST_WAIT=2),
+        serving(durable_app(), config=config) as origin,
+    ):
         yield Driver(origin)
 
 

@@ -50,8 +50,7 @@ async def _ask(app: str, folder: Path) -> dict[str, Answer]:
         loaded = load(folder)
     async with running(loaded, open_store(), grace_period=0.1) as served:
         port = int(served.origin.rpartition(":")[2])
-        answered = await ask_all(port, [case.request for case in cases], {str(folder): "{app}"})
-    return {case.name: answer for case, answer in zip(cases, answered, strict=True)}
+        return await ask_all(port, cases, {str(folder): "{app}"})
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])

@@ -9,8 +9,12 @@ import socket
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tests.conformance import Case
+
 SILENCE = 3.0
-"""Seconds of silence after which an answer is complete; the recorder waited for six."""
+"""Seconds to wait where nothing was recorded to come; the recorder waited for six."""
+AT_MOST = 60.0
+"""Seconds to wait where something was recorded to come."""
 KEY = "k3yOfNoApp"
 """Sent where a recorded request had a key."""
 FRAMING = {"date", "server", "transfer-encoding", "content-length", "connection"}
@@ -68,10 +72,16 @@ def _same_beginning(begun: str, ours: str) -> bool:
     return all(each.rstrip("}") in ours for each in [*members, cut])
 
 
-async def ask(port: int, request: Mapping[str, Any], masks: Mapping[str, str] = {}) -> Answer:
+async def ask(
+    port: int,
+    request: Mapping[str, Any],
+    masks: Mapping[str, str] = {},
+    real: Answer | None = None,
+) -> Answer:
     """Send a recorded request, and return the answer in the form of the recording.
 
-    `masks` are texts, such as a folder's path, with their placeholders.
+    `masks` are texts, such as a folder's path, with their placeholders. `real` is the recorded
+    answer: what came there is waited for; by default a whole answer.
     """
     loop = asyncio.get_running_loop()
     with socket.socket() as connection:
@@ -80,12 +90,13 @@ async def ask(port: int, request: Mapping[str, Any], masks: Mapping[str, str] = 
             await loop.sock_connect(connection, ("127.0.0.1", port))
         except OSError:
             return _answer("refused")
-        incoming = Incoming(connection)
+        incoming = Incoming(connection, SILENCE if real and "error" in real else AT_MOST)
         sending = asyncio.ensure_future(_send(connection, request))
         try:
             answer = await _receive(incoming, _is_head(request))
             if not incoming.closed and "error" not in answer:
                 is_sent = sending.done() and not sending.exception()
+                incoming.seconds = AT_MOST if real and real["connection"] == "closed" else SILENCE
                 answer["connection"] = await _state(connection if is_sent else None, incoming)
         finally:
             sending.cancel()
@@ -94,16 +105,16 @@ async def ask(port: int, request: Mapping[str, Any], masks: Mapping[str, str] = 
 
 
 async def ask_all(
-    port: int, requests: Iterable[Mapping[str, Any]], masks: Mapping[str, str] = {}
-) -> list[Answer]:
-    """Send requests side by side, each on a connection of its own."""
+    port: int, cases: Iterable[Case], masks: Mapping[str, str] = {}
+) -> dict[str, Answer]:
+    """Send the requests of cases side by side, each on a connection of its own."""
     slots = asyncio.Semaphore(16)
 
-    async def one(request: Mapping[str, Any]) -> Answer:
+    async def one(case: Case) -> tuple[str, Answer]:
         async with slots:
-            return await ask(port, request, masks)
+            return case.name, await ask(port, case.request, masks, case.real)
 
-    return await asyncio.gather(*map(one, requests))
+    return dict(await asyncio.gather(*map(one, cases)))
 
 
 def _pieces(request: Mapping[str, Any]) -> list[Any]:
@@ -145,15 +156,17 @@ async def _state(connection: socket.socket | None, incoming: Incoming) -> str:
 class Incoming:
     """The bytes that have come on a connection."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, seconds: float) -> None:
         self._connection = connection
+        self.seconds = seconds
+        """How long to wait for more."""
         self.bytes = bytearray()
         self.closed = False
 
     async def more(self) -> bool:
         """Wait for more; returns False at the end of the connection, or if nothing comes."""
         try:
-            async with asyncio.timeout(SILENCE):
+            async with asyncio.timeout(self.seconds):
                 received = await asyncio.get_running_loop().sock_recv(self._connection, 1 << 18)
         except TimeoutError:
             return False

@@ -12,7 +12,7 @@ from devhost.functions.indexing import index
 from devhost.settings.files import HostJson
 from tests.server import serving
 
-DEATHS = {
+EXITS = {
     each.__name__: each
     for each in (
         SystemExit,
@@ -36,11 +36,11 @@ class Waiting:
 
         @app.route("die/{how}")
         def die(req: func.HttpRequest) -> str:
-            raise (DEATHS | {"StopIteration": StopIteration})[req.route_params["how"]]
+            raise (EXITS | {"StopIteration": StopIteration})[req.route_params["how"]]
 
         @app.route("adie/{how}")
         async def adie(req: func.HttpRequest) -> str:
-            raise (DEATHS | {"StopIteration": StopIteration})[req.route_params["how"]]
+            raise (EXITS | {"StopIteration": StopIteration})[req.route_params["how"]]
 
         @app.route("wait")
         def wait(req: func.HttpRequest) -> str:
@@ -55,7 +55,7 @@ class Waiting:
             return str(meeting.wait(60) >= 0)
 
 
-@pytest.mark.parametrize("how", [*DEATHS, "StopIteration"])
+@pytest.mark.parametrize("how", [*EXITS, "StopIteration"])
 @pytest.mark.parametrize("function", ["die", "adie"])
 def test_the_caller_gets_500_and_others_go_on(function, how, caplog) -> None:
     """On the real host they get 500 too, or no response at all."""

@@ -12,7 +12,7 @@ from devhost.runner import running
 from devhost.settings.files import HostJson
 from devhost.storage.sqlite import open_store
 from devhost.storage.store import StoreError
-from tests.conformance.wire import ask_all
+from tests.conformance.wire import ask
 from tests.sample_app import make_app
 from tests.server import serving
 
@@ -204,7 +204,7 @@ def test_custom_headers_are_on_every_answer() -> None:
                 for target in [*targets, "/api/echo/a"]
             ]
             requests.append({"raw": "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n"})
-            return [answer["headers"] for answer in await ask_all(port, requests)]
+            return [(await ask(port, request))["headers"] for request in requests]
 
     answers = asyncio.run(run())
     assert all("X-Content-Type-Options: nosniff" in headers for headers in answers)

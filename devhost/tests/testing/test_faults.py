@@ -18,7 +18,7 @@ from devhost.testing import (
 from tests.testing.sample import MANAGEMENT, SOON, Sample
 
 EVERYTHING = FaultRates(host_deaths_a_minute=2, worker_deaths_a_minute=6, terminations_a_minute=6)
-DEATHS = {"host_deaths_a_minute", "worker_deaths_a_minute", "terminations_a_minute"}
+OUTAGES = {"host_deaths_a_minute", "worker_deaths_a_minute", "terminations_a_minute"}
 
 
 class Clients:
@@ -85,7 +85,7 @@ def test_the_same_seed_gives_the_same_run() -> None:
     again = Faults(1, EVERYTHING)
     assert run_of(1, again) == seen
     assert again.counts == counts
-    assert set(counts) > DEATHS
+    assert set(counts) > OUTAGES
 
     assert run_of(1, Faults(2, EVERYTHING), 1) != run_of(1, Faults(1, EVERYTHING), 1)
 
