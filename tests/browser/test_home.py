@@ -77,7 +77,7 @@ def test_the_stats_of_all_registries(visit, hasty_home) -> None:
 
 
 def test_the_page_is_small_and_asks_nobody_else(visit, context, home) -> None:
-    """Less than 64,000 bytes before compression with all that it loads, and shown before the API answers."""
+    """Less than 64,000 bytes with all that it loads, uncompressed; shown before the API answers."""
     asked: list[str] = []
     context.on("request", lambda request: asked.append(request.url))
     context.route("**/api/stats", lambda route: None)

@@ -8,8 +8,8 @@ import pytest
 import requests
 from playwright.sync_api import Route, expect
 
-from registry.domain.problems import UNAVAILABLE
-from registry.web.responses import problem_body
+from registry.domain.problems import HubUnavailable
+from registry.web.responses import Problem
 from tests.browser.steps import add, api, finish, items, lines, opened
 from tests.receiver import Receiver
 
@@ -43,7 +43,7 @@ def test_an_item_that_comes_too_late(visit, home) -> None:
         (401, {}, "wants a key"),
         (
             503,
-            problem_body(UNAVAILABLE, "The task hub does not answer."),
+            Problem.of(HubUnavailable()).to_json(),
             "cannot be reached just now. Try again",
         ),
         (418, {}, "answered with 418"),

@@ -23,7 +23,8 @@ def functions_of(app: Any) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def functions() -> dict[str, dict[str, Any]]:
-    """The functions of this app."""
+    """The functions of this app, with the settings of now."""
+    settings.current.cache_clear()
     return functions_of(function_app.compose())
 
 
