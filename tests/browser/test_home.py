@@ -164,9 +164,7 @@ def test_a_slash_after_the_address(visit, home) -> None:
 
 
 def test_a_key_in_the_address_is_passed_on(visit, context, home) -> None:
-    """In a header, and it moves from the address into the tab, so that no link that is shared holds
-    it.
-    """
+    """In a header. It moves from the address into the tab, so that no shared link has it."""
     keys: list[tuple[str, str | None]] = []
     context.on(
         "request",

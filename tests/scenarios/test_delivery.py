@@ -262,9 +262,7 @@ async def test_a_delivery_is_made_at_least_once_whatever_dies(seed) -> None:
 
 
 def slow(receiver: Receiver, *pauses: float):
-    """A receiver that sleeps for the first pause, then for the next one; for the last again and
-    again.
-    """
+    """A receiver that sleeps for each pause in turn, then for the last one each time."""
     left = [*pauses]
 
     async def receive(*request):
