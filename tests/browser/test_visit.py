@@ -332,7 +332,7 @@ def test_what_was_not_finished_is_said_and_offered_again(visit, home) -> None:
 
 
 def test_a_slow_line_is_enough(visit, context, home) -> None:
-    """Where each answer takes a second and 20 kB, no gift is lost or doubled, or seems idle."""
+    """Where each answer takes a second and 20 kB, nothing is lost or doubled, and waits show."""
     page = opened(visit, home)
     slow = {
         "offline": False,
