@@ -1,6 +1,4 @@
-"""`make bench`: measure devhost, beside its baselines and under load, in one run, and print the
-figures.
-"""
+"""`make bench`: measures devhost beside its baselines and under load, and prints the figures."""
 
 import argparse
 from collections.abc import Callable

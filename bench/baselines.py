@@ -26,9 +26,7 @@ def bare_aiohttp(port: int) -> None:
 
 
 def fastapi_sqlite(port: int, path: str) -> None:
-    """Insert each item into a table and commit: an add without any of the guarantees under retries
-    and races.
-    """
+    """Insert each item into a table and commit: an add without guarantees under retries."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")

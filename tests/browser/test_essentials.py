@@ -142,9 +142,7 @@ def test_scripts_of_others_do_not_run(visit, context, home) -> None:
 
 
 def test_errors_of_the_api_are_shown_in_words(visit, home) -> None:
-    """What was refused is back in the field; or marked in the list, if something else is being
-    typed.
-    """
+    """What was refused is in the field again, or in the list if something else is being typed."""
     page = opened(visit, home, quiet=False)
     alert = page.get_by_role("alert")
     add(page, "   ")

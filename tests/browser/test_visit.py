@@ -332,9 +332,7 @@ def test_what_was_not_finished_is_said_and_offered_again(visit, home) -> None:
 
 
 def test_a_slow_line_is_enough(visit, context, home) -> None:
-    """Where each answer takes a second and 20 kB, nothing is lost or doubled, and one sees what is
-    under way.
-    """
+    """Where each answer takes a second and 20 kB, nothing is lost or doubled, and waits show."""
     page = opened(visit, home)
     slow = {
         "offline": False,
@@ -468,9 +466,7 @@ def test_a_restart_of_the_host_loses_nothing(visit, tmp_path) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_new_states_are_in_nobodys_way(visit, home, scheme) -> None:
-    """axe-core finds no violation: shared, pasted, taken back, too late, visited, and in forced
-    colours.
-    """
+    """axe-core finds no violation in any state, nor in forced colours."""
     page = opened(visit, home)
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
 

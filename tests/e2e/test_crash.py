@@ -42,10 +42,10 @@ class Load:
         while not self._done.is_set():
             id, item = random.choice(list(self.attempted)), uuid.uuid4().hex
             self.attempted[id].add(item)
-            while not self._done.is_set() and not self._settled(session, id, item):
+            while not self._done.is_set() and not self._has_outcome(session, id, item):
                 time.sleep(0.01)  # the host is down, or does not know yet
 
-    def _settled(self, session: requests.Session, id: str, item: str) -> bool:
+    def _has_outcome(self, session: requests.Session, id: str, item: str) -> bool:
         url, key = f"{self._host.url}/api/add/{id}", {"Idempotency-Key": item}
         try:
             answer = session.post(url, params={"item": item}, headers=key, timeout=15)
@@ -60,15 +60,14 @@ class Load:
 
 @pytest.mark.verify
 def test_a_kill_under_load_loses_and_doubles_nothing(tmp_path) -> None:
-    """The host is killed again and again; each registry then closes with what was acknowledged,
-    once.
-    """
-    assert kill_under_load(tmp_path, kills=8) > 8
+    """The host is killed again and again; each registry closes with what was acknowledged, once."""
+    assert kill_under_load(tmp_path, kills=4) > 4
 
 
 def kill_under_load(folder: Path, kills: int) -> int:
-    """Kill a host so many times while clients add, and check every registry; returns how many items
-    they have.
+    """Kill a host so many times while clients add, and check every registry.
+
+    Returns how many items they have.
     """
     with Devhost(folder / "data", REGISTRY_OPEN_SECONDS=3600, REGISTRY_MAX_ITEMS=1000) as host:
         ids = [requests.post(f"{host.url}/api/open").json()["id"] for _ in range(REGISTRIES)]
@@ -113,7 +112,7 @@ def test_a_full_disk_loses_nothing(tmp_path) -> None:
     with Devhost(tmp_path / "data") as host:
         id = requests.post(f"{host.url}/api/open").json()["id"]
         used = sum(file.stat().st_size for file in (tmp_path / "data").iterdir())
-        host.limit_files(used + 300_000)
+        host.limit_files(used + 100_000)
         answers: dict[str, int] = {}
         for number in range(200):
             key = f"key-{number}"

@@ -48,9 +48,7 @@ def sender(tmp_path, receiver: Receiver) -> Devhost:
 
 
 def test_a_receiver_that_dies_with_deliveries_in_its_hands(tmp_path) -> None:
-    """It had them, gave no answer, and was away: when it is back it gets them again, under the same
-    ids.
-    """
+    """It had them, and gave no answer: when it is back it gets them again, under the same ids."""
     with Receiver() as receiver:
         answers = receiver.answer
         receiver.answer = lambda request: request.connection.close()

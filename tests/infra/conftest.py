@@ -1,8 +1,12 @@
 import pytest
 
+from tests.infra import deployment
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests on one worker: Bicep evaluates each set of parameters once a process."""
-    for item in items:
-        if item.nodeid.startswith("tests/infra/"):
-            item.add_marker(pytest.mark.xdist_group("infra"))
+
+@pytest.fixture(scope="session", autouse=True)
+def _snapshots_are_shared(tmp_path_factory, worker_id) -> None:
+    """Between the processes of a run, since each takes seconds to make."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own if worker_id == "master" else own.parent
+    deployment.SNAPSHOTS = shared / "snapshots"
+    deployment.SNAPSHOTS.mkdir(exist_ok=True)

@@ -16,7 +16,7 @@ VAULT = "Microsoft.KeyVault/vaults"
 
 
 def subnets() -> dict[str, Resource]:
-    network = deployed(networkEnabled=True).one("Microsoft.Network/virtualNetworks")
+    network = deployed(**EVERYTHING).one("Microsoft.Network/virtualNetworks")
     return {subnet["name"]: subnet["properties"] for subnet in network["properties"]["subnets"]}
 
 
@@ -37,8 +37,8 @@ def test_there_is_none_by_default() -> None:
 
 def test_the_app_sends_everything_through_a_subnet_of_its_own() -> None:
     """It is delegated to Flex Consumption, with room for the 40 addresses that an app takes."""
-    network = deployed(networkEnabled=True).one("Microsoft.Network/virtualNetworks")
-    site = deployed(networkEnabled=True).one("Microsoft.Web/sites")
+    network = deployed(**EVERYTHING).one("Microsoft.Network/virtualNetworks")
+    site = deployed(**EVERYTHING).one("Microsoft.Web/sites")
     assert site["properties"]["virtualNetworkSubnetId"] == f"{network['id']}/subnets/app"
     (delegation,) = subnets()["app"]["delegations"]
     assert delegation["properties"] == {"serviceName": "Microsoft.App/environments"}
@@ -50,7 +50,7 @@ def test_the_app_sends_everything_through_a_subnet_of_its_own() -> None:
 
 def test_subnets_are_parts_of_the_network() -> None:
     """And do not overlap."""
-    network = deployed(networkEnabled=True).one("Microsoft.Network/virtualNetworks")
+    network = deployed(**EVERYTHING).one("Microsoft.Network/virtualNetworks")
     (space,) = network["properties"]["addressSpace"]["addressPrefixes"]
     app, endpoints = (ip_network(subnets()[name]["addressPrefix"]) for name in ("app", "endpoints"))
     assert app.subnet_of(ip_network(space))

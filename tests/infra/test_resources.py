@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from tests.infra.deployment import (
+    CUSTOM,
     EVERYTHING,
     SUBSCRIPTION,
     TENANT,
@@ -84,7 +85,7 @@ def test_azd_finds_the_group_and_the_app_by_their_tags(parameters) -> None:
 
 def test_another_environment_has_other_names() -> None:
     """They are made of subscription, environment and location, so they stay when deployed again."""
-    here, there = deployed(), deployed(environmentName="test2")
+    here, there = deployed(), deployed(**CUSTOM)
 
     for type in ("Microsoft.Web/sites", STORAGE, "Microsoft.Authorization/roleAssignments"):
         names = [each["name"] for each in [*here.all(type), *there.all(type)]]
@@ -226,7 +227,7 @@ def test_python_is_the_version_that_azures_worker_is_tested_on() -> None:
     (tested,) = re.findall(r'azure-functions-runtime.*python_version >= "(.*?)"', requirements)
 
     assert python() == {"name": "python", "version": tested}
-    assert python(pythonVersion="3.12")["version"] == "3.12"
+    assert python(**CUSTOM)["version"] == CUSTOM["pythonVersion"] != tested
     assert template()["parameters"]["pythonVersion"]["allowedValues"] == ["3.11", "3.12", "3.13"]
 
 
@@ -242,22 +243,17 @@ def test_scale_by_default() -> None:
 
 def test_scale_by_parameters() -> None:
     """Each figure has one."""
-    scale = {
-        "instanceMemoryMB": 512,
-        "maximumInstanceCount": 40,
-        "alwaysReadyHttp": 2,
-        "httpConcurrency": 8,
-    }
-    assert site(**scale)["properties"]["functionAppConfig"]["scaleAndConcurrency"] == {
+    assert site(**CUSTOM)["properties"]["functionAppConfig"]["scaleAndConcurrency"] == {
         "instanceMemoryMB": 512,
         "maximumInstanceCount": 40,
         "alwaysReady": [{"name": "http", "instanceCount": 2}],
         "triggers": {"http": {"perInstanceConcurrency": 8}},
     }
-    both = site(**EVERYTHING)["properties"]["functionAppConfig"]["scaleAndConcurrency"][
-        "alwaysReady"
+    config = site(**EVERYTHING)["properties"]["functionAppConfig"]
+    assert config["scaleAndConcurrency"]["alwaysReady"] == [
+        {"name": "durable", "instanceCount": 1},
+        {"name": "http", "instanceCount": 2},
     ]
-    assert both == [{"name": "durable", "instanceCount": 1}, {"name": "http", "instanceCount": 2}]
 
 
 def test_the_limits_of_scale_are_those_of_flex_consumption() -> None:

@@ -6,13 +6,14 @@ from unittest.mock import patch
 import pytest
 
 from tests.support.breaks import BREAKS, Break, broken_app
+from tests.support.cases import cases
 from tests.support.torture import run_seed
 
 SEEDS = range(1, 21)
+QUICK = ("answer from the clock", "no memory of removed keys")
 
 
-@pytest.mark.verify
-@pytest.mark.parametrize("name", BREAKS)
+@pytest.mark.parametrize("name", cases(BREAKS, QUICK))
 def test_a_break_of_one_line_is_found(name: str, tmp_path: Path) -> None:
     """Within twenty seeds, by a rule that is about it."""
     app = broken_app(name, tmp_path)

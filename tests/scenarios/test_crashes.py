@@ -104,9 +104,7 @@ async def test_a_finish_without_a_response_is_completed_by_the_next_one() -> Non
 
 @virtual_time
 async def test_an_add_without_a_response_counts_once() -> None:
-    """Sent again with its key it is in the registry once, also when the first message arrives at
-    last.
-    """
+    """Sent again with its key it is in the registry once, however late the first message is."""
     async with RegistryHost(faults=dies(50.1)) as host:
         id = await open_one(host)
         path, headers = f"/api/add/{id}?item=Bike", {"Idempotency-Key": "k"}

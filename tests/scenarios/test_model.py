@@ -1,6 +1,4 @@
-"""The app against a plain model of it, over random sequences of calls. Messages are late, repeated
-and out of order.
-"""
+"""The app against a plain model of it, over random calls. Messages are late, or come twice."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
@@ -157,10 +156,14 @@ class RegistryMachine(RuleBasedStateMachine):
         assert counts["openCount"] + counts["closedCount"] == counts["registryCount"]
 
 
-TestRegistry = RegistryMachine.TestCase
-TestRegistry.settings = settings(
-    max_examples=20, stateful_step_count=20, deadline=None, derandomize=True
-)
-TestRegistry.__doc__ = (
-    "Whatever callers do, and however messages arrive, the app does as the model."
-)
+class TestSomeCalls(RegistryMachine.TestCase):
+    """Whatever callers do, and however messages arrive, the app does as the model."""
+
+    settings = settings(max_examples=6, stateful_step_count=20, deadline=None, derandomize=True)
+
+
+@pytest.mark.verify
+class TestManyCalls(RegistryMachine.TestCase):
+    """The same for more sequences."""
+
+    settings = settings(max_examples=60, stateful_step_count=20, deadline=None)

@@ -9,16 +9,30 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def imports(*places: str) -> Iterator[tuple[str, str]]:
-    """Each file in these places, with each module that it imports."""
+def modules(*places: str) -> Iterator[Path]:
+    """The Python files in these places, but not those of an environment."""
     for place in places:
-        for file in [ROOT / place] if place.endswith(".py") else (ROOT / place).rglob("*.py"):
-            name = str(file.relative_to(ROOT))
-            for node in ast.walk(ast.parse(file.read_text())):
-                if isinstance(node, ast.Import):
-                    yield from ((name, each.name) for each in node.names)
-                elif isinstance(node, ast.ImportFrom) and node.module:
-                    yield name, node.module
+        files = [ROOT / place] if place.endswith(".py") else (ROOT / place).rglob("*.py")
+        yield from (file for file in files if "site-packages" not in file.parts)
+
+
+def imports_of(package: str, *places: str) -> list[tuple[str, str]]:
+    """Each file in these places, with what it imports of a package."""
+    found = []
+    for file in modules(*places):
+        text = file.read_text()
+        if package in text:
+            found += [(str(file.relative_to(ROOT)), name) for name in imported(ast.parse(text))]
+    return [(file, name) for file, name in found if is_in(name, package)]
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """The modules that a module imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
 
 
 def is_in(module: str, package: str) -> bool:
@@ -32,11 +46,11 @@ def is_in(module: str, package: str) -> bool:
 )
 def test_neither_imports_the_other(places, package) -> None:
     """They are two projects."""
-    assert [each for each in imports(*places) if is_in(each[1], package)] == []
+    assert imports_of(package, *places) == []
 
 
 def test_tests_and_bench_import_only_the_testing_package_of_devhost() -> None:
     """So the rest of devhost can change without them."""
-    of_devhost = [each for each in imports("tests", "bench") if is_in(each[1], "devhost")]
+    of_devhost = imports_of("devhost", "tests", "bench")
     assert of_devhost
     assert [each for each in of_devhost if not is_in(each[1], "devhost.testing")] == []

@@ -134,9 +134,7 @@ class Story(History):
 
 
 def good() -> Story:
-    """A registry with four items, one removed, one refused when it was full, one when it was
-    closed.
-    """
+    """A registry with four items, one removed, and two refused: it was full, then closed."""
     story = Story().open()
     story.add("g1", 0.2, 0.4, 200, 1).add("g2", 0.5, 0.7, 200, 2).add("g3", 0.8, 1.1, 202).add(
         "g3", 1.2, 1.3, 200, 3
@@ -172,9 +170,7 @@ def test_what_keeps_every_promise_is_found_good() -> None:
 
 
 def test_a_call_without_an_answer_counts_as_either_outcome() -> None:
-    """An add, a remove or a finish that was not answered may have had its effect, or not, or have
-    it late.
-    """
+    """A call that was not answered has had its effect, or has it later, or never."""
     for status in (0, 202, 500, 503):
         body = {0: None, 202: {}, 500: "", 503: {"type": "/#hub-unavailable"}}[status]
         for items in (["g1"], ["g1", "g2"], ["g2"], []):
@@ -208,9 +204,7 @@ LATE = closed(["g0", "g1"])
 
 @dataclass
 class Bad:
-    """A history that breaks a promise: the rule that has to see it, and a part of the line that
-    says so.
-    """
+    """A history that breaks a promise, the rule that has to see it, and a part of its complaint."""
 
     rule: str
     line: str
@@ -533,9 +527,7 @@ def test_every_rule_finds_something() -> None:
 
 
 def test_a_start_of_the_app_puts_the_end_off() -> None:
-    """What was down can neither take items nor close registries: then three minutes count from the
-    last start.
-    """
+    """A host that is down closes nothing: then three minutes count from its last start."""
     story = (
         opened()
         .add("g1", 1, 9.5, 202)

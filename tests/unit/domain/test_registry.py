@@ -393,11 +393,11 @@ class RegistryPromises(RuleBasedStateMachine):
 
 
 TestRegistryPromises = RegistryPromises.TestCase
-TestRegistryPromises.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestRegistryPromises.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
 
 
 numbers = st.integers(0, 1000)
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+texts = st.text(st.sampled_from('a B9"\\\n\0é\u2028🎁'), max_size=20)
 moments = st.integers(0, 10**12).map(lambda elapsed: START + timedelta(milliseconds=elapsed))
 statuses = st.sampled_from(get_args(DeliveryStatus))
 

@@ -55,7 +55,8 @@ def registry() -> Registry:
 
 def published() -> dict[str, Any]:
     """The functions of the API and its pages, by their names at the host."""
-    app = df.DFApp()
+    # As the app is composed by default: the SDK keeps the level in the blueprints.
+    app = df.DFApp(http_auth_level="ANONYMOUS")
     for module in (functions, pages):
         app.register_functions(module.blueprint)
     return {each.get_function_name(): each for each in app.get_functions()}

@@ -3,7 +3,6 @@ import json
 from unittest.mock import AsyncMock
 
 import pytest
-from azure.functions import AuthLevel
 
 from registry.domain import problems
 from registry.domain.problems import HubUnavailable, OutcomeUnknown, ProblemError
@@ -71,16 +70,6 @@ def test_an_operation_is_named_after_its_function() -> None:
     names = [each.id for each in blueprint.operations]
     assert names[:2] == ["openRegistry", "addToRegistry"]
     assert {each.route.partition("/")[0] for each in blueprint.operations} < set(FUNCTIONS)
-
-
-def test_only_public_functions_need_no_key() -> None:
-    public = {
-        name
-        for name, function in FUNCTIONS.items()
-        if function.get_trigger().auth_level is AuthLevel.ANONYMOUS
-    }
-    pages = {"describe", "docs", "home", "home_at_api", "home_at_root", "home_module"}
-    assert public == {"health", *pages}
 
 
 def test_ids_and_items_do_not_get_into_the_log(service, registry, caplog) -> None:

@@ -189,7 +189,10 @@ def test_an_item_that_is_too_long_is_refused_with_the_limit(asked) -> None:
     assert detail == "The item is too long: an item has at most 20 characters."
 
 
-@given(st.text(min_size=MAX_LENGTH, max_size=MAX_LENGTH), st.booleans())
+@given(
+    st.text(st.sampled_from('a \n"\\\0é\u2028\ud800🎁'), min_size=MAX_LENGTH, max_size=MAX_LENGTH),
+    st.booleans(),
+)
 def test_the_limit_counts_characters(text, escaped) -> None:
     """Whatever they are, and however many bytes they take in the body."""
     body = json.dumps({"item": text + "🎁"[: not text.strip()]}, ensure_ascii=escaped)
