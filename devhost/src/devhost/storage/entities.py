@@ -38,7 +38,7 @@ class EntityQueries:
         self._database.execute(
             """
             INSERT INTO entities VALUES (?, ?, ?, ?)
-            ON CONFLICT (id) DO UPDATE SET state = ?2, updated = ?3
+            ON CONFLICT (id) DO UPDATE SET state = excluded.state, updated = excluded.updated
             """,
             (id, state, now, now),
         )
