@@ -18,6 +18,8 @@ from tests.conformance.wire import Answer, ask_all, same
 
 CASES = [case for case in http_cases() if case.compares and case.app in ("main", "zz")]
 DECISIONS = {name for names in REQUESTS.values() for name in names}
+if sys.version_info >= (3, 13):
+    DECISIONS.add("req/body: json deep")  # its json reads deeper than the recorded Python's
 
 
 @pytest.fixture(scope="module")

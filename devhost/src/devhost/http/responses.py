@@ -15,10 +15,11 @@ PHRASES = {each.value: each.phrase for each in HTTPStatus} | {
     416: "Range Not Satisfiable",
     418: "I'm a teapot",
     419: "Authentication Timeout",
+    422: "Unprocessable Entity",
     425: "",
     499: "Client Closed Request",
 }
-"""Reason phrases by status; other statuses have none."""
+"""Kestrel's reason phrases by status; other statuses have none. Python's differ by version."""
 SERVER = "devhost"
 FRAMING = {"content-length", "transfer-encoding"}
 
