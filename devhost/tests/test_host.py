@@ -1,6 +1,8 @@
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,8 +28,19 @@ from tests.sample_app import make_app
 from tests.waiting import until
 
 
-def make_host(store: Store, runs: list[str], **parts: Any) -> Host:
-    return Host(index(make_app(runs)), store, clock=lambda: datetime.now(UTC), **parts)
+@asynccontextmanager
+async def hosting(
+    store: Store, runs: list[str] | None = None, *, app: App | None = None, **parts: Any
+) -> AsyncIterator[Host]:
+    """A host of an app (the sample app, if no other is given), which is started and stopped."""
+    parts = {"clock": lambda: datetime.now(UTC)} | parts
+    with closing(store):
+        host = Host(app or index(make_app(runs)), store, **parts)
+        host.start("")
+        try:
+            yield host
+        finally:
+            await host.stop()
 
 
 def test_activities_that_had_not_completed_run_again_at_the_start(tmp_path) -> None:
@@ -37,14 +50,12 @@ def test_activities_that_had_not_completed_run_again_at_the_start(tmp_path) -> N
 
     async def begin() -> None:
         # It runs no activity, as if it died before that.
-        host = make_host(open_store(path), runs, run_times=lambda activity: [])
-        host.start("")
-        await ManagementApi(host).answer(
-            ManagementRequest(
-                "POST", "orchestrators/fan_out/a", "http://test", body=json.dumps("[3, 4]")
+        async with hosting(open_store(path), runs, run_times=lambda activity: []) as host:
+            await ManagementApi(host).answer(
+                ManagementRequest(
+                    "POST", "orchestrators/fan_out/a", "http://test", body=json.dumps("[3, 4]")
+                )
             )
-        )
-        await host.stop()
 
     asyncio.run(begin())
     assert runs == []
@@ -52,14 +63,12 @@ def test_activities_that_had_not_completed_run_again_at_the_start(tmp_path) -> N
     outputs: list[str | None] = []
 
     async def again() -> None:
-        host = make_host(store, runs)
-        host.start("")
-        for _ in range(1000):
-            outputs.append(store.instance("a").output)
-            if outputs[-1]:
-                break
-            await asyncio.sleep(0.005)
-        await host.stop()
+        async with hosting(store, runs):
+            for _ in range(1000):
+                outputs.append(store.instance("a").output)
+                if outputs[-1]:
+                    break
+                await asyncio.sleep(0.005)
 
     asyncio.run(again())
     assert sorted(runs) == ["square 3", "square 4"]
@@ -73,19 +82,21 @@ def test_an_app_without_durable_functions_leaves_the_task_hub_alone(tmp_path) ->
     path = tmp_path / "hub.db"
 
     async def serve(app: App, *amounts: str) -> None:
-        host = Host(app, open_store(path), clock=lambda: datetime.now(UTC))
-        host.start("")
-        for amount in map(json.dumps, amounts):
-            await host.submit(
-                lambda client, now, amount=amount: client.signal("@counter@a", "add", amount)
-            )
-        await host.submit(lambda client, now: None)  # a batch later
-        await host.stop()
+        async with hosting(open_store(path), app=app) as host:
+            for amount in map(json.dumps, amounts):
+                await host.submit(
+                    lambda client, now, amount=amount: client.signal("@counter@a", "add", amount)
+                )
+            await host.submit(lambda client, now: None)  # a batch later
+
+    def count() -> str | None:
+        with closing(open_store(path)) as store:
+            return store.entity("@counter@a")
 
     asyncio.run(serve(index(func.FunctionApp()), "1", "1"))
-    assert open_store(path).entity("@counter@a") is None
+    assert count() is None
     asyncio.run(serve(index(make_app([]))))
-    assert open_store(path).entity("@counter@a") == "2"
+    assert count() == "2"
 
 
 def test_an_activity_that_is_gone_fails() -> None:
@@ -115,15 +126,13 @@ def test_so_many_activities_run_at_once_as_host_json_says() -> None:
             return 1
 
         config = replace(DEFAULTS, max_concurrent_activities=2)
-        host = make_host(store, [], config=config, invoke=invoke)
         for task in range(4):
             store.schedule(Activity("a", "e", task, "square", "3"))
-        host.start("")
-        await until(lambda: running == 2)
-        go.set()
-        await until(lambda: not store.activities())
+        async with hosting(store, config=config, invoke=invoke):
+            await until(lambda: running == 2)
+            go.set()
+            await until(lambda: not store.activities())
         assert most == 2
-        await host.stop()
 
     asyncio.run(scenario())
 
@@ -135,7 +144,6 @@ def test_an_outcome_waits_until_it_can_be_written(monkeypatch) -> None:
 
     async def scenario() -> None:
         store = open_store()
-        host = make_host(store, [])
         store.schedule(Activity("a", "e", 0, "square", "3"))
         complete, failures = store.complete, [StoreError("full"), StoreError("full")]
 
@@ -145,10 +153,9 @@ def test_an_outcome_waits_until_it_can_be_written(monkeypatch) -> None:
             return complete(activity)
 
         monkeypatch.setattr(store, "complete", failing)
-        host.start("")
-        await until(lambda: not store.activities())
+        async with hosting(store):
+            await until(lambda: not store.activities())
         assert not failures
-        await host.stop()
 
     asyncio.run(scenario())
 
@@ -158,12 +165,11 @@ def test_a_read_waits_for_no_batch(monkeypatch) -> None:
 
     async def scenario() -> None:
         store = open_store()
-        host = make_host(store, [])
-        monkeypatch.setattr(store, "transaction", Mock(side_effect=AssertionError("a batch")))
         store.save_entity("@counter@a", "3", "")
         call = ManagementRequest("GET", "entities/Counter/a", "http://test")
-        assert await ManagementApi(host).answer(call) == ManagementResponse(200, "3")
-        await host.stop()
+        async with hosting(store) as host:
+            monkeypatch.setattr(store, "transaction", Mock(side_effect=AssertionError("a batch")))
+            assert await ManagementApi(host).answer(call) == ManagementResponse(200, "3")
         with pytest.raises(StoreError, match="cannot be read"):
             await ManagementApi(host).answer(call)
 
@@ -190,12 +196,10 @@ class Scheduled:
     async def at(self, *moments: datetime) -> list[bool]:
         """Start at the first moment, let the others come, and stop. Returns each run's past_due."""
         self.now = moments[0]
-        host = Host(self._app, open_store(self._path), clock=lambda: self.now)
-        host.start("")
-        for moment in moments:
-            self.now = moment
-            await asyncio.sleep(0.1)  # for a function that runs in a thread
-        await host.stop()
+        async with hosting(open_store(self._path), app=self._app, clock=lambda: self.now):
+            for moment in moments:
+                self.now = moment
+                await asyncio.sleep(0.1)  # for a function that runs in a thread
         return self.runs
 
 
@@ -247,33 +251,31 @@ def test_a_start_that_waits_for_the_end() -> None:
     """With timeout and pollingInterval: the output if it comes in time, where to look if not."""
 
     async def scenario() -> None:
-        host = make_host(open_store(), [])
-        host.start("")
-        waits = {"timeout": "5", "pollingInterval": "0.1"}
-        management = ManagementApi(host)
-        done = await management.answer(
-            ManagementRequest(
-                "POST", "orchestrators/fan_out", "http://test", waits, json.dumps("[3, 4]")
+        async with hosting(open_store()) as host:
+            waits = {"timeout": "5", "pollingInterval": "0.1"}
+            management = ManagementApi(host)
+            done = await management.answer(
+                ManagementRequest(
+                    "POST", "orchestrators/fan_out", "http://test", waits, json.dumps("[3, 4]")
+                )
             )
-        )
-        assert (done.status, done.body) == (200, "25")
-        failed = await management.answer(
-            ManagementRequest("POST", "orchestrators/broken", "http://test", waits)
-        )
-        assert json.loads(failed.body)["runtimeStatus"] == "Failed"
-        began = time.monotonic()
-        short = {"timeout": "0.1", "pollingInterval": "0.01"}
-        pending = await management.answer(
-            ManagementRequest("POST", "orchestrators/two_events", "http://test", short)
-        )
-        assert pending.status == 202
-        assert time.monotonic() - began >= 0.1
-        endless = {"timeout": "inf", "pollingInterval": "nan"}
-        assert (
-            await management.answer(
-                ManagementRequest("POST", "orchestrators/two_events", "http://test", endless)
+            assert (done.status, done.body) == (200, "25")
+            failed = await management.answer(
+                ManagementRequest("POST", "orchestrators/broken", "http://test", waits)
             )
-        ).status == 202
-        await host.stop()
+            assert json.loads(failed.body)["runtimeStatus"] == "Failed"
+            began = time.monotonic()
+            short = {"timeout": "0.1", "pollingInterval": "0.01"}
+            pending = await management.answer(
+                ManagementRequest("POST", "orchestrators/two_events", "http://test", short)
+            )
+            assert pending.status == 202
+            assert time.monotonic() - began >= 0.1
+            endless = {"timeout": "inf", "pollingInterval": "nan"}
+            assert (
+                await management.answer(
+                    ManagementRequest("POST", "orchestrators/two_events", "http://test", endless)
+                )
+            ).status == 202
 
     asyncio.run(scenario())

@@ -66,6 +66,7 @@ async def called(given: dict) -> tuple[str, Any]:
     output = await outcome(host, store, "a")
     status = store.instance("a").status
     await host.stop()
+    store.close()
     return status, output
 
 

@@ -33,6 +33,7 @@ class Slow:
         finally:
             self.go.set()
             await self.host.stop()
+            self.store.close()
 
     def _make(self) -> df.DFApp:
         app = df.DFApp()

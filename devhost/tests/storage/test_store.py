@@ -3,6 +3,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -109,10 +110,9 @@ def test_messages_are_due_in_order_of_arrival(store) -> None:
 
 def test_what_is_due_is_found_by_the_index_alone() -> None:
     """However many timers there are, and however many of them are due: no search, no sort."""
-    plan = Database(None).rows(
-        "EXPLAIN QUERY PLAN SELECT target FROM messages WHERE due <= ? ORDER BY due, seq LIMIT ?",
-        (T1, 10),
-    )
+    query = "SELECT target FROM messages WHERE due <= ? ORDER BY due, seq LIMIT ?"
+    with closing(Database(None)) as database:
+        plan = database.rows(f"EXPLAIN QUERY PLAN {query}", (T1, 10))
     assert [step[-1] for step in plan] == ["SEARCH messages USING INDEX messages_due (due<?)"]
 
 
@@ -367,7 +367,8 @@ def test_a_file_that_went_away_is_noticed(tmp_path) -> None:
     with pytest.raises(StoreError, match=r"hub.db was deleted or replaced"):
         store.check_file()
     store.close()
-    open_store().check_file()
+    with closing(open_store()) as in_memory:
+        in_memory.check_file()
 
 
 def test_what_is_due_for_some_targets_can_be_left_out(store) -> None:

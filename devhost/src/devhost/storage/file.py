@@ -47,7 +47,15 @@ def _open(path: Path | None) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path or ":memory:", isolation_level=None, check_same_thread=False, timeout=0
     )
+    try:
+        _prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
+
+def _prepare(connection: sqlite3.Connection) -> None:
     # Has an effect only while the file is empty.
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     # One process at a time. The operating system ends the lock with the process, however it ends.
@@ -66,7 +74,6 @@ def _open(path: Path | None) -> sqlite3.Connection:
     # The file alone is then a task hub, even if its log is lost.
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.text_factory = _text
-    return connection
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:

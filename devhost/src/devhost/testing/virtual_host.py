@@ -99,8 +99,7 @@ class VirtualHost(Client):
         """
         super().__init__(start)
         self.faults = faults
-        self.store = store or open_store()
-        self._owns_store = store is None
+        self._given_store = store
         self._source = app
         self._settings = dict(settings or {})
         self._seed, self._timers = seed, timers
@@ -112,7 +111,8 @@ class VirtualHost(Client):
     async def __aenter__(self) -> Self:
         self._begin_time()
         async with AsyncExitStack() as stack:
-            if self._owns_store:
+            self.store = self._given_store or open_store()
+            if self._given_store is None:
                 stack.callback(self.store.close)
             stack.enter_context(fixed_chance(self._seed))
             stack.enter_context(changed_environment(self._settings))
