@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from itertools import chain
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
@@ -36,7 +37,7 @@ def _read_texts(pairs: Any) -> dict[str, str]:
     except TypeError as error:
         raise ValueError("must be pairs") from error
 
-    if not all(isinstance(each, str) for pair in texts.items() for each in pair):
+    if {type(each) for each in chain(texts, texts.values())} - {str}:
         raise ValueError("must be pairs of texts")
     return texts
 

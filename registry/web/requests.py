@@ -160,7 +160,8 @@ def read(request: HttpRequest, model: type[R], settings: Settings) -> R:
         for name, each in places(model).items()
         if name in given[each.place]
     }
-    if issubclass(model, RegistryRequest):  # Without its registry, the body does not matter.
+    if request.get_body() and issubclass(model, RegistryRequest):
+        # Without its registry, the body does not matter.
         _validate(RegistryRequest, {"id": values.get("id")}, settings)
 
     body = _read_body(request, model, values, settings)

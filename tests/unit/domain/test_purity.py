@@ -10,6 +10,7 @@ ALLOWED = {
     "__future__",
     "collections",
     "datetime",
+    "itertools",
     "json",
     "math",
     "pydantic",
