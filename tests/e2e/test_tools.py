@@ -86,6 +86,7 @@ def test_a_client_in_python(descriptions, tmp_path, monkeypatch, base_url) -> No
         assert import_module("gifts.api.host.get_stats").sync(client=client).registry_count > 0
 
 
+@pytest.mark.verify
 def test_types_for_typescript(descriptions, tmp_path) -> None:
     """Their names are readable, and the compiler takes them."""
     types = tmp_path / "gifts.ts"

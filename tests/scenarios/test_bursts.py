@@ -5,6 +5,8 @@ registry.
 import asyncio
 from unittest.mock import patch
 
+import pytest
+
 from devhost.testing import FaultRates, virtual_time
 from registry.durable.names import STATS_SHARDS
 from tests.support.registry_host import SNAPSHOT, RegistryHost
@@ -30,6 +32,7 @@ async def test_two_hundred_open_at_once_and_add_at_once() -> None:
         assert (counts["registryCount"], counts["itemsCount"]) == (200, 200)
 
 
+@pytest.mark.verify
 @virtual_time
 async def test_a_burst_on_slow_storage() -> None:
     """Messages are slow and commits are late, but two of them never take ten seconds together."""

@@ -130,6 +130,7 @@ async def test_the_back_off_doubles_up_to_an_hour_and_ends_after_a_day(host, rec
     assert set(receiver.ids) == {id}
 
 
+@pytest.mark.verify
 @virtual_time
 async def test_a_delivery_that_fails_for_a_week_goes_on_in_new_histories(host, receiver) -> None:
     """With the back-off that it had."""

@@ -37,7 +37,7 @@ def keys(host: RegistryHost) -> list[str]:
     return [each.id.split("@")[2] for each in host.entities("RegistryList")]
 
 
-@pytest.mark.parametrize("turn", range(1, 12))
+@pytest.mark.parametrize("turn", cases(range(1, 12), (1, 4, 7, 10)))
 @virtual_time
 async def test_the_worker_dies_in_a_turn(turn) -> None:
     """Whichever it is: of the stats, of the list, of the registry's orchestration at its start or

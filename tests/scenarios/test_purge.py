@@ -195,6 +195,7 @@ async def test_short_and_empty_pages_hide_nothing(seed) -> None:
         assert host.faults.counts["page_empty"] > 3
 
 
+@pytest.mark.verify
 @virtual_time
 async def test_full_pages_of_what_has_to_stay_hide_nothing(host, receiver) -> None:
     """What comes after them is purged."""
