@@ -159,11 +159,7 @@ class Description(Body):
 
 
 class Problem(Body):
-    """RFC 9457. The detail ends with what to do next.
-
-    Where the task hub is unavailable there is also what the retry of an add needs, or the version
-    of the app; so it is where settings are not allowed.
-    """
+    """RFC 9457. The detail ends with what to do next."""
 
     model_config = ConfigDict(extra="ignore", json_schema_serialization_defaults_required=False)
 
@@ -171,9 +167,11 @@ class Problem(Body):
     title: str
     status: int
     detail: str
+    # What the retry of an add needs.
     id: RegistryId | SkipJsonSchema[None] = None
     item: str | SkipJsonSchema[None] = None
     item_key: ItemKey | SkipJsonSchema[None] = None
+    # Where the app does not work: the version, for those who look after it.
     version: str | SkipJsonSchema[None] = None
     retry_after: int | None = Field(default=None, exclude=True)
 

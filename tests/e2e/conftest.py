@@ -25,7 +25,7 @@ def base_url(tmp_path_factory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def hasty_url(tmp_path_factory) -> Iterator[str]:
-    """A host whose registries are open for two seconds, or for as long as on the named host."""
+    """A host whose registries are open for two seconds; the named host keeps its own time."""
     if BASE_URL:
         yield f"{BASE_URL}/api"
         return
