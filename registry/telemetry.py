@@ -91,5 +91,7 @@ def trace_in(value: object) -> str:
     """The trace id in a traceparent, or in the message that has one; empty without one."""
     if isinstance(value, Mapping):
         value = value.get("trace")
-    found = TRACE_ID.search(value[:LONGEST_TRACEPARENT]) if isinstance(value, str) else None
+    if not isinstance(value, str) or len(value) > LONGEST_TRACEPARENT:
+        return ""
+    found = TRACE_ID.search(value)
     return found[0] if found else ""
