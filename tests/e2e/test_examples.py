@@ -1,4 +1,4 @@
-"""The examples work as they are; tests/e2e/test_readme.py runs the receiver."""
+"""The examples work as they are; test_receiver.py and test_readme.py run the receiver."""
 
 import json
 import re

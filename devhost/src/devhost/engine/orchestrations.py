@@ -16,7 +16,7 @@ from devhost.engine.instances import new_event
 from devhost.engine.suspensions import Suspension
 from devhost.engine.turns import OrchestrationTurn, OrchestratorResult
 from devhost.functions.errors import WorkerExit, shown
-from devhost.printable import printable, short_id
+from devhost.printable import LONGEST_LINE, printable, short_id
 from devhost.replay.actions import has_retries
 from devhost.replay.json_text import parse, written
 from devhost.replay.protocol import HTTP_ACTIVITY, Event, EventType, OrchestrationError, join, split
@@ -65,7 +65,7 @@ class OrchestrationItem(WorkItem):
         reason, logged = repr(error), shown(error)
         if isinstance(error, OrchestrationError):
             reason = str(error)
-            logged = shown(error.__cause__) if error.__cause__ else printable(reason)
+            logged = shown(error.__cause__) if error.__cause__ else printable(reason, LONGEST_LINE)
 
         self._log_failure(logged)
         return self._turn(self._events([]), failure=FailureDetails(reason, reason))
