@@ -1,4 +1,4 @@
-"""The examples work as they are; test_receiver.py and test_readme.py run the receiver."""
+"""The example calls work as they are."""
 
 import json
 import re

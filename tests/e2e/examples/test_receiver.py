@@ -1,4 +1,4 @@
-"""The receiver of the examples, on its own; test_readme.py has the app send to it."""
+"""The example receiver, on its own; tests/e2e/test_readme.py has the app send to it."""
 
 import json
 import signal
