@@ -86,7 +86,7 @@ def spellings(id: str) -> list[str]:
 
 def test_no_request_shows_a_whole_id_or_a_control_character(host) -> None:
     """By any method, at any route, with an id and junk anywhere in it."""
-    client = Client(host.url)
+    client, began = Client(host.url), len(host.printed)
     opened, closed = (client.call("POST", "/api/open")["id"] for _ in range(2))
     client.call("POST", f"/api/finish/{closed}")
     snapshot = {"v": 1, "id": f"{opened}\n{CONTROLS}", "sent_at": CONTROLS, "standing": {opened: 1}}
@@ -114,11 +114,35 @@ def test_no_request_shows_a_whole_id_or_a_control_character(host) -> None:
         client.send("POST", f"{call}{opened}", bodies[3], Idempotency_Key=f"{opened} \x1b[2J")
     client.call("POST", f"/api/finish/{opened}")
 
-    printed = host.printed
+    printed = host.printed[began:]
     assert "event=opened" in printed
     assert "processing webhook: ClientConnectorError" in printed
-    for id in (opened, closed):
-        assert id not in re.sub(" trace=[0-9a-f]{32}", "", printed.lower())
+    assert_harmless(printed, opened, closed)
+    assert not re.search(r"Traceback|Logging error", printed)
+
+
+def test_no_input_of_an_orchestration_shows_an_id_or_a_control_character(host) -> None:
+    """However it ends."""
+    client, began = Client(host.url), len(host.printed)
+    id = client.call("POST", "/api/open")["id"]
+    values = [id, f"{CONTROLS}{id}", {"v": 1, "trace": f"{id}{CONTROLS}", "sent_at": id}, {id: id}]
+
+    for name in ("RegistryOrchestration", "DeliveryOrchestration"):
+        for value in values:
+            for spelling in spellings("0" + id[1:]):
+                target = f"{HUB}/orchestrators/{name}/{spelling}"
+                client.send("POST", target, json.dumps(json.dumps(value)))
+                client.send("POST", target, json.dumps(value))
+    client.call("POST", f"/api/finish/{id}")
+
+    printed = host.printed[began:]
+    assert "RegistryOrchestration" in printed
+    assert_harmless(printed, id, "0" + id[1:])
+
+
+def assert_harmless(printed: str, *ids: str) -> None:
+    """No whole id, no control character, and no forged line."""
+    without_traces = re.sub(" trace=[0-9a-f]{32}", "", printed.lower())
+    assert not any(id in without_traces for id in ids)
     assert re.sub("[ -~\n]", "", printed) == ""
     assert not re.search(r"^\[2026-01-01", printed, re.MULTILINE)
-    assert not re.search(r"Traceback|Logging error|event=forged [^ ]+ \d", printed)
