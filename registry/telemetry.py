@@ -1,12 +1,14 @@
 """What operators see: one line for each change of a registry's state.
 
 A line is `event=added registry=8e3b2f1c items=2 trace=4bf92f3577b34da6a3ce929d0e0e4736`. An id is a
-capability, so only its first 8 digits are shown; items and settings never are.
+capability, so only its first 8 digits are shown; items and settings never are. Texts from outside
+are printable ASCII in it, so that nobody forges a line or a value.
 """
 
 import logging
 import re
 import sys
+from collections.abc import Mapping
 
 from azure.functions import Context
 from pydantic import ValidationError
@@ -14,17 +16,40 @@ from pydantic import ValidationError
 log = logging.getLogger(__name__)
 
 TRACE_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
+LONGEST_TRACEPARENT = 1024
+"""Characters in which a trace id is looked for."""
+REGISTRY_ID = re.compile(r"([0-9A-Fa-f]{8})[0-9A-Fa-f]{24,}")
+LONGEST_TEXT = 200
+LONGEST_LINE = 1000
+"""Characters of a text from outside, and of a line that the app writes at its start."""
 
 
 def record(event: str, id: str, trace: str = "", **values: object) -> None:
     """Log that something happened to a registry, and the trace id of the request that caused it."""
-    fields = {"event": event, "registry": id[:8], **values, "trace": trace or "-"}
-    log.info(" ".join(f"{name}={value}" for name, value in fields.items()))
+    fields = {"event": event, "registry": short_id(id), **values}
+    shown = {name: _word(value) for name, value in fields.items()} | {"trace": trace_in(trace)}
+    log.info(" ".join(f"{name}={value or '-'}" for name, value in shown.items()))
 
 
 def log_invalid(what: str, error: Exception) -> None:
     """Log that something cannot be read: where and why, but none of its values."""
-    log.warning("%s is invalid: %s", what, _reasons(error))
+    log.warning("%s is invalid: %s", printable(what), printable(_reasons(error)))
+
+
+def short_id(id: str) -> str:
+    """A registry's id for the log: its first 8 characters."""
+    return printable(id[:8])
+
+
+def printable(text: str, max_length: int = LONGEST_TEXT) -> str:
+    """A text from outside for the log: printable ASCII, with ids shortened, and bounded."""
+    shortened = REGISTRY_ID.sub(r"\1", text)[:max_length]
+    escaped = "".join(each if " " <= each <= "~" else ascii(each)[1:-1] for each in shortened)
+    return escaped[:max_length]
+
+
+def _word(value: object) -> str:
+    return printable(str(value)).replace(" ", r"\x20")
 
 
 def _reasons(error: Exception) -> str:
@@ -51,7 +76,7 @@ def log_at_start(level: str, lines: str) -> None:
     https://github.com/Azure/azure-functions-host/blob/dev/src/WebJobs.Script/Workers/ProcessManagement/WorkerProcess.cs
     """
     for line in lines.splitlines():
-        sys.stderr.write(f"{level}: {line}\n")
+        sys.stderr.write(f"{level}: {printable(line, LONGEST_LINE)}\n")
 
 
 def trace_of(context: Context) -> str:
@@ -63,6 +88,10 @@ def trace_of(context: Context) -> str:
 
 
 def trace_in(value: object) -> str:
-    """The trace id in a traceparent, or in whatever else a message carries; empty without one."""
-    found = TRACE_ID.search(str(value))
+    """The trace id in a traceparent, or in the message that has one; empty without one."""
+    if isinstance(value, Mapping):
+        value = value.get("trace")
+    if not isinstance(value, str) or len(value) > LONGEST_TRACEPARENT:
+        return ""
+    found = TRACE_ID.search(value)
     return found[0] if found else ""

@@ -20,6 +20,7 @@ FLOORS = [
     {"engine"},
     {"functions"},
     {"replay", "storage", "settings", "ports"},
+    {"printable"},
 ]
 """From the top. The packages of one floor stand side by side."""
 LEVELS = {package: level for level, floor in enumerate(FLOORS) for package in floor}

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import azure.durable_functions as df
 
-from registry import clock, settings
+from registry import clock, settings, telemetry
 from registry.domain.delivery import DeliveryStatus
 from registry.domain.problems import HubUnavailable
 from registry.domain.registry import Registry
@@ -112,7 +112,7 @@ async def _post(registry: Registry) -> AttemptResult:
         result, reason = await webhook.post(id, json.dumps(body, ensure_ascii=False), now)
 
     if result != "delivered":
-        log.warning("registry %s: processing webhook: %s", id[:8], reason)
+        log.warning("registry %s: processing webhook: %s", telemetry.short_id(id), reason)
     return result
 
 

@@ -167,4 +167,5 @@ def _log_change(before: Registry, after: Registry, signal: Signal) -> None:
 def _log_dropped(context: df.DurableEntityContext, error: Exception) -> None:
     """Log that a message is dropped. It changes nothing."""
     entity = f"{context.entity_name} {context.entity_key[:8]}"
-    telemetry.log_invalid(f"{entity}: {context.operation_name!a:.40} is dropped: it", error)
+    operation = telemetry.printable(context.operation_name, 40)
+    telemetry.log_invalid(f"{entity}: '{operation}' is dropped: it", error)

@@ -168,6 +168,7 @@ async def _for_each(
             try:
                 await work(id)
             except Exception as error:
-                log.warning("registry %s: not %s yet: %s", id[:8], done, type(error).__name__)
+                reason = type(error).__name__
+                log.warning("registry %s: not %s yet: %s", telemetry.short_id(id), done, reason)
 
     await asyncio.gather(*map(one, ids))

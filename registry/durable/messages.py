@@ -30,6 +30,7 @@ class Message(BaseModel):
     model_config = ConfigDict(
         defer_build=True,
         frozen=True,
+        hide_input_in_errors=True,  # hosts log errors
         validate_by_name=True,
         validate_by_alias=True,
         serialize_by_alias=True,

@@ -7,7 +7,7 @@ import asyncio
 import logging
 from datetime import timedelta
 
-from registry import clock
+from registry import clock, telemetry
 from registry.domain.problems import HubUnavailable
 from registry.domain.registry import Registry
 from registry.domain.stats import Snapshot
@@ -62,7 +62,8 @@ class StatsReporter:
                 try:
                     await report(hub.renewed(), registry)
                 except HubUnavailable:
-                    log.warning("registry %s: a change was not reported to the stats", id[:8])
+                    shown = telemetry.short_id(id)
+                    log.warning("registry %s: a change was not reported to the stats", shown)
                 await clock.sleep(INTERVAL)
         finally:
             del self._latest[id], self._tasks[id]

@@ -10,12 +10,15 @@ from azure.functions import HttpRequest
 from werkzeug.http import parse_options_header
 
 from registry.domain.problems import ProblemError, ProblemType
+from registry.web.headers import MAX_LENGTH, is_too_long
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 TEXT = "text/plain"
 
-CHARSETS = re.compile("utf-?8|utf-16|us-ascii|iso-8859-1|windows-125[0-8]", re.IGNORECASE)
+CHARSETS = re.compile(
+    "utf-?8|utf-16|us-ascii|iso-8859-1|windows-125[0-8]", re.IGNORECASE | re.ASCII
+)
 """What a Content-Type may name.
 
 Python remembers every unknown name that it is asked for, for ever.
@@ -35,6 +38,9 @@ def read(request: HttpRequest, problem: ProblemType, text_member: str | None) ->
 
     Plain text is the value of `text_member`. Where there is none, any type but a form is JSON.
     """
+    if is_too_long(request, "Content-Type"):
+        raise ProblemError(problem, f"The Content-Type has more than {MAX_LENGTH} characters.")
+
     media_type, options = parse_options_header(request.headers.get("Content-Type"))
     media_type = media_type.lower()
     if text_member is not None and media_type not in (JSON, FORM, TEXT):

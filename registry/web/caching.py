@@ -7,6 +7,8 @@ from functools import lru_cache
 from azure.functions import HttpRequest, HttpResponse
 from werkzeug.http import parse_accept_header, parse_etags
 
+from registry.web.headers import preference
+
 MIN_GZIP_BYTES = 1024
 """Shorter bodies fit into one packet as they are."""
 REVALIDATE = "private, no-cache"
@@ -31,7 +33,7 @@ def with_etag(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     response.headers["Cache-Control"] = REVALIDATE
     response.headers["Vary"] = VARY
 
-    if parse_etags(request.headers.get("If-None-Match")).contains_weak(etag):
+    if parse_etags(preference(request, "If-None-Match")).contains_weak(etag):
         return HttpResponse(status_code=304, headers=dict(response.headers))
     return response
 
@@ -46,7 +48,7 @@ def with_gzip(request: HttpRequest, response: HttpResponse) -> HttpResponse:
         return response
 
     response.headers.setdefault("Vary", "Accept-Encoding")
-    if not parse_accept_header(request.headers.get("Accept-Encoding")).quality("gzip"):
+    if not parse_accept_header(preference(request, "Accept-Encoding")).quality("gzip"):
         return response
 
     headers = dict(response.headers) | {"Content-Encoding": "gzip"}

@@ -27,9 +27,12 @@ from registry.settings import Settings
 from registry.web import bodies
 from registry.web.bodies import JSON, TEXT, Members
 from registry.web.fields import ItemKey, ItemText
+from registry.web.headers import preference
 
-LONGEST_CHARACTER = 12
-"""Bytes that a character takes at most: \\ud83c\\udf81 in JSON, %F0%9F%8E%81 in a form."""
+LONGEST_CHARACTER = 24
+"""Bytes that a character takes at most, as \\ud83c\\udf81 or %F0%9F%8E%81 in UTF-16."""
+MAX_BODY_BYTES = 4096
+"""Of bodies that hold no item: room for a key, however it is written."""
 
 Place = Literal["path", "header", "query"]
 """What is looked for in the query may be in the body instead."""
@@ -75,8 +78,10 @@ class Request(BaseModel):
     """The address that was called."""
 
     @classmethod
-    def check_size(cls, body: bytes, settings: Settings) -> None:
-        """Refuse a body that is too long to be decoded."""
+    def check_size(cls, body: bytes, settings: Settings, problem: ProblemType) -> None:
+        """Refuse a body that is too long to be decoded. Raises a ProblemError of this type."""
+        if len(body) > MAX_BODY_BYTES:
+            raise ProblemError(problem, f"The body may have at most {MAX_BODY_BYTES} bytes.")
 
 
 class RegistryRequest(Request):
@@ -121,7 +126,7 @@ class AddRequest(RegistryRequest):
     )
 
     @classmethod
-    def check_size(cls, body: bytes, settings: Settings) -> None:
+    def check_size(cls, body: bytes, settings: Settings, problem: ProblemType) -> None:
         """Refuse a body that cannot hold an item that is short enough."""
         max_length = settings.max_item_length
         if len(body) > LONGEST_CHARACTER * max_length + 1024:
@@ -191,8 +196,9 @@ def _read_body(
     if not wanted or not request.get_body():
         return None
 
-    model.check_size(request.get_body(), settings)
-    values, missing = bodies.read(request, next(iter(wanted.values())), model.text_member)
+    problem = next(iter(wanted.values()))
+    model.check_size(request.get_body(), settings, problem)
+    values, missing = bodies.read(request, problem, model.text_member)
     return Members({name: values[name] for name in wanted if name in values}, missing)
 
 
@@ -209,5 +215,5 @@ def _explain(error: ValidationError, model: type[Request], body: Members | None)
 
 def wants_plain_text(request: HttpRequest) -> bool:
     """Whether the request prefers text/plain to JSON."""
-    accepted = parse_accept_header(request.headers.get("Accept"), MIMEAccept)
+    accepted = parse_accept_header(preference(request, "Accept"), MIMEAccept)
     return accepted.best_match([JSON, TEXT]) == TEXT

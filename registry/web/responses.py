@@ -2,7 +2,6 @@
 
 import json
 from typing import Annotated, Any, Literal, Self, get_args
-from urllib.parse import urljoin
 
 from azure.functions import HttpResponse
 from pydantic import ConfigDict, Field
@@ -42,8 +41,9 @@ class Links(Body):
     @classmethod
     def of(cls, url: str, id: str) -> Self:
         """The links of a registry that was opened at this address."""
-        base = url.partition("?")[0].rstrip("/")
-        return cls(**{name: urljoin(base, f"{name}/{id}") for name in cls.model_fields})
+        # Not by a parser of URLs: those refuse some that a client may call the host by.
+        base = "".join(url.partition("?")[0].rstrip("/").rpartition("/")[:2])
+        return cls(**{name: f"{base}{name}/{id}" for name in cls.model_fields})
 
 
 class Opened(Body):

@@ -15,8 +15,11 @@ ROOT = Path(__file__).parent.parent.parent
 class Devhost:
     """Runs while it is a context, and serves the app of this project at `url`."""
 
-    def __init__(self, data: Path, port: int = 0, **settings: object) -> None:
+    def __init__(
+        self, data: Path, port: int = 0, *, is_verbose: bool = False, **settings: object
+    ) -> None:
         self._data = data
+        self._is_verbose = is_verbose
         self._port = port
         self._environment = _usual_environment() | _default_settings()
         self._environment |= {name: str(value) for name, value in settings.items()}
@@ -29,6 +32,8 @@ class Devhost:
         Raises RuntimeError with what it printed where it ends instead.
         """
         options = ["--data", str(self._data), "--port", str(self._port)]
+        if self._is_verbose:
+            options.append("--verbose")
 
         with self._log.open("ab") as log:
             begin = log.tell()
@@ -66,6 +71,11 @@ class Devhost:
 
         self._process.terminate()
         assert self._process.wait(20) == 0
+
+    @property
+    def printed(self) -> str:
+        """Everything that it has printed, since the first start."""
+        return self._log.read_bytes().decode()
 
     @property
     def pid(self) -> int:

@@ -1,11 +1,14 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from registry.telemetry import log_at_start, log_invalid, record, trace_in, trace_of
+from registry.telemetry import log_at_start, log_invalid, printable, record, trace_in, trace_of
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -103,3 +106,57 @@ def test_lines_at_the_start_go_to_stderr_with_their_level(capsys) -> None:
     log_at_start("warning", "one\ntwo")
     log_at_start("error", "")
     assert capsys.readouterr().err == "warning: one\nwarning: two\n"
+
+
+class TestTextsFromOutside:
+    @given(id=st.text(), value=st.text(), trace=st.text())
+    def test_a_record_is_one_line_with_the_values_it_was_given(self, id, value, trace) -> None:
+        """Nobody adds a line, or another value."""
+        with capture() as messages:
+            record("added", id, trace, outcome=value)
+        (line,) = messages
+        assert line.isascii()
+        assert line.isprintable()
+        names = [word.partition("=")[0] for word in line.split(" ")]
+        assert names == ["event", "registry", "outcome", "trace"]
+
+    def test_a_text_is_shown_in_printable_ascii(self) -> None:
+        assert printable("Zoë\r\n\x1b[2J \u202e🎁\ud800\x85") == (
+            r"Zo\xeb\r\n\x1b[2J \u202e\U0001f381\ud800\x85"
+        )
+
+    @pytest.mark.parametrize("text", ["x" * 10**6, "\U0001f381" * 10**6])
+    def test_a_text_is_bounded(self, text) -> None:
+        assert len(printable(text)) == 200
+
+    @pytest.mark.parametrize("text", ["{}", "{}-delivery", "@registrylist@{}", "a.{}.due"])
+    @pytest.mark.parametrize("id", [TRACE, TRACE.upper(), f"{TRACE}0"])
+    def test_an_id_is_shortened_wherever_it_is(self, text, id) -> None:
+        """So is one with a typo."""
+        assert printable(text.format(id)) == text.format(id[:8])
+
+    def test_what_is_invalid_is_one_line(self, caplog) -> None:
+        """Its name and its members may come from outside."""
+
+        class Counts(BaseModel):
+            counts: dict[str, int]
+
+        with pytest.raises(ValidationError) as error:
+            Counts.model_validate({"counts": {f"{TRACE}\n[2026]": "x"}})
+        log_invalid(f"registry {TRACE}\n\x1b", error.value)
+        assert caplog.messages == [
+            r"registry 4bf92f35\n\x1b is invalid: counts.4bf92f35\n[2026]: int_parsing"
+        ]
+
+    def test_names_of_settings_are_one_line_each(self, capsys) -> None:
+        log_at_start("warning", "REGISTRY_\x1b[2J")
+        assert capsys.readouterr().err == "warning: REGISTRY_\\x1b[2J\n"
+
+
+@contextmanager
+def capture() -> Iterator[list[str]]:
+    """The messages that are logged in the block; caplog is no help within hypothesis."""
+    with patch("registry.telemetry.log") as log:
+        messages: list[str] = []
+        log.info = lambda text, *values: messages.append(text % values if values else text)
+        yield messages

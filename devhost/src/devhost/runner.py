@@ -24,6 +24,7 @@ from devhost.management.admin import AdminEndpoint
 from devhost.management.endpoint import ManagementEndpoint
 from devhost.management.in_memory import InMemory
 from devhost.management.urls import client_binding
+from devhost.printable import printable, printable_lines
 from devhost.settings.files import DEFAULTS, HostJson
 from devhost.storage.store import Store
 
@@ -81,7 +82,7 @@ async def running(
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_threads()))
     table = route_table(app.http, config.route_prefix)
     for name, error in table.errors.items():
-        log.error("The '%s' function is in error: %s", name, error)
+        log.error("The '%s' function is in error: %s", printable(name), printable_lines(error))
     host, management = build(app, store, config, clock)
     listener = Listener()
     origin = f"http://{_reachable(address)}:{await listener.bind(address, port)}"

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from devhost.http.heads import Head, HeadError, end_of_head, parse_head
@@ -153,3 +155,20 @@ def test_http2_settings_are_removed_from_the_connection_header() -> None:
     """As by Kestrel."""
     read = head("Host: x", "Connection: Upgrade, HTTP2-Settings")
     assert read.headers["connection"] == "Upgrade"
+
+
+@pytest.mark.parametrize("space", [" ", "\t", ",", ", "])
+def test_a_connection_header_takes_time_in_proportion_to_its_length(space) -> None:
+    """Four times the header takes four times as long: sixteen times would be a square."""
+
+    def seconds(length: int) -> float:
+        field = f"Connection: HTTP2-Settings{(space * length)[:length]}x"
+        times = []
+        for _ in range(3):
+            began = time.thread_time()
+            head("Host: x", field)
+            times.append(time.thread_time() - began)
+        return min(times)
+
+    short, long = seconds(7_000), seconds(28_000)
+    assert long < 8 * short

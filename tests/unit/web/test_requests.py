@@ -180,7 +180,7 @@ def test_what_is_no_item_is_refused_with_what_is_wrong(asked, detail) -> None:
     [
         {"params": {"item": "x" * (MAX_LENGTH + 1)}},
         {"body": b"x" * (MAX_LENGTH + 1), "Content_Type": "text/plain"},
-        {"body": b"{" * (12 * MAX_LENGTH + 1025), "Content_Type": JSON},
+        {"body": b"{" * (24 * MAX_LENGTH + 1025), "Content_Type": JSON},
     ],
 )
 def test_an_item_that_is_too_long_is_refused_with_the_limit(asked) -> None:

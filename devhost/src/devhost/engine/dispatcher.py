@@ -17,6 +17,7 @@ from devhost.engine.client import DurableClient
 from devhost.engine.decisions import WorkItem
 from devhost.engine.work_items import WorkItemSource
 from devhost.engine.workers import Done, Execute, Workers
+from devhost.printable import printable, printable_traceback
 from devhost.replay.protocol import from_timestamp, timestamp
 from devhost.storage.rows import Activity
 from devhost.storage.store import Store, StoreError
@@ -159,8 +160,9 @@ class Dispatcher:
                     items = self._work_items.take(self._clock())
                 due = self._work_items.next_due()
         except Exception as error:
-            is_bug = not isinstance(error, StoreError)
-            log.error("nothing of this batch is kept: %s", error, exc_info=is_bug)
+            is_expected = isinstance(error, StoreError)
+            reason = printable(str(error)) if is_expected else printable_traceback(error)
+            log.error("nothing of this batch is kept: %s", reason)
             for item in chain(items, (each.item for each in done)):
                 self._work_items.abandon(item)
             raise

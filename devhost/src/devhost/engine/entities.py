@@ -8,7 +8,8 @@ from typing import Any
 
 from devhost.engine.decisions import Decision, WorkItem
 from devhost.engine.messages import reply_message
-from devhost.functions.errors import WorkerExit, short_id, shown
+from devhost.functions.errors import WorkerExit, shown
+from devhost.printable import short_id
 from devhost.replay.protocol import Event
 from devhost.storage.rows import Activity, Message
 from devhost.storage.store import Store

@@ -15,7 +15,8 @@ from devhost.engine.failure_details import (
 from devhost.engine.instances import new_event
 from devhost.engine.suspensions import Suspension
 from devhost.engine.turns import OrchestrationTurn, OrchestratorResult
-from devhost.functions.errors import WorkerExit, one_line, short_id, shown
+from devhost.functions.errors import WorkerExit, shown
+from devhost.printable import LONGEST_LINE, printable, short_id
 from devhost.replay.actions import has_retries
 from devhost.replay.json_text import parse, written
 from devhost.replay.protocol import HTTP_ACTIVITY, Event, EventType, OrchestrationError, join, split
@@ -64,7 +65,7 @@ class OrchestrationItem(WorkItem):
         reason, logged = repr(error), shown(error)
         if isinstance(error, OrchestrationError):
             reason = str(error)
-            logged = shown(error.__cause__) if error.__cause__ else one_line(reason)
+            logged = shown(error.__cause__) if error.__cause__ else printable(reason, LONGEST_LINE)
 
         self._log_failure(logged)
         return self._turn(self._events([]), failure=FailureDetails(reason, reason))
@@ -75,7 +76,7 @@ class OrchestrationItem(WorkItem):
         return self._turn(self._events([]), failure=FailureDetails(reason, reason))
 
     def _log_failure(self, why: str) -> None:
-        log.error("%s %s failed: %s", one_line(self.function), short_id(self.target), why)
+        log.error("%s %s failed: %s", printable(self.function), short_id(self.target), why)
 
     def _error(self, reason: object) -> OrchestrationError:
         return OrchestrationError(orchestration_failed(self.function, str(reason)))
@@ -142,10 +143,10 @@ class OrchestrationItem(WorkItem):
         if self.config.version_failure == "Fail":
             raise OrchestrationError(MISMATCH)
         log.warning(
-            "%s %s waits for a host that runs version %r",
-            one_line(self.function),
+            "%s %s waits for a host that runs version '%s'",
+            printable(self.function),
             short_id(self.target),
-            version,
+            printable(str(version)),
         )
         return False
 

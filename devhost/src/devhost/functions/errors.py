@@ -11,6 +11,7 @@ import azure.durable_functions
 import azure.functions
 
 import devhost
+from devhost.printable import printable, printable_lines, short_id
 
 log = logging.getLogger("devhost")
 
@@ -58,12 +59,12 @@ def shown(error: BaseException) -> str:
     """
     each: traceback.TracebackException | None
     if isinstance(error, WorkerExit) and error.__cause__ and not frames(error.__cause__):
-        return "".join(traceback.format_exception_only(error)).rstrip()
+        return printable_lines("".join(traceback.format_exception_only(error)).rstrip())
     shortened = each = traceback.TracebackException.from_exception(error)
     while each is not None:
         _shorten(each)
         each = each.__cause__ or each.__context__
-    return DETAILS.sub("", "".join(shortened.format())).rstrip()
+    return printable_lines(DETAILS.sub("", "".join(shortened.format())).rstrip())
 
 
 def frames(error: BaseException) -> list[traceback.FrameSummary]:
@@ -88,15 +89,4 @@ def _is_of_standard_library(frame: traceback.FrameSummary) -> bool:
 def log_operation_failure(name: str, key: str, operation: str, error: Exception) -> None:
     """Log why an operation of an entity failed. The others of its batch go on."""
     entity = short_id(f"@{name}@{key}")
-    log.error("entity %s failed at operation %s: %s", entity, one_line(operation), shown(error))
-
-
-def short_id(id: str) -> str:
-    """The id of an instance or entity for the log: the first eight characters of its id or key."""
-    name, separator, key = id.rpartition("@")
-    return one_line(f"{name}{separator}{key[:8]}")
-
-
-def one_line(text: str) -> str:
-    """A client's text for the log, with everything escaped that could forge another line."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    log.error("entity %s failed at operation %s: %s", entity, printable(operation), shown(error))

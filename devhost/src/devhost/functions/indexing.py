@@ -23,6 +23,7 @@ from devhost.functions.signatures import (
     wants_context,
 )
 from devhost.functions.timers import Schedule
+from devhost.printable import printable, printable_lines
 from devhost.settings.files import DEFAULTS, HostJson
 
 log = logging.getLogger("devhost")
@@ -117,7 +118,7 @@ def _is_left_out(function: Function) -> bool:
     name = function.get_function_name()
     reason = _bad_name(name) or _bad_bindings(function)
     if reason:
-        log.error("The '%s' function is in error: %s", name, reason)
+        log.error("The '%s' function is in error: %s", printable(name), printable_lines(reason))
     return bool(reason)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from devhost.functions.context import Context
 from devhost.functions.errors import WorkerExit, shown
+from devhost.printable import printable
 
 log = logging.getLogger("devhost")
 
@@ -99,4 +100,4 @@ def _run_in_thread(code: Callable[..., Any], arguments: dict[str, Any]) -> Any:
 def log_failure(function: str, error: Exception) -> None:
     """Log why a function did not return, with the traceback of the app's own code."""
     text = str(error) if isinstance(error, FunctionTimeout) else shown(error)
-    log.error("function %s failed: %s", function, text)
+    log.error("function %s failed: %s", printable(function), text)

@@ -8,6 +8,7 @@ from devhost.http.incoming import ClientGone, Incoming
 from devhost.http.reader import RequestReader
 from devhost.http.requests import Handler, Limits, Request
 from devhost.http.responses import PHRASES, Response, encode
+from devhost.printable import printable_traceback
 
 log = logging.getLogger("devhost")
 
@@ -75,8 +76,8 @@ class Connection(asyncio.Protocol):
             self._send(Response(error.status, closes=True))
         except ClientGone:
             pass
-        except Exception:
-            log.exception("a connection failed")
+        except Exception as error:
+            log.error("a connection failed: %s", printable_traceback(error))
         except asyncio.CancelledError:  # the host stops, or a simulated crash ends it
             self.transport.close()
             raise

@@ -13,6 +13,7 @@ from devhost.http.messages import from_function, to_function
 from devhost.http.requests import LARGEST_BODY, Request
 from devhost.http.responses import Response
 from devhost.http.routing import Route, RouteTable
+from devhost.printable import printable
 
 requests_log = logging.getLogger("devhost.requests")
 
@@ -83,4 +84,6 @@ def _log_request(method: str, route: str, status: int, seconds: float) -> None:
     """Log a request; one that only reads, and succeeds, is a detail."""
     is_detail = method in ("GET", "HEAD") and status in (200, 304)
     level = logging.DEBUG if is_detail else logging.INFO
-    requests_log.log(level, "%s %s %d %.0f ms", method, route, status, seconds * 1000)
+    if requests_log.isEnabledFor(level):
+        asked = f"{printable(method)} {printable(route)}"
+        requests_log.log(level, "%s %d %.0f ms", asked, status, seconds * 1000)

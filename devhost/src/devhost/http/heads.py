@@ -15,7 +15,7 @@ NAME = re.compile(r"[!-9;-~]+")
 METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 TARGET = re.compile(r"[^\0\r\x80-\U0010ffff]+")
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9!$&'()._~-]*)(:(?P<port>[0-9]*))?")
-HTTP2_SETTINGS = re.compile(r",?\s*HTTP2-Settings", re.IGNORECASE)
+HTTP2_SETTINGS = re.compile("HTTP2-Settings", re.IGNORECASE | re.ASCII)
 SINGLE = ("host", "content-length")
 """Headers that may not be repeated."""
 WITH_BODY = ("POST", "PUT")
@@ -84,7 +84,7 @@ def parse_head(received: bytes | bytearray) -> Head:
 
     length, chunked = _framing(method, version, headers)
     if "http2-settings" in headers.get("connection", "").lower():
-        headers["connection"] = HTTP2_SETTINGS.sub("", headers["connection"])
+        headers["connection"] = _without_http2(headers["connection"])
     stays = version == "HTTP/1.1" and "close" not in headers.get("connection", "").lower()
     if chunked and "content-length" in headers:
         headers["x-content-length"] = headers.pop("content-length")
@@ -119,6 +119,12 @@ def _headers(fields: list[str]) -> dict[str, str]:
             value = f"{headers[name]},{value}"
         headers[name] = value
     return headers
+
+
+def _without_http2(connection: str) -> str:
+    """A Connection header without HTTP2-Settings, and without the comma and spaces before it."""
+    *parts, last = HTTP2_SETTINGS.split(connection)
+    return "".join(part.rstrip().removesuffix(",") for part in parts) + last
 
 
 def _host(version: str, headers: dict[str, str]) -> str:

@@ -99,7 +99,7 @@ class AdminEndpoint:
             return Response(415)
         try:
             json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return Response(400)
         if function not in self._host.app.timers:
             return Response(404)

@@ -1,4 +1,4 @@
-"""The examples work as they are; tests/e2e/test_readme.py runs the receiver."""
+"""The example calls work as they are."""
 
 import json
 import re
