@@ -1,0 +1,27 @@
+from contextlib import ExitStack
+
+import pytest
+
+from registry.durable.bulkhead import Bulkhead
+
+
+def test_five_attempts_at_once_may_take_long() -> None:
+    """Each further one has ten seconds, until one of them has ended, however it ends."""
+    bulkhead = Bulkhead()
+    with ExitStack() as stack:
+        for _ in range(4):
+            assert stack.enter_context(bulkhead.attempt(60)) == 60
+        with pytest.raises(TimeoutError), bulkhead.attempt(60) as fifth:
+            assert fifth == 60
+            with bulkhead.attempt(60) as sixth:
+                assert sixth == 10
+            raise TimeoutError
+        with bulkhead.attempt(60) as fifth:
+            assert fifth == 60
+
+
+def test_a_time_out_that_is_short_stays_as_it_is() -> None:
+    """However many attempts are under way."""
+    bulkhead = Bulkhead()
+    with ExitStack() as stack:
+        assert [stack.enter_context(bulkhead.attempt(3)) for _ in range(10)] == [3] * 10
