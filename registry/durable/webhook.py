@@ -28,7 +28,7 @@ class Webhook:
     secret: str = field(repr=False)
     """`whsec_` and the key in base64."""
     timeout: int
-    """Seconds for a whole attempt, however slowly the receiver answers."""
+    """Seconds for a whole attempt, however slowly the receiver answers; see `bulkhead`."""
 
     async def post(self, id: str, body: str, now: datetime) -> tuple[AttemptResult, str]:
         """Post a JSON body under an id, by which the receiver knows repeats.
@@ -41,7 +41,7 @@ class Webhook:
 
         try:
             with bulkhead.attempt(self.timeout) as seconds:
-                status = await self._send(id, body, now, aiohttp.ClientTimeout(total=seconds))
+                status = await self._send(id, body, now, seconds)
         except TimeoutError as error:
             circuit_breaker.record_timeout(id)
             return "retry", type(error).__name__
@@ -51,7 +51,7 @@ class Webhook:
         circuit_breaker.record_answer()
         return result_of(status), str(status)
 
-    async def _send(self, id: str, body: str, now: datetime, timeout: aiohttp.ClientTimeout) -> int:
+    async def _send(self, id: str, body: str, now: datetime, seconds: float) -> int:
         """Post the body; returns the status. Raises what aiohttp raises."""
         headers = {
             "Content-Type": "application/json",
@@ -59,6 +59,7 @@ class Webhook:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": standardwebhooks.Webhook(self.secret).sign(id, now, body),
         }
+        timeout = aiohttp.ClientTimeout(total=seconds)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
             session.post(

@@ -207,7 +207,7 @@ async def test_a_registry_can_be_sent_once_a_webhook_is_set(receiver) -> None:
         assert receiver.ids == [id]
 
 
-@pytest.mark.parametrize("hours", [1, 25])
+@pytest.mark.parametrize("hours", cases([1, 25], [1]))
 @virtual_time
 async def test_without_the_webhook_deliveries_wait(receiver, caplog, hours) -> None:
     """However long: what was pending, and what closes meanwhile. Then all are sent in time."""

@@ -64,7 +64,7 @@ class Storm(RegistryHost):
         self.lateness = Lateness()
 
     async def open_all(self) -> list[str]:
-        """Open registries, and wait until a second before the first one's end; returns their ids."""
+        """Open registries; returns their ids, a second before the first one's end."""
         begin, ids = self.now(), []
         for _ in range(COUNT):
             opened = (await self.call("POST", "/api/open")).json()
@@ -126,20 +126,21 @@ def storm(hangs: Hangs, seconds: float = 3600, **settings: object) -> tuple[Stor
     return host, receiver
 
 
-@pytest.mark.parametrize("timeout", [10, 60])
+@pytest.mark.parametrize("seconds", cases([10, 60], [10]))
 @virtual_time
-async def test_a_receiver_that_never_answers(timeout) -> None:
+async def test_a_receiver_that_never_answers(seconds) -> None:
     """Every close is on record within 30 seconds, every first attempt within three minutes."""
-    host, _ = storm(lambda id: True, PROCESSING_TIMEOUT_SECONDS=timeout)
+    host, _ = storm(lambda id: True, PROCESSING_TIMEOUT_SECONDS=seconds)
     async with host:
         await host.open_all()
-        with host.measured(f"never answers in {timeout} s") as lateness:
-            await host.advance(minutes=8)
+        with host.measured(f"never answers in {seconds} s") as lateness:
+            await host.advance(minutes=2)
         assert len(lateness.closes) == len(lateness.attempts) == COUNT
         assert max(lateness.closes.values()) < 30
         assert max(lateness.attempts.values()) < 180
 
 
+@pytest.mark.verify
 @virtual_time
 async def test_a_receiver_that_hangs_for_one_registry() -> None:
     """Nobody else notices, neither in the storm nor long after it."""
@@ -159,6 +160,7 @@ async def test_a_receiver_that_hangs_for_one_registry() -> None:
         assert len(lateness.sent) == COUNT
 
 
+@pytest.mark.verify
 @virtual_time
 async def test_a_receiver_that_recovers_after_a_minute() -> None:
     """Every delivery is made within its next pause."""
@@ -168,13 +170,14 @@ async def test_a_receiver_that_recovers_after_a_minute() -> None:
         await host.open_all()
         end.append(moment("2026-12-24T18:02:00Z"))
         with host.measured("recovers after a minute") as lateness:
-            await host.advance(minutes=8)
+            await host.advance(minutes=4)
         assert len(lateness.sent) == COUNT
         assert max(lateness.closes.values()) < 30
         assert max(lateness.sent.values()) < 180
 
 
-@pytest.mark.parametrize("seconds", cases([0.2, 1, 2, 5], [1]))
+@pytest.mark.verify
+@pytest.mark.parametrize("seconds", [0.2, 1, 2, 5])
 @virtual_time
 async def test_a_receiver_that_is_slow(seconds) -> None:
     """It is sent all within its own time."""
@@ -194,6 +197,7 @@ async def seconds_for(host: Storm, work: Callable[[], Awaitable[object]]) -> flo
     return (host.now() - before).total_seconds()
 
 
+@pytest.mark.verify
 @virtual_time
 async def test_callers_notice_nothing_of_a_receiver_that_never_answers() -> None:
     """A registry is opened, added to, shown and finished as quickly as without the storm."""
