@@ -22,7 +22,7 @@ from registry.durable.messages import (
 from registry.durable.service import RegistryService
 from registry.durable.stats_reporter import report
 from registry.durable.task_hub import TaskHubClient
-from registry.durable.webhook import AttemptResult, Webhook
+from registry.durable.webhook.client import AttemptResult, Webhook
 
 blueprint = df.Blueprint()
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from registry.durable.names import REGISTRY_ORCHESTRATOR, delivery_instance, lis
 from registry.durable.service import RegistryService
 from registry.durable.stats_reporter import report, report_snapshot
 from registry.durable.task_hub import TaskHubClient, ended_before
-from registry.durable.waiting import without_waiting
+from registry.durable.webhook.waiting import without_waiting
 
 blueprint = df.Blueprint()
 log = logging.getLogger(__name__)

@@ -5,12 +5,12 @@ import pytest
 
 from registry import settings
 from registry.domain.problems import ProblemError
-from registry.durable.bulkhead import Bulkhead
-from registry.durable.circuit_breaker import CircuitBreaker
 from registry.durable.read_delay import ReadDelay
 from registry.durable.service import RegistryService
 from registry.durable.stats_reporter import StatsReporter
 from registry.durable.task_hub import TaskHubClient
+from registry.durable.webhook.bulkhead import Bulkhead
+from registry.durable.webhook.circuit_breaker import CircuitBreaker
 from registry.settings import Settings
 from tests.support.fake_hub import TRACE, FakeClient, VirtualClock
 
@@ -46,8 +46,8 @@ def _new_read_delay(monkeypatch) -> None:
 @pytest.fixture(autouse=True)
 def _new_webhook_state(monkeypatch) -> None:
     """No attempt is stopped or shortened because of what others have met."""
-    monkeypatch.setattr("registry.durable.webhook.circuit_breaker", CircuitBreaker())
-    monkeypatch.setattr("registry.durable.webhook.bulkhead", Bulkhead())
+    monkeypatch.setattr("registry.durable.webhook.client.circuit_breaker", CircuitBreaker())
+    monkeypatch.setattr("registry.durable.webhook.client.bulkhead", Bulkhead())
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from registry.domain.views import RegistryStatusView
 from registry.durable.activities import attempt_delivery, close_registry
 from registry.durable.messages import AddItem, CloseRegistry, RecordDelivery, RequestDelivery
 from registry.durable.names import stats_entity
-from registry.durable.webhook import Webhook
+from registry.durable.webhook.client import Webhook
 from registry.settings import Settings
 from tests.support.fake_hub import FAILS, ID, LOST, OK, TRACE, on
 from tests.support.registries import make_terms

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 import standardwebhooks
 
-from registry.durable import webhook
-from registry.durable.webhook import AttemptResult, Webhook, result_of
+from registry.durable.webhook import client
+from registry.durable.webhook.client import AttemptResult, Webhook, result_of
 from tests.receiver import SECRET
 
 ID, BODY = "0123456789abcdef", '{"item": "Bike 🚲"}'
@@ -259,8 +259,8 @@ def test_any_answer_closes_the_circuit(clock) -> None:
     async def run() -> list[str]:
         async with serving(saying(HEAD % 500)) as server:
             for id in "abcde":
-                webhook.circuit_breaker.record_timeout(id)
-            webhook.circuit_breaker.allows_attempt()
+                client.circuit_breaker.record_timeout(id)
+            client.circuit_breaker.allows_attempt()
             before = await post_to(server.url, "a")
             clock.advance(seconds=10)
             return before + await post_to(server.url, *"aa")

@@ -1,6 +1,6 @@
 from contextlib import ExitStack, suppress
 
-from registry.durable.bulkhead import Bulkhead
+from registry.durable.webhook.bulkhead import Bulkhead
 
 
 def test_five_attempts_at_once_may_take_long() -> None:

@@ -1,6 +1,6 @@
 from registry import settings
 from registry.domain.stats import Snapshot
-from registry.durable.waiting import without_waiting
+from registry.durable.webhook.waiting import without_waiting
 from registry.settings import Settings
 from tests.clock import START
 

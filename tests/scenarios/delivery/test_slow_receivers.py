@@ -1,7 +1,7 @@
 """A receiver that answers late or never holds up neither closing nor other registries.
 
 Five hundred registries close within twenty seconds on a host with ten activity slots. The figures
-are printed: `pytest -s -m "" --show-capture=no tests/scenarios/test_slow_receivers.py`.
+are printed: `pytest -s -m "" --show-capture=no tests/scenarios/delivery/test_slow_receivers.py`.
 """
 
 import asyncio

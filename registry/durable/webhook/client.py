@@ -10,8 +10,8 @@ from typing import Literal
 import aiohttp
 import standardwebhooks
 
-from registry.durable.bulkhead import bulkhead
-from registry.durable.circuit_breaker import circuit_breaker
+from registry.durable.webhook.bulkhead import bulkhead
+from registry.durable.webhook.circuit_breaker import circuit_breaker
 
 AttemptResult = Literal["delivered", "failed", "retry", "stopped"]
 """The result is "stopped" where no attempt was made."""

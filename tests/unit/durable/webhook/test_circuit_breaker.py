@@ -2,7 +2,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from registry.durable.circuit_breaker import CircuitBreaker
+from registry.durable.webhook.circuit_breaker import CircuitBreaker
 from tests.clock import FakeClock
 
 IDS = "abcde"
