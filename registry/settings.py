@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from registry.domain.delivery import BackoffPolicy
-from registry.durable.webhook import Webhook
+from registry.durable.webhook.client import Webhook
 
 PREFIXES = ("REGISTRY_", "PROCESSING_")
 """The names of all settings begin with one of these."""

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import standardwebhooks
 
-from registry.durable.webhook import Webhook
+from registry.durable.webhook.client import Webhook
 
 SECRET = "whsec_" + base64.b64encode(b"a key for tests, 32 bytes long..").decode()
 Clock = Callable[[], datetime]

@@ -22,7 +22,7 @@ from registry.durable.messages import (
 from registry.durable.service import RegistryService
 from registry.durable.stats_reporter import report
 from registry.durable.task_hub import TaskHubClient
-from registry.durable.webhook import AttemptResult
+from registry.durable.webhook.client import AttemptResult, Webhook
 
 blueprint = df.Blueprint()
 log = logging.getLogger(__name__)
@@ -49,15 +49,26 @@ async def close_registry(message: dict, client: df.DurableOrchestrationClient) -
 @blueprint.activity_trigger(input_name="message", activity=names.ATTEMPT_DELIVERY)
 @blueprint.durable_client_input(client_name="client")
 async def attempt_delivery(message: dict, client: df.DurableOrchestrationClient) -> bool:
-    """Make one attempt at a delivery. Returns whether its outcome is on record."""
+    """Make one attempt at a delivery. Returns whether there is no more to attempt.
+
+    Without a webhook the delivery stays pending: once there is one, reconcile starts it again.
+    """
     attempt = AttemptDelivery.from_input(message)
     hub = TaskHubClient(client, attempt.trace)
     registry = await _to_deliver(hub, attempt)
     if registry is None:
         return True
 
-    result = await _post(registry)
+    webhook = settings.current().webhook
+    if webhook is None:
+        await report(hub, registry)
+        return True
+
+    result = await _post(webhook, registry)
     hub = hub.renewed()  # The receiver has had its time, now the task hub has.
+    if result == "stopped":  # It was not made, so it was not the last one either.
+        await report(hub, registry, next_report_in=attempt.delay or attempt.backoff.longest)
+        return False
     if result == "retry" and attempt.delay is not None:
         await report(hub, registry, next_report_in=attempt.delay)
         return False
@@ -101,15 +112,11 @@ async def _begin(hub: TaskHubClient, registry: Registry, number: int) -> Registr
     )
 
 
-async def _post(registry: Registry) -> AttemptResult:
-    """Post the registry to the webhook, if there is one."""
+async def _post(webhook: Webhook, registry: Registry) -> AttemptResult:
+    """Post the registry to the webhook."""
     id, now = registry.terms.id, clock.utc_now()
-    webhook = settings.current().webhook
-    result: AttemptResult = "off"
-    reason = "there is none"
-    if webhook is not None:
-        body = RegistryStatusView.of(registry, now).model_dump(mode="json")
-        result, reason = await webhook.post(id, json.dumps(body, ensure_ascii=False), now)
+    body = RegistryStatusView.of(registry, now).model_dump(mode="json")
+    result, reason = await webhook.post(id, json.dumps(body, ensure_ascii=False), now)
 
     if result != "delivered":
         log.warning("registry %s: processing webhook: %s", telemetry.short_id(id), reason)

@@ -16,6 +16,7 @@ from registry.durable.names import REGISTRY_ORCHESTRATOR, delivery_instance, lis
 from registry.durable.service import RegistryService
 from registry.durable.stats_reporter import report, report_snapshot
 from registry.durable.task_hub import TaskHubClient, ended_before
+from registry.durable.webhook.waiting import without_waiting
 
 blueprint = df.Blueprint()
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ PURGED_AT_ONCE = 10
 async def reconcile(timer: TimerRequest, client: df.DurableOrchestrationClient) -> None:
     """Close registries that are overdue, and restart deliveries that report no more."""
     stats = await RegistryService(TaskHubClient(client)).stats()
-    snapshots = stats.snapshots
+    snapshots = without_waiting(stats.snapshots)
     _log_invalid(stats.invalid_entries)
 
     await _for_each(

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from registry.domain.delivery import BackoffPolicy
-from registry.durable.webhook import Webhook
+from registry.durable.webhook.client import Webhook
 from registry.settings import NAMES, Settings, SettingsError, current, read, unknown_names
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(24))).decode()

@@ -3,11 +3,15 @@ from typing import Any
 
 import pytest
 
+from registry import settings
 from registry.domain.problems import ProblemError
 from registry.durable.read_delay import ReadDelay
 from registry.durable.service import RegistryService
 from registry.durable.stats_reporter import StatsReporter
 from registry.durable.task_hub import TaskHubClient
+from registry.durable.webhook.bulkhead import Bulkhead
+from registry.durable.webhook.circuit_breaker import CircuitBreaker
+from registry.settings import Settings
 from tests.support.fake_hub import TRACE, FakeClient, VirtualClock
 
 
@@ -37,6 +41,20 @@ def reporter(monkeypatch) -> StatsReporter:
 def _new_read_delay(monkeypatch) -> None:
     """No test reads sooner or later because of what others have learnt."""
     monkeypatch.setattr("registry.durable.list_client.read_delay", ReadDelay())
+
+
+@pytest.fixture(autouse=True)
+def _new_webhook_state(monkeypatch) -> None:
+    """No attempt is stopped or shortened because of what others have met."""
+    monkeypatch.setattr("registry.durable.webhook.client.circuit_breaker", CircuitBreaker())
+    monkeypatch.setattr("registry.durable.webhook.client.bulkhead", Bulkhead())
+
+
+@pytest.fixture(autouse=True)
+def _webhook_is_set(monkeypatch) -> None:
+    """Pending deliveries wait for nothing, unless a test sets other settings."""
+    chosen = Settings(webhook_url="http://127.0.0.1:9", webhook_secret="whsec_" + "A" * 32)
+    monkeypatch.setattr(settings, "current", lambda: chosen)
 
 
 class Caller:

@@ -10,7 +10,7 @@ from registry.domain.views import RegistryStatusView
 from registry.durable.activities import attempt_delivery, close_registry
 from registry.durable.messages import AddItem, CloseRegistry, RecordDelivery, RequestDelivery
 from registry.durable.names import stats_entity
-from registry.durable.webhook import Webhook
+from registry.durable.webhook.client import Webhook
 from registry.settings import Settings
 from tests.support.fake_hub import FAILS, ID, LOST, OK, TRACE, on
 from tests.support.registries import make_terms
@@ -77,9 +77,7 @@ class Receiver:
 def receiver(monkeypatch) -> Receiver:
     """The receiver of the app's webhook."""
     receiver = Receiver()
-    chosen = Settings(webhook_url="http://127.0.0.1:9", webhook_secret="whsec_" + "A" * 32)
     monkeypatch.setattr(Webhook, "post", lambda self, *args: receiver.post(*args))
-    monkeypatch.setattr(settings, "current", lambda: chosen)
     return receiver
 
 
@@ -131,12 +129,27 @@ class TestAttempt:
         assert attempt(pending, delay=None) is True
         assert pending.registry().delivery.status == "failed"
 
-    def test_without_a_webhook_the_delivery_ends(self, pending, monkeypatch, caplog) -> None:
-        """It was taken away since the registry was opened."""
+    @pytest.mark.parametrize("delay", [90, None])
+    def test_a_stopped_attempt_is_never_the_last(self, pending, receiver, clock, delay) -> None:
+        """The receiver was not asked. The next one comes after the delay, or the longest one."""
+        receiver.result = "stopped"
+        assert attempt(pending, delay) is False
+        assert pending.registry().delivery.status == "pending"
+        due = datetime.fromisoformat(reported(pending)[0]["due"])
+        assert due == clock.utc_now() + timedelta(seconds=delay or 3600)
+
+    @pytest.mark.parametrize("delay", [5, None])
+    def test_without_a_webhook_the_delivery_waits(
+        self, pending, receiver, clock, monkeypatch, caplog, delay
+    ) -> None:
+        """The stats have it as due, so that reconcile starts it again. Its own log has no line."""
         monkeypatch.setattr(settings, "current", lambda: Settings())
-        assert attempt(pending) is True
-        assert pending.registry().delivery.status == "off"
-        assert caplog.messages == ["registry 01234567: processing webhook: there is none"]
+        assert attempt(pending, delay) is True
+        assert pending.registry().delivery.status == "pending"
+        (snapshot,) = reported(pending)
+        assert snapshot["phase"] == "pending"
+        assert datetime.fromisoformat(snapshot["due"]) == clock.utc_now()
+        assert (receiver.posts, caplog.messages) == ([], [])
 
     @pytest.mark.parametrize("fault", [LOST, FAILS])
     def test_it_fails_unless_the_outcome_is_on_record(self, pending, receiver, fault) -> None:

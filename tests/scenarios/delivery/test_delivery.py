@@ -208,19 +208,30 @@ async def test_a_registry_can_be_sent_once_a_webhook_is_set(receiver) -> None:
         assert receiver.ids == [id]
 
 
-@pytest.mark.parametrize("hours", [0, 3])
+@pytest.mark.parametrize("hours", cases([1, 25], [1]))
 @virtual_time
-async def test_a_webhook_that_is_unset_ends_the_delivery(host, receiver, hours) -> None:
-    """What was pending is off from then on."""
+async def test_without_the_webhook_deliveries_wait(receiver, caplog, hours) -> None:
+    """However long: what was pending, and what closes meanwhile. Then all are sent in time."""
     receiver.always = 503
-    id = await open_until_time_out(host)
-    await host.advance(hours=hours)
-    await host.restart(PROCESSING_WEBHOOK_URL="")
-    await host.advance(hours=2)
-    assert await outcome(host, id) == ("off", (1, 0, 0, 0))
-    number = len(receiver.deliveries)
-    await host.advance(days=2)
-    assert len(receiver.deliveries) == number
+    async with RegistryHost(receiver) as host:
+        ids = [await open_until_time_out(host), await host.open()]
+        await host.restart(PROCESSING_WEBHOOK_URL="")
+        receiver.deliveries.clear()
+        caplog.clear()
+        await host.advance(hours=hours)
+        assert [await host.processing(id) for id in ids] == ["pending"] * 2
+        assert await counts(host) == (0, 2, 0, 0)
+        assert receiver.deliveries == []
+        # One line in each run, once both wait; none for each attempt.
+        lines = [line for line in lines_of_the_app(caplog) if "event=closed" not in line]
+        assert lines[-1] == "event=waiting deliveries=2 setting=PROCESSING_WEBHOOK_URL"
+        assert len(lines) <= hours * 60 + 1
+
+        receiver.always = 204
+        await host.restart(**WEBHOOK)
+        await host.advance(minutes=2)
+        assert await counts(host) == (0, 0, 2, 0)
+        assert sorted(receiver.ids) == sorted(ids)
 
 
 @virtual_time

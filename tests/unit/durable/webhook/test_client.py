@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import pytest
 import standardwebhooks
 
-from registry.durable.webhook import AttemptResult, Webhook, result_of
+from registry.durable.webhook import client
+from registry.durable.webhook.client import AttemptResult, Webhook, result_of
 from tests.receiver import SECRET
 
 ID, BODY = "0123456789abcdef", '{"item": "Bike 🚲"}'
@@ -227,3 +228,41 @@ def test_a_receiver_that_cannot_be_reached_is_retried(url) -> None:
     result, reason = asyncio.run(Webhook(url, SECRET, 1).post(ID, BODY, datetime.now(UTC)))
     assert result == "retry"
     assert reason.isidentifier()
+
+
+async def post_to(url: str, *ids: str) -> list[str]:
+    """Post under each id in turn; returns the reasons."""
+    given = Webhook(url, SECRET, 0.05)
+    return [(await given.post(id, BODY, datetime.now(UTC)))[1] for id in ids]
+
+
+def test_a_receiver_that_hangs_is_left_alone() -> None:
+    """The circuit breaker has opened: no further request is sent."""
+
+    async def run() -> tuple[list[str], Server]:
+        async with serving(dripping(b"HTTP/1.1 200 OK\r\nX: ", b"x", 0.01)) as server:
+            return await post_to(server.url, *"abcdefg"), server
+
+    reasons, server = asyncio.run(run())
+    assert reasons == ["TimeoutError"] * 5 + ["circuit open"] * 2
+    assert len(server.requests) == 5
+
+
+def test_nothing_but_time_outs_opens_the_circuit() -> None:
+    """A refused connection is quick. It says nothing of whether the receiver answers."""
+    assert "circuit open" not in asyncio.run(post_to("http://127.0.0.1:9/", *"abcdefg"))
+
+
+def test_any_answer_closes_the_circuit(clock) -> None:
+    """That of the probe, whatever its status."""
+
+    async def run() -> list[str]:
+        async with serving(saying(HEAD % 500)) as server:
+            for id in "abcde":
+                client.circuit_breaker.record_timeout(id)
+            client.circuit_breaker.allows_attempt()
+            before = await post_to(server.url, "a")
+            clock.advance(seconds=10)
+            return before + await post_to(server.url, *"aa")
+
+    assert asyncio.run(run()) == ["circuit open", "500", "500"]
