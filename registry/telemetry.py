@@ -7,9 +7,12 @@ capability, so only its first 8 digits are shown; items and settings never are.
 import logging
 import re
 import sys
+from collections.abc import Iterable, Mapping
 
 from azure.functions import Context
 from pydantic import ValidationError
+
+from registry.domain.registry import InvalidTerms
 
 log = logging.getLogger(__name__)
 
@@ -22,12 +25,28 @@ def record(event: str, id: str, trace: str = "", **values: object) -> None:
     log.info(" ".join(f"{name}={value}" for name, value in fields.items()))
 
 
+def summarize(event: str, counts: Mapping[str, int], names: Iterable[str]) -> None:
+    """Log how often a run of maintenance did each of these things, unless it did none."""
+    shown = {name: counts.get(name, 0) for name in names}
+    if any(shown.values()):
+        fields = {"event": event, **shown}
+        log.info(" ".join(f"{name}={value}" for name, value in fields.items()))
+
+
+def short(id: str) -> str:
+    """The first 8 digits of a registry's id, as every line shows it; junk is escaped."""
+    return ascii(id[:8])[1:-1]
+
+
 def log_invalid(what: str, error: Exception) -> None:
     """Log that something cannot be read: where and why, but none of its values."""
-    log.warning("%s is invalid: %s", what, _reasons(error))
+    log.warning("%s is invalid: %s", what, reasons(error))
 
 
-def _reasons(error: Exception) -> str:
+def reasons(error: Exception) -> str:
+    """Where and why something cannot be read."""
+    if isinstance(error, InvalidTerms):
+        return str(error)
     if not isinstance(error, ValidationError):
         return type(error).__name__
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,8 +21,8 @@ MAX_DOUBLINGS = 20
 class BackoffPolicy(NamedTuple):
     """When a failed delivery is tried again. All spans are in seconds."""
 
-    first: int = 5
-    longest: int = 3600
+    first: Annotated[int, Field(ge=1, le=3_600)] = 5
+    longest: Annotated[int, Field(ge=1, le=86_400)] = 3600
     total: int = 24 * 3600
 
     def delay(self, failures: int, elapsed: timedelta) -> timedelta | None:

@@ -15,6 +15,7 @@ from registry import clock, telemetry
 from registry.domain.problems import (
     UNKNOWN_REGISTRY,
     HubUnavailable,
+    InvalidStored,
     OutcomeUnknown,
     ProblemError,
 )
@@ -55,8 +56,8 @@ class ListClient:
         try:
             return Registry.from_state(state)
         except ValidationError as error:
-            telemetry.log_invalid(f"registry {id[:8]}: its stored state", error)
-            raise HubUnavailable from error
+            telemetry.log_invalid(f"registry {telemetry.short(id)}: its stored state", error)
+            raise InvalidStored from error
 
     async def get(self, id: str) -> Registry:
         """The registry. It is empty, with revision 0, while its list has not opened yet.
@@ -153,21 +154,27 @@ class ListClient:
             return await self.read(id)
 
         terms = terms_of(instance)
-        if clock.utc_now() >= terms.closes_at + DEDUPLICATION_WINDOW:
+        if terms is None or clock.utc_now() >= terms.closes_at + DEDUPLICATION_WINDOW:
             return None
         return Registry.new(terms)
 
 
-def terms_of(instance: Instance) -> RegistryTerms:
+def terms_of(instance: Instance) -> RegistryTerms | None:
     """The terms in the input of a registry's orchestration.
 
-    Raises HubUnavailable where they cannot be read: only "there is none" means none.
+    None where it was started with something else, and has failed by that. Raises InvalidStored
+    where it has not ended: only "there is none" means none.
     """
     try:
-        return OpenRegistry.from_instance(instance.input).terms
+        terms = OpenRegistry.from_instance(instance.input).terms
+        terms.check(instance.id, terms.opened_at)
+        return terms
     except ValueError as error:
-        telemetry.log_invalid(f"registry {instance.id[:8]}: the input of its orchestration", error)
-        raise HubUnavailable from error
+        if instance.status == "Failed":
+            return None
+        what = f"registry {telemetry.short(instance.id)}: the input of its orchestration"
+        telemetry.log_invalid(what, error)
+        raise InvalidStored from error
 
 
 def _exists(registry: Registry) -> bool:

@@ -8,7 +8,7 @@ members that they do not know, and new members are optional. The member names in
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -19,6 +19,12 @@ from registry.domain.stats import Snapshot
 from registry.telemetry import trace_in
 
 VERSION = 1
+
+Invalid = (ValueError, TypeError, RecursionError)
+"""What is raised for a message or a state that cannot be read: ValidationError is a ValueError, and
+the SDK raises TypeError for JSON that names a class.
+"""
+
 
 TraceId = Annotated[str, BeforeValidator(trace_in)]
 """32 hex digits. Anything else is dropped."""
@@ -60,6 +66,9 @@ class Message(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """The message as JSON."""
         return self.model_dump(mode="json")
+
+
+MessageType = TypeVar("MessageType", bound=Message)
 
 
 class Signal(Message):
@@ -126,6 +135,15 @@ class RecordSnapshot(Signal):
 
     id: str
     snapshot: Snapshot = Field(alias="standing")
+    replaces: int | None = None
+    """The revision of a snapshot that this one takes the place of, even if that is later."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The message as JSON, as 1.0 writes it where it replaces nothing."""
+        members = super().to_json()
+        if self.replaces is None:
+            del members["replaces"]
+        return members
 
 
 class RegistryFinished(Message):
@@ -140,7 +158,7 @@ class DeliverRegistry(Message):
     backoff: BackoffPolicy
     began: Moment | None = None
     """When the first attempt was made; none before that."""
-    failures: int = 0
+    failures: int = Field(default=0, ge=0)
 
 
 class AttemptDelivery(DeliverRegistry):

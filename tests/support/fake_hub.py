@@ -198,6 +198,7 @@ class FakeClient:
         self.mock.signal_entity.side_effect = self._signal
         self.mock.start_new.side_effect = self._start
         self.mock.raise_event.side_effect = self._raise
+        self.mock.terminate.side_effect = self._terminate
         self.mock.purge_instance_history.side_effect = self._purge
         self._on_the_way: list[tuple[datetime, Entity, str, Any]] = []
 
@@ -206,9 +207,7 @@ class FakeClient:
         """Answer also what `task_hub` asks of the management API, past the SDK's client."""
         with ExitStack() as stack:
             stack.enter_context(patch("registry.durable.task_hub.find_instance", self._instance))
-            stack.enter_context(
-                patch("registry.durable.maintenance.ended_before", self._ended_before)
-            )
+            stack.enter_context(patch("registry.durable.purge.ended_before", self._ended_before))
             yield self
 
     def entity(self, id: df.EntityId) -> Entity:
@@ -314,6 +313,14 @@ class FakeClient:
         fault = await self._called(f"raise {EVENTS[event]}", instance, given)
         if not self._is_running(instance):
             raise Exception(f"Instance with ID {instance} is gone: either completed or failed")
+        _fail_if(fault)
+
+    async def _terminate(self, instance: str, reason: str) -> None:
+        fault = await self._called("terminate", instance)
+        if instance not in self.instances:
+            raise Exception(f"No instance with ID '{instance}' found.")
+        if fault.effects and self._is_running(instance):
+            self.instances[instance] = self.instances[instance]._replace(status="Terminated")
         _fail_if(fault)
 
     async def _purge(self, instance: str) -> None:

@@ -14,6 +14,7 @@ ALLOWED = {
     "math",
     "pydantic",
     "pydantic.alias_generators",
+    "re",
     "typing",
     "typing_extensions",
 }

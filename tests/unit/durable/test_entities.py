@@ -345,7 +345,9 @@ class TestInvalid:
         assert "\n" not in caplog.messages[0]
 
 
-SHARD = "3"
+SHARD = "7"
+"""That which counts ID and OTHER."""
+OTHER = "7" * 32
 
 
 def recording(id: str = ID, **changes: Any) -> Signal:
@@ -378,14 +380,14 @@ class TestStats:
         """They stay counted."""
         shard.apply(recording(revision=2, status="off", closed_at=START))
         clock.advance(hours=1, seconds=1)
-        shard.apply(recording("f" * 32))
-        assert list(counted(shard).snapshots) == ["f" * 32]
+        shard.apply(recording(OTHER))
+        assert list(counted(shard).snapshots) == [OTHER]
         assert counted(shard).counts.total() == 2
 
     def test_a_shard_of_1_0_goes_on(self, shard) -> None:
         """Everything in it stays as it was stored."""
         shard.store(stored_by_1_0.SHARD)
-        shard.apply(recording("f" * 32))
+        shard.apply(recording(OTHER))
         after = shard.read()
         assert after.keys() == stored_by_1_0.SHARD.keys()
         assert after["standings"][:3] == stored_by_1_0.SHARD["standings"]
@@ -410,11 +412,11 @@ class TestStats:
         """It is logged once, without its values, and stops no other of the batch."""
         shard.batch(operation)
         assert not shard.exists
-        assert caplog.messages == [f"RegistryStats 3: {line}"]
+        assert caplog.messages == [f"RegistryStats 7: {line}"]
         assert SECRET not in caplog.text
 
-        shard.batch(raw(recording()), operation, raw(recording("f" * 32)))
-        assert set(counted(shard).snapshots) == {ID, "f" * 32}
+        shard.batch(raw(recording()), operation, raw(recording(OTHER)))
+        assert set(counted(shard).snapshots) == {ID, OTHER}
 
     @pytest.mark.parametrize(
         ("state", "reason"),
@@ -434,16 +436,16 @@ class TestStats:
         assert not result["isError"]
         assert shard.read() == state
         assert caplog.messages == [
-            f"RegistryStats 3: 'observe' is dropped: it is invalid: {reason}"
+            f"RegistryStats 7: 'observe' is dropped: it is invalid: {reason}"
         ]
 
     def test_an_invalid_snapshot_stops_no_other_and_is_kept(self, shard, caplog) -> None:
         """As it is. Reconcile logs it, not every operation."""
         entry = ["e" * 32, {"phase": "unheard of"}]
         shard.store(stored_by_1_0.SHARD | {"standings": [entry]})
-        shard.apply(recording(), recording("f" * 32))
+        shard.apply(recording(), recording(OTHER))
         assert entry in shard.read()["standings"]
-        assert set(counted(shard).snapshots) == {ID, "f" * 32}
+        assert set(counted(shard).snapshots) == {ID, OTHER}
         assert caplog.messages == []
 
 

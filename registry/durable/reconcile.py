@@ -1,0 +1,221 @@
+"""Does what nobody did in time: closes overdue registries, and restarts deliveries that stopped.
+
+It works from the entries in the stats. Each shard and each entry is read alone.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from datetime import datetime, timedelta
+
+import azure.durable_functions as df
+from pydantic import ValidationError
+
+from registry import clock, telemetry
+from registry.domain.delivery import BackoffPolicy
+from registry.domain.registry import LONGEST_OPEN, Registry
+from registry.domain.stats import Snapshot, Stats
+from registry.durable.bulkhead import SKIPPED, for_each, log_skipped
+from registry.durable.list_client import ListClient, terms_of
+from registry.durable.names import REGISTRY_ORCHESTRATOR, delivery_instance, stats_entities
+from registry.durable.stats_reporter import report_snapshot
+from registry.durable.task_hub import Instance, TaskHubClient
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 20
+SECONDS = 50.0
+"""A run begins nothing more after these: the next one is due a minute after it."""
+
+CLOSE_GRACE = timedelta(seconds=15)
+DELIVERY_GRACE = timedelta(seconds=30)
+"""How late a close or a delivery may be before reconcile sees to it.
+
+There are at most two minutes until it has done so; that makes less than three.
+"""
+STUCK_AFTER = {"Pending": timedelta(seconds=60), "Running": timedelta(minutes=5)}
+"""How late a delivery is whose instance will not go on, by its status: a newer version started it,
+or its timer was set by a wrong clock. An attempt waits for its turn, and up to a minute for the
+receiver. A suspended instance goes on when it is resumed.
+"""
+
+
+async def reconcile_all(
+    client: df.DurableOrchestrationClient, backoff: BackoffPolicy
+) -> Counter[str]:
+    """Reconcile what is overdue, oldest first. Returns how many were closed, restarted, skipped.
+
+    `backoff` says how far ahead a delivery may be due.
+    """
+    shards = await asyncio.gather(*(_read_shard(client, each) for each in stats_entities()))
+    entries: dict[str, Snapshot] = {}
+    unread = 0
+    for shard in shards:
+        if shard is None:
+            unread += 1
+            continue
+        entries |= shard.snapshots
+        unread += len(shard.invalid_entries)
+        for entry in shard.invalid_entries:
+            what = f"registry {telemetry.short(entry.id)}: its snapshot in the stats"
+            telemetry.log_invalid(what, entry.error)
+
+    now = clock.utc_now()
+    overdue = sorted(
+        (id for id, entry in entries.items() if _is_overdue(entry, now, backoff)),
+        key=lambda id: entries[id].due,
+    )
+    outcomes = await for_each(
+        overdue,
+        lambda id: _Entry(TaskHubClient(client, logs=False), id, entries[id]).reconcile(),
+        AT_ONCE,
+        SECONDS,
+    )
+    return outcomes + Counter({SKIPPED: unread})
+
+
+async def _read_shard(client: df.DurableOrchestrationClient, shard: df.EntityId) -> Stats | None:
+    """A shard of the stats, or None where it cannot be read."""
+    what = f"{shard.name} {shard.key}"
+    try:
+        state = await TaskHubClient(client, logs=False).read(shard)
+        return Stats.from_state(state) if state else Stats()
+    except ValidationError as error:
+        telemetry.log_invalid(f"{what}: its stored state", error)
+    except Exception as error:
+        log_skipped(what, error)
+    return None
+
+
+def _is_overdue(entry: Snapshot, now: datetime, backoff: BackoffPolicy) -> bool:
+    """Whether a registry or its delivery should have been heard of."""
+    if entry.status == "open":
+        return entry.due <= now - CLOSE_GRACE or entry.due > now + LONGEST_OPEN
+    if entry.status == "pending":
+        return entry.due <= now - DELIVERY_GRACE or _is_too_far_ahead(entry, now, backoff)
+    return False
+
+
+def _is_too_far_ahead(entry: Snapshot, now: datetime, backoff: BackoffPolicy) -> bool:
+    """Whether a delivery is due later than after its longest delay: a clock was wrong."""
+    return entry.due > now + timedelta(seconds=backoff.longest) + DELIVERY_GRACE
+
+
+class _Entry:
+    """An entry of the stats that is overdue."""
+
+    def __init__(self, hub: TaskHubClient, id: str, snapshot: Snapshot) -> None:
+        self._hub = hub
+        self._lists = ListClient(hub)
+        self._id = id
+        self._snapshot = snapshot
+
+    async def reconcile(self) -> str:
+        """Do for the registry what nobody did in time. Returns the outcome."""
+        registry = await self._lists.read(self._id) or await self._unopened()
+        if registry is None:
+            await self._count_as_gone()
+            return "closed"
+
+        if not registry.is_closed and clock.utc_now() >= registry.terms.closes_at:
+            registry = await self._lists.close_and_wait(registry.terms, "timeout")
+
+        is_restarted = await self._restart_delivery(registry)
+        await self._correct(registry, is_restarted)
+        if registry.is_closed and self._snapshot.status == "open":
+            return "closed"
+        return "restarted" if is_restarted else "in order"
+
+    async def _unopened(self) -> Registry | None:
+        """The registry by the input of its orchestration, or None where nothing is left of it.
+
+        One that was closed once is not made again.
+        """
+        instance = await self._hub.instance(self._id)
+        if (
+            self._snapshot.status != "open"
+            or instance is None
+            or instance.name != REGISTRY_ORCHESTRATOR
+            or instance.status == "Completed"
+        ):
+            return None
+
+        terms = terms_of(instance)
+        return Registry.new(terms) if terms else None
+
+    async def _restart_delivery(self, registry: Registry) -> bool:
+        """Start the delivery again where it does not go on. Returns whether that was so."""
+        number = registry.delivery.number
+        if self._is_requested(registry):
+            number += 1
+        elif not registry.is_awaiting_delivery:
+            return False
+
+        id = delivery_instance(self._id)
+        instance = await self._hub.instance(id)
+        if instance is not None and not instance.has_ended:
+            if not self._is_stuck(instance, registry):
+                return False
+            await self._hub.ensure_terminated(id, "it is overdue, and does not go on")
+
+        await self._lists.start_delivery(registry, number)
+        return True
+
+    def _is_requested(self, registry: Registry) -> bool:
+        """Whether another delivery was requested of which the list has not heard."""
+        return (
+            registry.is_closed
+            and not registry.delivery.is_pending
+            and self._snapshot.status == "pending"
+            and self._snapshot.revision == registry.revision + 1
+        )
+
+    def _is_stuck(self, instance: Instance, registry: Registry) -> bool:
+        """Whether an instance that has not ended will not go on."""
+        if instance.status not in STUCK_AFTER or self._snapshot.status != "pending":
+            return False
+
+        now = clock.utc_now()
+        is_late = self._snapshot.due <= now - STUCK_AFTER[instance.status]
+        return is_late or _is_too_far_ahead(self._snapshot, now, registry.terms.backoff)
+
+    async def _correct(self, registry: Registry, is_restarted: bool) -> None:
+        """Report the registry where the entry differs from it, or its delivery begins anew."""
+        known, now = self._snapshot, clock.utc_now()
+        new = Snapshot.of(registry, now)
+        is_same = (new.revision, new.items, new.status) == (
+            known.revision,
+            known.items,
+            known.status,
+        )
+        if self._is_requested(registry) or (
+            is_same and not is_restarted and (new.status != "open" or new.due == known.due)
+        ):
+            return
+
+        if new.revision < known.revision:
+            log.warning(
+                "registry %s: its list is behind the stats (revision %s, not %s): counted as %s",
+                telemetry.short(self._id),
+                new.revision,
+                known.revision,
+                new.status,
+            )
+        await report_snapshot(self._hub, self._id, new, replaces=known.revision)
+
+    async def _count_as_gone(self) -> None:
+        """Count a registry of which nothing is left as completed."""
+        known, now = self._snapshot, clock.utc_now()
+        status = known.previous_status or "off"
+        gone = known.model_copy(
+            update={
+                "revision": known.revision + 1,
+                "status": status,
+                "due": now,
+                "closed_at": now,
+            }
+        )
+        log.warning(
+            "registry %s: nothing is left of it: counted as %s", telemetry.short(self._id), status
+        )
+        await report_snapshot(self._hub, self._id, gone, replaces=known.revision)
