@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,13 +16,15 @@ DeliveryStatus = Literal["off", "pending", "delivered", "failed"]
 REQUEST_INTERVAL = timedelta(minutes=1)
 """A registry may be delivered again once in so long."""
 MAX_DOUBLINGS = 20
+LONGEST_DELAY = 24 * 3600
+"""Seconds. No settings allow a longer one between two attempts."""
 
 
 class BackoffPolicy(NamedTuple):
     """When a failed delivery is tried again. All spans are in seconds."""
 
-    first: Annotated[int, Field(ge=1, le=3_600)] = 5
-    longest: Annotated[int, Field(ge=1, le=86_400)] = 3600
+    first: int = 5
+    longest: int = 3600
     total: int = 24 * 3600
 
     def delay(self, failures: int, elapsed: timedelta) -> timedelta | None:
@@ -34,6 +36,11 @@ class BackoffPolicy(NamedTuple):
         delay = timedelta(seconds=min(doubled, self.longest))
 
         return delay if elapsed + delay <= timedelta(seconds=self.total) else None
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether settings allow it: it waits between attempts, and for a day at most."""
+        return self.first > 0 and 0 < self.longest <= LONGEST_DELAY
 
 
 DEFAULT_BACKOFF = BackoffPolicy()

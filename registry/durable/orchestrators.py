@@ -72,6 +72,8 @@ def delivery_orchestrator(context: df.DurableOrchestrationContext) -> Tasks:
     delivery = _read_input(context, DeliverRegistry)
     if names.delivery_instance(delivery.id) != context.instance_id:
         raise InvalidInput("the input is that of another registry")
+    if not delivery.backoff.is_allowed:
+        raise InvalidInput("no settings allow such a back-off")
 
     began = min(delivery.began or context.current_utc_datetime, context.current_utc_datetime)
     failures = delivery.failures

@@ -207,7 +207,9 @@ class FakeClient:
         """Answer also what `task_hub` asks of the management API, past the SDK's client."""
         with ExitStack() as stack:
             stack.enter_context(patch("registry.durable.task_hub.find_instance", self._instance))
-            stack.enter_context(patch("registry.durable.purge.ended_before", self._ended_before))
+            stack.enter_context(
+                patch("registry.durable.maintenance.purge.ended_before", self._ended_before)
+            )
             yield self
 
     def entity(self, id: df.EntityId) -> Entity:

@@ -1,11 +1,11 @@
-"""Maintenance: the timer functions that look after registries that nobody looks at."""
+"""The timer functions of maintenance."""
 
 import azure.durable_functions as df
 from azure.functions import TimerRequest
 
 from registry import clock, settings, telemetry
-from registry.durable.purge import purge_before
-from registry.durable.reconcile import reconcile_all
+from registry.durable.maintenance.purge import purge_before
+from registry.durable.maintenance.reconcile import reconcile_all
 
 blueprint = df.Blueprint()
 

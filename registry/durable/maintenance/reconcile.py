@@ -15,14 +15,15 @@ from registry import clock, telemetry
 from registry.domain.delivery import BackoffPolicy
 from registry.domain.registry import LONGEST_OPEN, Registry
 from registry.domain.stats import Snapshot, Stats
-from registry.durable.bulkhead import SKIPPED, for_each, log_skipped
 from registry.durable.list_client import ListClient, terms_of
+from registry.durable.maintenance.bulkhead import SKIPPED, for_each, log_skipped
 from registry.durable.names import REGISTRY_ORCHESTRATOR, delivery_instance, stats_entities
 from registry.durable.stats_reporter import report_snapshot
 from registry.durable.task_hub import Instance, TaskHubClient
 
 log = logging.getLogger(__name__)
 
+DONE = "reconciled"
 AT_ONCE = 20
 SECONDS = 50.0
 """A run begins nothing more after these: the next one is due a minute after it."""
@@ -68,6 +69,7 @@ async def reconcile_all(
     outcomes = await for_each(
         overdue,
         lambda id: _Entry(TaskHubClient(client, logs=False), id, entries[id]).reconcile(),
+        DONE,
         AT_ONCE,
         SECONDS,
     )
@@ -83,7 +85,7 @@ async def _read_shard(client: df.DurableOrchestrationClient, shard: df.EntityId)
     except ValidationError as error:
         telemetry.log_invalid(f"{what}: its stored state", error)
     except Exception as error:
-        log_skipped(what, error)
+        log_skipped(what, DONE, error)
     return None
 
 
@@ -131,13 +133,12 @@ class _Entry:
 
         One that was closed once is not made again.
         """
+        if self._snapshot.status != "open":
+            return None
         instance = await self._hub.instance(self._id)
-        if (
-            self._snapshot.status != "open"
-            or instance is None
-            or instance.name != REGISTRY_ORCHESTRATOR
-            or instance.status == "Completed"
-        ):
+        if instance is None or instance.name != REGISTRY_ORCHESTRATOR:
+            return None
+        if instance.status == "Completed":
             return None
 
         terms = terms_of(instance)

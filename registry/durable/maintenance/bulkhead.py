@@ -15,11 +15,16 @@ SKIPPED = "skipped"
 
 
 async def for_each(
-    ids: Iterable[str], work: Callable[[str], Awaitable[str]], at_once: int, seconds: float
+    ids: Iterable[str],
+    work: Callable[[str], Awaitable[str]],
+    done: str,
+    at_once: int,
+    seconds: float,
 ) -> Counter[str]:
     """Do the work for each registry, in order, so many at a time; begin none after the time.
 
-    The work returns its outcome. Returns how often there was each outcome.
+    The work returns its outcome. `done` is what the log calls it. Returns how often there was each
+    outcome.
     """
     waiting = list(ids)[::-1]
     outcomes: Counter[str] = Counter()
@@ -32,17 +37,17 @@ async def for_each(
                 outcomes[await work(id)] += 1
             except Exception as error:
                 outcomes[SKIPPED] += 1
-                log_skipped(f"registry {telemetry.short(id)}", error)
+                log_skipped(f"registry {telemetry.short(id)}", done, error)
 
     await asyncio.gather(*(work_through() for _ in range(at_once)))
 
     if waiting:
         outcomes[SKIPPED] += len(waiting)
-        log.warning("%s registries are left for the next run", len(waiting))
+        log.warning("%s registries: not %s yet: the run was too long", len(waiting), done)
     return outcomes
 
 
-def log_skipped(what: str, error: Exception) -> None:
-    """Log that something is left for the next run, unless its reader has logged that."""
+def log_skipped(what: str, done: str, error: Exception) -> None:
+    """Log that something is left for the next run, unless its reader has logged why."""
     if not isinstance(error, InvalidStored):
-        log.warning("%s: skipped: %s", what, type(error).__name__)
+        log.warning("%s: not %s yet: %s", what, done, type(error).__name__)

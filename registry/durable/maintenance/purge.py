@@ -6,12 +6,13 @@ from datetime import datetime
 
 import azure.durable_functions as df
 
-from registry.durable.bulkhead import SKIPPED, for_each, log_skipped
 from registry.durable.list_client import ListClient
+from registry.durable.maintenance.bulkhead import SKIPPED, for_each, log_skipped
 from registry.durable.names import REGISTRY_ORCHESTRATOR, delivery_instance, list_entity
 from registry.durable.service import RegistryService
 from registry.durable.task_hub import TaskHubClient, ended_before
 
+DONE = "purged"
 AT_ONCE = 10
 SECONDS = 240.0
 """A run begins nothing more after these: the host ends it after 300."""
@@ -30,12 +31,12 @@ async def purge_before(client: df.DurableOrchestrationClient, moment: datetime) 
                 ended.append(each.id)
     except Exception as error:
         unread = 1
-        log_skipped("the other orchestrations that have ended", error)
+        log_skipped("other registries", DONE, error)
 
     def purge(id: str) -> Awaitable[str]:
         return _purge(TaskHubClient(client, logs=False), id, moment)
 
-    outcomes = await for_each(ended, purge, AT_ONCE, SECONDS)
+    outcomes = await for_each(ended, purge, DONE, AT_ONCE, SECONDS)
     return outcomes + Counter({SKIPPED: unread})
 
 
