@@ -17,7 +17,8 @@ REQUEST_INTERVAL = timedelta(minutes=1)
 """A registry may be delivered again once in so long."""
 MAX_DOUBLINGS = 20
 LONGEST_DELAY = 24 * 3600
-"""Seconds. No settings allow a longer one between two attempts."""
+LONGEST_TOTAL = 366 * 24 * 3600
+"""Seconds. No settings allow more between two attempts, or from the first one to the last."""
 
 
 class BackoffPolicy(NamedTuple):
@@ -39,8 +40,9 @@ class BackoffPolicy(NamedTuple):
 
     @property
     def is_allowed(self) -> bool:
-        """Whether settings allow it: it waits between attempts, and for a day at most."""
-        return self.first > 0 and 0 < self.longest <= LONGEST_DELAY
+        """Whether it waits between attempts, and does not go on for ever."""
+        is_waiting = self.first > 0 and 0 < self.longest <= LONGEST_DELAY
+        return is_waiting and self.total <= LONGEST_TOTAL
 
 
 DEFAULT_BACKOFF = BackoffPolicy()

@@ -92,7 +92,7 @@ class RegistryTerms(BaseModel):
     def check(self, id: str, now: datetime) -> None:
         """Raise InvalidTerms unless they are those of this registry, and settings allow them."""
         if self.id != id:
-            raise InvalidTerms("they are those of another registry")
+            raise InvalidTerms("the terms are those of another registry")
         if not REGISTRY_ID.fullmatch(id):
             raise InvalidTerms("no registry has such an id")
 
