@@ -34,7 +34,7 @@ DELIVERY_GRACE = timedelta(seconds=30)
 
 There are at most two minutes until it has done so; that makes less than three.
 """
-STUCK_AFTER = {"Pending": timedelta(seconds=60), "Running": timedelta(minutes=5)}
+STUCK_AFTER = {"Pending": timedelta(seconds=45), "Running": timedelta(minutes=5)}
 """How late a delivery is whose instance will not go on, by its status: a newer version started it,
 or its timer was set by a wrong clock. An attempt waits for its turn, and up to a minute for the
 receiver. A suspended instance goes on when it is resumed.
@@ -173,12 +173,14 @@ class _Entry:
 
     def _is_stuck(self, instance: Instance, registry: Registry) -> bool:
         """Whether an instance that has not ended will not go on."""
-        if instance.status not in STUCK_AFTER or self._snapshot.status != "pending":
+        if instance.status not in STUCK_AFTER:
             return False
 
-        now = clock.utc_now()
-        is_late = self._snapshot.due <= now - STUCK_AFTER[instance.status]
-        return is_late or _is_too_far_ahead(self._snapshot, now, registry.terms.backoff)
+        known, now = self._snapshot, clock.utc_now()
+        due = known.due if known.status == "pending" else registry.closed_at
+        if due is not None and due <= now - STUCK_AFTER[instance.status]:
+            return True
+        return _is_too_far_ahead(known, now, registry.terms.backoff)
 
     async def _correct(self, registry: Registry, is_restarted: bool) -> None:
         """Report the registry where the entry differs from it, or its delivery begins anew."""

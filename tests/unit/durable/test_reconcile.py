@@ -314,7 +314,7 @@ class TestDelivery:
 
     @pytest.mark.parametrize(
         ("status", "after"),
-        [("Pending", timedelta(minutes=1)), ("Running", timedelta(minutes=5))],
+        [("Pending", timedelta(seconds=45)), ("Running", timedelta(minutes=5))],
     )
     def test_a_delivery_that_does_not_go_on_is_terminated_and_restarted(
         self, client, clock, status, after
