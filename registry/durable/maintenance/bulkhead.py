@@ -19,19 +19,18 @@ async def for_each(
     work: Callable[[str], Awaitable[str]],
     done: str,
     at_once: int,
-    seconds: float,
+    until: float,
 ) -> Counter[str]:
-    """Do the work for each registry, in order, so many at a time; begin none after the time.
+    """Do the work for each registry, in order, so many at a time; begin none after that time.
 
-    The work returns its outcome. `done` is what the log calls it. Returns how often there was each
-    outcome.
+    The work returns its outcome. `done` is what the log calls it, `until` is of the monotonic
+    clock. Returns how often there was each outcome.
     """
     waiting = list(ids)[::-1]
     outcomes: Counter[str] = Counter()
-    end = clock.monotonic() + seconds
 
     async def work_through() -> None:
-        while waiting and clock.monotonic() < end:
+        while waiting and clock.monotonic() < until:
             id = waiting.pop()
             try:
                 outcomes[await work(id)] += 1

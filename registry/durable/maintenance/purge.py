@@ -6,6 +6,7 @@ from datetime import datetime
 
 import azure.durable_functions as df
 
+from registry import clock
 from registry.durable.list_client import ListClient
 from registry.durable.maintenance.bulkhead import SKIPPED, for_each, log_skipped
 from registry.durable.names import REGISTRY_ORCHESTRATOR, delivery_instance, list_entity
@@ -23,6 +24,7 @@ async def purge_before(client: df.DurableOrchestrationClient, moment: datetime) 
 
     Where the query fails, what it has found until then is deleted.
     """
+    until = clock.monotonic() + SECONDS
     ended: list[str] = []
     unread = 0
     try:
@@ -36,7 +38,7 @@ async def purge_before(client: df.DurableOrchestrationClient, moment: datetime) 
     def purge(id: str) -> Awaitable[str]:
         return _purge(TaskHubClient(client, logs=False), id, moment)
 
-    outcomes = await for_each(ended, purge, DONE, AT_ONCE, SECONDS)
+    outcomes = await for_each(ended, purge, DONE, AT_ONCE, until)
     return outcomes + Counter({SKIPPED: unread})
 
 

@@ -28,6 +28,9 @@ AT_ONCE = 20
 SECONDS = 50.0
 """A run begins nothing more after these: the next one is due a minute after it."""
 
+SHARD_SECONDS = 5.0
+"""How long one shard that does not answer may keep all others waiting."""
+
 CLOSE_GRACE = timedelta(seconds=15)
 DELIVERY_GRACE = timedelta(seconds=30)
 """How late a close or a delivery may be before reconcile sees to it.
@@ -48,6 +51,7 @@ async def reconcile_all(
 
     `backoff` says how far ahead a delivery may be due.
     """
+    until = clock.monotonic() + SECONDS
     shards = await asyncio.gather(*(_read_shard(client, each) for each in stats_entities()))
     entries: dict[str, Snapshot] = {}
     unread = 0
@@ -71,7 +75,7 @@ async def reconcile_all(
         lambda id: _Entry(TaskHubClient(client, logs=False), id, entries[id]).reconcile(),
         DONE,
         AT_ONCE,
-        SECONDS,
+        until,
     )
     return outcomes + Counter({SKIPPED: unread})
 
@@ -80,7 +84,8 @@ async def _read_shard(client: df.DurableOrchestrationClient, shard: df.EntityId)
     """A shard of the stats, or None where it cannot be read."""
     what = f"{shard.name} {shard.key}"
     try:
-        state = await TaskHubClient(client, logs=False).read(shard)
+        hub = TaskHubClient(client, seconds=SHARD_SECONDS, logs=False)
+        state = await hub.read(shard)
         return Stats.from_state(state) if state else Stats()
     except ValidationError as error:
         telemetry.log_invalid(f"{what}: its stored state", error)
