@@ -96,9 +96,9 @@ class RegistryTerms(BaseModel):
         if not REGISTRY_ID.fullmatch(id):
             raise InvalidTerms("no registry has such an id")
 
-        is_too_long = self.closes_at - self.opened_at > LONGEST_OPEN
-        if is_too_long or self.closes_at > now + LONGEST_OPEN + MAX_CLOCK_ERROR:
-            raise InvalidTerms("the registry closes later than any settings allow")
+        is_possible = timedelta(0) <= self.closes_at - self.opened_at <= LONGEST_OPEN
+        if not is_possible or self.closes_at > now + LONGEST_OPEN + MAX_CLOCK_ERROR:
+            raise InvalidTerms("no settings allow such times")
 
 
 class Registry(BaseModel):

@@ -22,7 +22,13 @@ from registry.domain.problems import (
 from registry.domain.registry import ClosedBy, Registry, RegistryTerms
 from registry.domain.stats import DEDUPLICATION_WINDOW
 from registry.durable import names
-from registry.durable.messages import CloseRegistry, DeliverRegistry, OpenRegistry, Signal
+from registry.durable.messages import (
+    CloseRegistry,
+    DeliverRegistry,
+    Invalid,
+    OpenRegistry,
+    Signal,
+)
 from registry.durable.names import delivery_instance, list_entity
 from registry.durable.read_delay import read_delay
 from registry.durable.task_hub import Instance, TaskHubClient
@@ -169,7 +175,7 @@ def terms_of(instance: Instance) -> RegistryTerms | None:
         terms = OpenRegistry.from_instance(instance.input).terms
         terms.check(instance.id, terms.opened_at)
         return terms
-    except ValueError as error:
+    except Invalid as error:
         if instance.status == "Failed":
             return None
         what = f"registry {telemetry.short(instance.id)}: the input of its orchestration"

@@ -55,13 +55,15 @@ class Message(BaseModel):
         return cls.model_validate(given, by_alias=True, by_name=False)
 
     @classmethod
-    def from_instance(cls, input: str | None) -> Self:
-        """Read the input of an instance, as its status shows it: JSON, or JSON within a JSON text.
+    def from_instance(cls, input: Any) -> Self:
+        """Read the input of an instance, as its status shows it: JSON, or JSON in one or two texts.
 
-        Raises ValueError.
+        Raises one of `Invalid`.
         """
-        given = json.loads(input or "null")
-        return cls.from_input(json.loads(given) if isinstance(given, str) else given)
+        for _ in range(2):
+            if isinstance(input, str):
+                input = json.loads(input)
+        return cls.from_input(input)
 
     def to_json(self) -> dict[str, Any]:
         """The message as JSON."""
