@@ -108,6 +108,13 @@ def _is_too_far_ahead(entry: Snapshot, now: datetime, backoff: BackoffPolicy) ->
     return entry.due > now + timedelta(seconds=backoff.longest) + DELIVERY_GRACE
 
 
+def _is_same(known: Snapshot, new: Snapshot) -> bool:
+    """Whether two snapshots count alike. A delivery alone knows when it reports again."""
+    if new.status == "open" and new.due != known.due:
+        return False
+    return (new.revision, new.items, new.status) == (known.revision, known.items, known.status)
+
+
 class _Entry:
     """An entry of the stats that is overdue."""
 
@@ -127,11 +134,15 @@ class _Entry:
         if not registry.is_closed and clock.utc_now() >= registry.terms.closes_at:
             registry = await self._lists.close_and_wait(registry.terms, "timeout")
 
-        is_restarted = await self._restart_delivery(registry)
-        await self._correct(registry, is_restarted)
+        has_stopped = await self._has_delivery_stopped(registry)
+        await self._correct(registry, has_stopped)
+        if has_stopped:  # From now on the delivery itself reports.
+            number = registry.delivery.number + self._is_requested(registry)
+            await self._lists.start_delivery(registry, number)
+
         if registry.is_closed and self._snapshot.status == "open":
             return "closed"
-        return "restarted" if is_restarted else "in order"
+        return "restarted" if has_stopped else "in order"
 
     async def _unopened(self) -> Registry | None:
         """The registry by the input of its orchestration, or None where nothing is left of it.
@@ -149,22 +160,18 @@ class _Entry:
         terms = terms_of(instance)
         return Registry.new(terms) if terms else None
 
-    async def _restart_delivery(self, registry: Registry) -> bool:
-        """Start the delivery again where it does not go on. Returns whether that was so."""
-        number = registry.delivery.number
-        if self._is_requested(registry):
-            number += 1
-        elif not registry.is_awaiting_delivery:
+    async def _has_delivery_stopped(self, registry: Registry) -> bool:
+        """Whether a delivery is to be made that no instance makes. One that is stuck is ended."""
+        if not registry.is_awaiting_delivery and not self._is_requested(registry):
             return False
 
-        id = delivery_instance(self._id)
-        instance = await self._hub.instance(id)
-        if instance is not None and not instance.has_ended:
-            if not self._is_stuck(instance, registry):
-                return False
-            await self._hub.ensure_terminated(id, "it is overdue, and does not go on")
+        instance = await self._hub.instance(delivery_instance(self._id))
+        if instance is None or instance.has_ended:
+            return True
+        if not self._is_stuck(instance, registry):
+            return False
 
-        await self._lists.start_delivery(registry, number)
+        await self._hub.ensure_terminated(instance.id, "it is overdue, and does not go on")
         return True
 
     def _is_requested(self, registry: Registry) -> bool:
@@ -187,18 +194,11 @@ class _Entry:
             return True
         return _is_too_far_ahead(known, now, registry.terms.backoff)
 
-    async def _correct(self, registry: Registry, is_restarted: bool) -> None:
+    async def _correct(self, registry: Registry, has_stopped: bool) -> None:
         """Report the registry where the entry differs from it, or its delivery begins anew."""
-        known, now = self._snapshot, clock.utc_now()
-        new = Snapshot.of(registry, now)
-        is_same = (new.revision, new.items, new.status) == (
-            known.revision,
-            known.items,
-            known.status,
-        )
-        if self._is_requested(registry) or (
-            is_same and not is_restarted and (new.status != "open" or new.due == known.due)
-        ):
+        known, new = self._snapshot, Snapshot.of(registry, clock.utc_now())
+        is_in_order = not has_stopped and _is_same(known, new)
+        if is_in_order or self._is_requested(registry):  # The latter reports when it begins.
             return
 
         if new.revision < known.revision:

@@ -116,8 +116,8 @@ class TestDue:
 
         clock.now = due + timedelta(seconds=30)
         run(client)
-        assert client.sent() == [START_DELIVERY, REPORT]
-        assert client.calls[-2].content["number"] == 1
+        assert client.sent() == [REPORT, START_DELIVERY]
+        assert client.calls[-1].content["number"] == 1
 
     def test_completed_registries_and_those_that_are_not_due_are_left_alone(
         self, client, clock
