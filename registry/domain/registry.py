@@ -89,10 +89,14 @@ class RegistryTerms(BaseModel):
     """Whether the registry is delivered once it has closed."""
     backoff: BackoffPolicy = DEFAULT_BACKOFF
 
-    def check(self, id: str, now: datetime) -> None:
-        """Raise InvalidTerms unless they are those of this registry, and settings allow them."""
+    def check_id(self, id: str) -> None:
+        """Raise InvalidTerms unless they are those of this registry."""
         if self.id != id:
             raise InvalidTerms("the terms are those of another registry")
+
+    def check(self, id: str, now: datetime) -> None:
+        """Raise InvalidTerms unless they are those of this registry, and settings allow them."""
+        self.check_id(id)
         if not REGISTRY_ID.fullmatch(id):
             raise InvalidTerms("no registry has such an id")
 

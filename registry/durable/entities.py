@@ -139,6 +139,9 @@ def _read_registry(
     Only `open` makes one, or a `close` that comes before it: a closed, empty one that is not
     delivered. A message that is too old makes none, or a registry would come back after its purge.
     """
+    if isinstance(signal, OpenRegistry | CloseRegistry):
+        signal.terms.check_id(context.entity_key)
+
     if state := context.get_state():  # "" or null is what a failed first operation leaves.
         return Registry.from_state(state)
 

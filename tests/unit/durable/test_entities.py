@@ -361,6 +361,12 @@ class TestInvalid:
         (line,) = caplog.messages
         assert f"is dropped: it is invalid: {reason}" in line
 
+    def test_a_close_of_another_registry_is_dropped(self, opened, caplog) -> None:
+        """It came to the wrong list."""
+        opened.apply(message(CloseRegistry, terms=make_terms("f" * 32), by="user"))
+        assert opened.read()["closed_at"] is None
+        assert "the terms are those of another registry" in caplog.messages[-1]
+
     def test_json_that_is_too_deep_is_dropped(self, opened, caplog) -> None:
         """Whoever sends it may send anything."""
         before = opened.read()
