@@ -27,12 +27,13 @@ def compose() -> FunctionApp:
         return misconfigured.app_that_explains(error)
 
     # These read the settings when they are imported.
-    from registry.durable import activities, entities, maintenance, orchestrators
+    from registry.durable import activities, entities, orchestrators
+    from registry.durable.maintenance import timers
     from registry.web import functions, pages
 
     telemetry.log_at_start("warning", "\n".join(settings.unknown_names(os.environ)))
     app = df.DFApp(http_auth_level=auth_level)
-    for module in (functions, pages, orchestrators, activities, entities, maintenance):
+    for module in (functions, pages, orchestrators, activities, entities, timers):
         app.register_functions(module.blueprint)
     return app
 

@@ -8,10 +8,12 @@ are printable ASCII in it, so that nobody forges a line or a value.
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from azure.functions import Context
 from pydantic import ValidationError
+
+from registry.domain.registry import InvalidTerms
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +33,17 @@ def record(event: str, id: str, trace: str = "", **values: object) -> None:
     log.info(" ".join(f"{name}={value or '-'}" for name, value in shown.items()))
 
 
+def summarize(event: str, counts: Mapping[str, int], names: Iterable[str]) -> None:
+    """Log how often a run of maintenance did each of these things, unless it did none."""
+    shown = {name: counts.get(name, 0) for name in names}
+    if any(shown.values()):
+        fields = {"event": event, **shown}
+        log.info(" ".join(f"{name}={value}" for name, value in fields.items()))
+
+
 def log_invalid(what: str, error: Exception) -> None:
     """Log that something cannot be read: where and why, but none of its values."""
-    log.warning("%s is invalid: %s", printable(what), printable(_reasons(error)))
+    log.warning("%s is invalid: %s", printable(what), printable(reasons(error)))
 
 
 def short_id(id: str) -> str:
@@ -52,7 +62,10 @@ def _word(value: object) -> str:
     return printable(str(value)).replace(" ", r"\x20")
 
 
-def _reasons(error: Exception) -> str:
+def reasons(error: Exception) -> str:
+    """Where and why something cannot be read."""
+    if isinstance(error, InvalidTerms):
+        return str(error)
     if not isinstance(error, ValidationError):
         return type(error).__name__
 

@@ -234,6 +234,18 @@ def test_what_fell_due_while_the_host_was_down_runs_once_at_the_start(
     assert asyncio.run(Scheduled(tmp_path).at(DAY + timedelta(days=3, seconds=5))) == [True]
 
 
+def test_a_clock_that_was_ahead_once_stops_no_timer(short_sleeps, tmp_path) -> None:
+    """Whether it is set back while the host runs, or before it starts again."""
+    ahead = DAY + timedelta(days=3)
+    running = [ahead, ahead + timedelta(seconds=61), DAY, DAY + timedelta(seconds=61)]
+    assert asyncio.run(Scheduled(tmp_path).at(*running)) == [False, False]
+    restarted = DAY + timedelta(days=1)
+    assert asyncio.run(Scheduled(tmp_path).at(ahead)) == [True]
+    assert asyncio.run(Scheduled(tmp_path).at(restarted, restarted + timedelta(seconds=61))) == [
+        False
+    ]
+
+
 def test_a_timer_without_monitor_does_not_catch_up(short_sleeps, tmp_path) -> None:
     """use_monitor=False."""
     assert asyncio.run(

@@ -16,6 +16,9 @@ DeliveryStatus = Literal["off", "pending", "delivered", "failed"]
 REQUEST_INTERVAL = timedelta(minutes=1)
 """A registry may be delivered again once in so long."""
 MAX_DOUBLINGS = 20
+LONGEST_DELAY = 24 * 3600
+LONGEST_TOTAL = 366 * 24 * 3600
+"""Seconds. No settings allow more between two attempts, or from the first one to the last."""
 
 
 class BackoffPolicy(NamedTuple):
@@ -34,6 +37,12 @@ class BackoffPolicy(NamedTuple):
         delay = timedelta(seconds=min(doubled, self.longest))
 
         return delay if elapsed + delay <= timedelta(seconds=self.total) else None
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether it waits between attempts, and does not go on for ever."""
+        is_waiting = self.first > 0 and 0 < self.longest <= LONGEST_DELAY
+        return is_waiting and self.total <= LONGEST_TOTAL
 
 
 DEFAULT_BACKOFF = BackoffPolicy()

@@ -166,5 +166,9 @@ class HubUnavailable(ProblemError):
         super().__init__(HUB_UNAVAILABLE, retry_after=1)
 
 
+class InvalidStored(HubUnavailable):
+    """What the task hub has stored cannot be read. Whoever raises this has logged why."""
+
+
 class OutcomeUnknown(Exception):
     """The call was accepted, but its effect could not be read in time."""

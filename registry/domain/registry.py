@@ -7,7 +7,8 @@ names that 1.0 stores. Readers ignore members that they do not know.
 from __future__ import annotations
 
 import json
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -26,8 +27,17 @@ MAX_BYTES = 64 * 1024
 
 An entity's state is read and written as a whole.
 """
+LONGEST_OPEN = timedelta(days=1)
+"""No settings allow a registry to be open for longer."""
+MAX_CLOCK_ERROR = timedelta(days=1)
+"""Terms from a clock that is further ahead are not taken."""
+REGISTRY_ID = re.compile("[0-9a-f]{32}")
 VERSION = 1
 """Of stored states."""
+
+
+class InvalidTerms(ValueError):
+    """No registry has these terms."""
 
 
 def _read_texts(pairs: Any) -> dict[str, str]:
@@ -79,6 +89,21 @@ class RegistryTerms(BaseModel):
     has_webhook: bool = Field(default=False, alias="is_sent")
     """Whether the registry is delivered once it has closed."""
     backoff: BackoffPolicy = DEFAULT_BACKOFF
+
+    def check_id(self, id: str) -> None:
+        """Raise InvalidTerms unless they are those of this registry."""
+        if self.id != id:
+            raise InvalidTerms("the terms are those of another registry")
+
+    def check(self, id: str, now: datetime) -> None:
+        """Raise InvalidTerms unless they are those of this registry, and settings allow them."""
+        self.check_id(id)
+        if not REGISTRY_ID.fullmatch(id):
+            raise InvalidTerms("no registry has such an id")
+
+        is_possible = timedelta(0) <= self.closes_at - self.opened_at <= LONGEST_OPEN
+        if not is_possible or self.closes_at > now + LONGEST_OPEN + MAX_CLOCK_ERROR:
+            raise InvalidTerms("no settings allow such times")
 
 
 class Registry(BaseModel):

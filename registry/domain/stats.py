@@ -130,13 +130,15 @@ class Stats(BaseModel):
         kept = [entry for entry, _ in self.invalid_entries]
         return {"v": VERSION, **state, "standings": entries + kept}
 
-    def record(self, id: str, new: Snapshot, now: datetime) -> None:
+    def record(self, id: str, new: Snapshot, now: datetime, replaces: int | None = None) -> None:
         """Count a registry by its new snapshot instead of the one before.
 
-        The latest revision wins: any order and any repeats come to the same counts.
+        The latest revision wins: any order and any repeats come to the same counts. Only a
+        snapshot of the revision `replaces` gives way to an earlier one: its list was set back.
         """
         known = self.snapshots.get(id)
-        if known and (new.revision, new.due) <= (known.revision, known.due):
+        is_later = known is None or (new.revision, new.due) > (known.revision, known.due)
+        if known and not is_later and known.revision != replaces:
             return
 
         if known is None and new.closed_at and now - new.closed_at > DEDUPLICATION_WINDOW:

@@ -21,6 +21,7 @@ from registry.durable import names
 from registry.durable.messages import (
     AddItem,
     CloseRegistry,
+    Invalid,
     OpenRegistry,
     RecordDelivery,
     RecordSnapshot,
@@ -31,14 +32,13 @@ from registry.durable.messages import (
 
 blueprint = df.Blueprint()
 
-Invalid = (ValueError, TypeError)
-"""What is raised for a message or a state that cannot be read: ValidationError is a ValueError, and
-the SDK raises TypeError for JSON that names a class.
-"""
-
 
 class UnknownOperation(ValueError):
     """The entity has no operation of this name."""
+
+
+class OtherShard(ValueError):
+    """Another shard counts the registry."""
 
 
 @blueprint.entity_trigger(context_name="context", entity_name=names.REGISTRY_LIST)
@@ -67,13 +67,14 @@ def registry_stats(context: df.DurableEntityContext) -> None:
     """Count a registry by its snapshot."""
     try:
         signal = _read_signal(context, STATS_SIGNALS)
+        _check_shard(context, signal)
         state = context.get_state()
         stats = Stats.from_state(state) if state else Stats()
     except Invalid as error:
         _log_dropped(context, error)
         return
 
-    stats.record(signal.id, signal.snapshot, clock.utc_now())
+    stats.record(signal.id, signal.snapshot, clock.utc_now(), signal.replaces)
     context.set_state(stats.to_state())
 
 
@@ -138,6 +139,9 @@ def _read_registry(
     Only `open` makes one, or a `close` that comes before it: a closed, empty one that is not
     delivered. A message that is too old makes none, or a registry would come back after its purge.
     """
+    if isinstance(signal, OpenRegistry | CloseRegistry):
+        signal.terms.check_id(context.entity_key)
+
     if state := context.get_state():  # "" or null is what a failed first operation leaves.
         return Registry.from_state(state)
 
@@ -145,10 +149,17 @@ def _read_registry(
     if is_too_old or not isinstance(signal, OpenRegistry | CloseRegistry):
         return None
 
+    signal.terms.check(context.entity_key, now)
     registry = Registry.new(signal.terms)
     if isinstance(signal, CloseRegistry):
         registry.delivery.status = "off"
     return registry
+
+
+def _check_shard(context: df.DurableEntityContext, signal: RecordSnapshot) -> None:
+    """Raise OtherShard where another shard counts the registry, ValueError where none does."""
+    if names.stats_entity(signal.id).key != context.entity_key:
+        raise OtherShard
 
 
 def _log_change(before: Registry, after: Registry, signal: Signal) -> None:
@@ -166,6 +177,6 @@ def _log_change(before: Registry, after: Registry, signal: Signal) -> None:
 
 def _log_dropped(context: df.DurableEntityContext, error: Exception) -> None:
     """Log that a message is dropped. It changes nothing."""
-    entity = f"{context.entity_name} {context.entity_key[:8]}"
+    entity = f"{context.entity_name} {telemetry.short_id(context.entity_key)}"
     operation = telemetry.printable(context.operation_name, 40)
     telemetry.log_invalid(f"{entity}: '{operation}' is dropped: it", error)

@@ -15,13 +15,20 @@ from registry import clock, telemetry
 from registry.domain.problems import (
     UNKNOWN_REGISTRY,
     HubUnavailable,
+    InvalidStored,
     OutcomeUnknown,
     ProblemError,
 )
 from registry.domain.registry import ClosedBy, Registry, RegistryTerms
 from registry.domain.stats import DEDUPLICATION_WINDOW
 from registry.durable import names
-from registry.durable.messages import CloseRegistry, DeliverRegistry, OpenRegistry, Signal
+from registry.durable.messages import (
+    CloseRegistry,
+    DeliverRegistry,
+    Invalid,
+    OpenRegistry,
+    Signal,
+)
 from registry.durable.names import delivery_instance, list_entity
 from registry.durable.read_delay import read_delay
 from registry.durable.task_hub import Instance, TaskHubClient
@@ -55,8 +62,8 @@ class ListClient:
         try:
             return Registry.from_state(state)
         except ValidationError as error:
-            telemetry.log_invalid(f"registry {id[:8]}: its stored state", error)
-            raise HubUnavailable from error
+            telemetry.log_invalid(f"registry {telemetry.short_id(id)}: its stored state", error)
+            raise InvalidStored from error
 
     async def get(self, id: str) -> Registry:
         """The registry. It is empty, with revision 0, while its list has not opened yet.
@@ -153,21 +160,27 @@ class ListClient:
             return await self.read(id)
 
         terms = terms_of(instance)
-        if clock.utc_now() >= terms.closes_at + DEDUPLICATION_WINDOW:
+        if terms is None or clock.utc_now() >= terms.closes_at + DEDUPLICATION_WINDOW:
             return None
         return Registry.new(terms)
 
 
-def terms_of(instance: Instance) -> RegistryTerms:
+def terms_of(instance: Instance) -> RegistryTerms | None:
     """The terms in the input of a registry's orchestration.
 
-    Raises HubUnavailable where they cannot be read: only "there is none" means none.
+    None where it was started with something else, and has failed by that. Raises InvalidStored
+    where it has not ended: only "there is none" means none.
     """
     try:
-        return OpenRegistry.from_instance(instance.input).terms
-    except ValueError as error:
-        telemetry.log_invalid(f"registry {instance.id[:8]}: the input of its orchestration", error)
-        raise HubUnavailable from error
+        terms = OpenRegistry.from_instance(instance.input).terms
+        terms.check(instance.id, terms.opened_at)
+        return terms
+    except Invalid as error:
+        if instance.status == "Failed":
+            return None
+        what = f"registry {telemetry.short_id(instance.id)}: the input of its orchestration"
+        telemetry.log_invalid(what, error)
+        raise InvalidStored from error
 
 
 def _exists(registry: Registry) -> bool:

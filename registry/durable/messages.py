@@ -8,7 +8,7 @@ members that they do not know, and new members are optional. The member names in
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -19,6 +19,12 @@ from registry.domain.stats import Snapshot
 from registry.telemetry import trace_in
 
 VERSION = 1
+
+Invalid = (ValueError, TypeError, RecursionError)
+"""What is raised for a message or a state that cannot be read: ValidationError is a ValueError, and
+the SDK raises TypeError for JSON that names a class.
+"""
+
 
 TraceId = Annotated[str, BeforeValidator(trace_in)]
 """32 hex digits. Anything else is dropped."""
@@ -50,17 +56,22 @@ class Message(BaseModel):
         return cls.model_validate(given, by_alias=True, by_name=False)
 
     @classmethod
-    def from_instance(cls, input: str | None) -> Self:
-        """Read the input of an instance, as its status shows it: JSON, or JSON within a JSON text.
+    def from_instance(cls, input: Any) -> Self:
+        """Read the input of an instance, as its status shows it: JSON, or JSON in one or two texts.
 
-        Raises ValueError.
+        Raises one of `Invalid`.
         """
-        given = json.loads(input or "null")
-        return cls.from_input(json.loads(given) if isinstance(given, str) else given)
+        for _ in range(2):
+            if isinstance(input, str):
+                input = json.loads(input)
+        return cls.from_input(input)
 
     def to_json(self) -> dict[str, Any]:
         """The message as JSON."""
         return self.model_dump(mode="json")
+
+
+MessageType = TypeVar("MessageType", bound=Message)
 
 
 class Signal(Message):
@@ -127,6 +138,15 @@ class RecordSnapshot(Signal):
 
     id: str
     snapshot: Snapshot = Field(alias="standing")
+    replaces: int | None = None
+    """The revision of a snapshot that this one takes the place of, even if that is later."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The message as JSON, as 1.0 writes it where it replaces nothing."""
+        members = super().to_json()
+        if self.replaces is None:
+            del members["replaces"]
+        return members
 
 
 class RegistryFinished(Message):
@@ -141,7 +161,7 @@ class DeliverRegistry(Message):
     backoff: BackoffPolicy
     began: Moment | None = None
     """When the first attempt was made; none before that."""
-    failures: int = 0
+    failures: int = Field(default=0, ge=0)
 
 
 class AttemptDelivery(DeliverRegistry):

@@ -17,9 +17,11 @@ from registry.durable.messages import (
     AttemptDelivery,
     CloseRegistry,
     DeliverRegistry,
+    Invalid,
+    MessageType,
     OpenRegistry,
 )
-from registry.telemetry import trace_in
+from registry.telemetry import reasons, trace_in
 
 blueprint = df.Blueprint()
 
@@ -36,11 +38,16 @@ ATTEMPTS_PER_HISTORY = 50
 """Then the delivery continues as new: each replay reads the whole history."""
 
 
+class InvalidInput(ValueError):
+    """The orchestrator was started with what it does not take."""
+
+
 @blueprint.orchestration_trigger(context_name="context", orchestration=names.REGISTRY_ORCHESTRATOR)
 def registry_orchestrator(context: df.DurableOrchestrationContext) -> Tasks:
     """Wait until the registry is finished or its time is up, then have it closed."""
-    opened = OpenRegistry.from_input(context.get_input(expected_type=dict))
+    opened = _read_input(context, OpenRegistry)
     terms, trace = opened.terms, opened.trace
+    terms.check(context.instance_id, context.current_utc_datetime)
 
     by: ClosedBy = "timeout"
     finished = context.wait_for_external_event(names.CLOSE_EVENT)
@@ -62,8 +69,13 @@ def delivery_orchestrator(context: df.DurableOrchestrationContext) -> Tasks:
 
     The SDK's RetryOptions have no back-off.
     """
-    delivery = DeliverRegistry.from_input(context.get_input(expected_type=dict))
-    began = delivery.began or context.current_utc_datetime
+    delivery = _read_input(context, DeliverRegistry)
+    if names.delivery_instance(delivery.id) != context.instance_id:
+        raise InvalidInput("the input is that of another registry")
+    if not delivery.backoff.is_allowed:
+        raise InvalidInput("no settings allow such a back-off")
+
+    began = min(delivery.began or context.current_utc_datetime, context.current_utc_datetime)
     failures = delivery.failures
 
     for _ in range(ATTEMPTS_PER_HISTORY):
@@ -84,3 +96,11 @@ def delivery_orchestrator(context: df.DurableOrchestrationContext) -> Tasks:
 
     goes_on = delivery.model_copy(update={"began": began, "failures": failures})
     context.continue_as_new(goes_on.to_json())
+
+
+def _read_input(context: df.DurableOrchestrationContext, kind: type[MessageType]) -> MessageType:
+    """The input of an instance. Raises InvalidInput, with where and why, but none of its values."""
+    try:
+        return kind.from_input(context.get_input(expected_type=dict))
+    except Invalid as error:
+        raise InvalidInput(f"the input is invalid: {reasons(error)}") from None

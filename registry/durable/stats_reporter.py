@@ -30,9 +30,14 @@ async def report(hub: TaskHubClient, registry: Registry, next_report_in: float =
     await report_snapshot(hub, registry.terms.id, Snapshot.of(registry, next_report_at))
 
 
-async def report_snapshot(hub: TaskHubClient, id: str, snapshot: Snapshot) -> None:
-    """Report a snapshot, until the task hub has accepted it. Raises HubUnavailable."""
-    message = hub.message(RecordSnapshot, id=id, snapshot=snapshot)
+async def report_snapshot(
+    hub: TaskHubClient, id: str, snapshot: Snapshot, replaces: int | None = None
+) -> None:
+    """Report a snapshot, until the task hub has accepted it. Raises HubUnavailable.
+
+    It takes the place of a known one with the revision `replaces`, even if that is later.
+    """
+    message = hub.message(RecordSnapshot, id=id, snapshot=snapshot, replaces=replaces)
     await hub.ensure_signalled(stats_entity(id), message)
 
 

@@ -16,7 +16,7 @@ import azure.durable_functions as df
 from registry import clock
 from registry.domain.moments import to_text
 from registry.domain.problems import HubUnavailable
-from registry.durable.messages import Message, Signal
+from registry.durable.messages import Message, MessageType, Signal
 
 log = logging.getLogger(__name__)
 
@@ -55,22 +55,27 @@ class TaskHubClient:
         client: df.DurableOrchestrationClient,
         trace: str = "",
         seconds: float = REQUEST_SECONDS,
+        logs: bool = True,
     ) -> None:
-        """`trace` is the caller's trace id; it goes with every message."""
+        """`trace` is the caller's trace id; it goes with every message.
+
+        `logs` says whether a call without an answer is logged here.
+        """
         self.client = client
         self.trace = trace
+        self._logs = logs
         self._deadline = clock.monotonic() + seconds
 
     def renewed(self) -> "TaskHubClient":
         """The same, with a new deadline."""
-        return TaskHubClient(self.client, self.trace)
+        return TaskHubClient(self.client, self.trace, logs=self._logs)
 
     @property
     def remaining(self) -> float:
         """Seconds until the deadline."""
         return self._deadline - clock.monotonic()
 
-    def message(self, kind: type["MessageType"], **members: Any) -> "MessageType":
+    def message(self, kind: type[MessageType], **members: Any) -> MessageType:
         """A message that is sent now, for this request."""
         return kind(trace=self.trace, sent_at=clock.utc_now(), **members)
 
@@ -114,6 +119,16 @@ class TaskHubClient:
         """Raise an event once. Raises HubUnavailable also where no instance takes it any more."""
         await self.answer(self.client.raise_event(id, event, message.to_json()))
 
+    async def ensure_terminated(self, id: str, reason: str) -> None:
+        """Terminate an instance, and wait until it has ended."""
+        await self.answer(self.client.terminate(id, reason))
+        async for _ in self.delays(self.remaining):
+            instance = await self.instance(id)
+            if instance is None or instance.has_ended:
+                return
+
+        raise HubUnavailable
+
     async def purge(self, id: str) -> None:
         """Delete an instance or an entity, with its history."""
         await self.answer(self.client.purge_instance_history(id))
@@ -148,11 +163,9 @@ class TaskHubClient:
             with suppress(HubUnavailable):
                 return await self.answer(call())
 
-        log.warning("the task hub does not answer")
+        if self._logs:
+            log.warning("the task hub does not answer")
         raise HubUnavailable
-
-
-MessageType = TypeVar("MessageType", bound=Message)
 
 
 # What the SDK's client cannot do: tell "there is none" from an answer of 500, and page through a

@@ -60,9 +60,9 @@ BREAKS = {
         ("not early", "close is explained"),
     ),
     "reconcile off": Break(
-        "registry/durable/maintenance.py",
-        "_overdue(snapshots, clock.utc_now()),",
-        "[],",
+        "registry/durable/maintenance/reconcile.py",
+        "(id for id, entry in entries.items() if _is_overdue(entry, now, backoff)),",
+        "(),",
         ("closes", "sent in time", "stats in the end"),
     ),
 }

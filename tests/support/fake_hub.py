@@ -198,6 +198,7 @@ class FakeClient:
         self.mock.signal_entity.side_effect = self._signal
         self.mock.start_new.side_effect = self._start
         self.mock.raise_event.side_effect = self._raise
+        self.mock.terminate.side_effect = self._terminate
         self.mock.purge_instance_history.side_effect = self._purge
         self._on_the_way: list[tuple[datetime, Entity, str, Any]] = []
 
@@ -207,7 +208,7 @@ class FakeClient:
         with ExitStack() as stack:
             stack.enter_context(patch("registry.durable.task_hub.find_instance", self._instance))
             stack.enter_context(
-                patch("registry.durable.maintenance.ended_before", self._ended_before)
+                patch("registry.durable.maintenance.purge.ended_before", self._ended_before)
             )
             yield self
 
@@ -314,6 +315,14 @@ class FakeClient:
         fault = await self._called(f"raise {EVENTS[event]}", instance, given)
         if not self._is_running(instance):
             raise Exception(f"Instance with ID {instance} is gone: either completed or failed")
+        _fail_if(fault)
+
+    async def _terminate(self, instance: str, reason: str) -> None:
+        fault = await self._called("terminate", instance)
+        if instance not in self.instances:
+            raise Exception(f"No instance with ID '{instance}' found.")
+        if fault.effects and self._is_running(instance):
+            self.instances[instance] = self.instances[instance]._replace(status="Terminated")
         _fail_if(fault)
 
     async def _purge(self, instance: str) -> None:

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from registry.telemetry import log_at_start, log_invalid, printable, record, trace_in, trace_of
+from registry.telemetry import (
+    log_at_start,
+    log_invalid,
+    printable,
+    record,
+    short_id,
+    summarize,
+    trace_in,
+    trace_of,
+)
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -99,6 +108,21 @@ class TestLogInvalid:
         """Their message may have a value."""
         log_invalid("The letter", ValueError("Bike"))
         assert caplog.messages == ["The letter is invalid: ValueError"]
+
+
+@pytest.mark.parametrize(("id", "shown"), [("a" * 32, "a" * 8), ("x\ny", r"x\ny"), ("", "")])
+def test_an_id_is_shown_in_part(id, shown) -> None:
+    """Junk in its place forges no line."""
+    assert short_id(id) == shown
+
+
+def test_a_run_of_maintenance_is_one_line_or_none(caplog) -> None:
+    """None where it did nothing that counts."""
+    caplog.set_level("INFO")
+    summarize("purged", {"kept": 3}, ("registries", "skipped"))
+    assert caplog.messages == []
+    summarize("purged", {"kept": 3, "skipped": 1}, ("registries", "skipped"))
+    assert caplog.messages == ["event=purged registries=0 skipped=1"]
 
 
 def test_lines_at_the_start_go_to_stderr_with_their_level(capsys) -> None:

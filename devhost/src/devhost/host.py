@@ -190,8 +190,9 @@ class Host:
             last = await self._run_timer(function, schedule, past_due=False)
 
         while True:
-            due = schedule.after(from_timestamp(last))
-            seconds = (due - self._clock()).total_seconds()
+            now = self._clock()
+            last = min(last, timestamp(now))  # The clock may have been set back.
+            seconds = (schedule.after(from_timestamp(last)) - now).total_seconds()
             if seconds > 0:
                 await asyncio.sleep(min(seconds, LONGEST_SLEEP))
             else:

@@ -15,6 +15,7 @@ ALLOWED = {
     "math",
     "pydantic",
     "pydantic.alias_generators",
+    "re",
     "typing",
     "typing_extensions",
 }

@@ -266,6 +266,7 @@ INVALID_MESSAGES = [
         "'delivered' is dropped: it is invalid: outcome: literal_error",
     ),
     (broken(closing("user"), by=SECRET), "'close' is dropped: it is invalid: by: literal_error"),
+    (broken(opening(), sent_at="9999-12-24T18:00:00"), "'open' is dropped: it is invalid: "),
     (broken(opening(), birth=None), "'open' is dropped: it is invalid: birth: missing"),
     (
         broken(opening(), birth={"id": SECRET}),
@@ -338,6 +339,50 @@ class TestInvalid:
         ]
         assert SECRET not in caplog.text
 
+    @pytest.mark.parametrize("kind", [OpenRegistry, CloseRegistry])
+    @pytest.mark.parametrize(
+        ("terms", "reason"),
+        [
+            (make_terms("f" * 32), "the terms are those of another registry"),
+            (make_terms(closes_at=END + timedelta(days=1)), "no settings allow such times"),
+            (
+                make_terms(opened_at=END + timedelta(days=2), closes_at=END + timedelta(days=2)),
+                "no settings allow such times",
+            ),
+        ],
+    )
+    def test_no_list_is_made_with_terms_that_no_registry_has(
+        self, entity, caplog, kind, terms, reason
+    ) -> None:
+        """It would never close."""
+        by = {"by": "user"} if kind is CloseRegistry else {}
+        entity.apply(message(kind, terms=terms, **by))
+        assert not entity.exists
+        (line,) = caplog.messages
+        assert f"is dropped: it is invalid: {reason}" in line
+
+    def test_a_close_of_another_registry_is_dropped(self, opened, caplog) -> None:
+        """It came to the wrong list."""
+        opened.apply(message(CloseRegistry, terms=make_terms("f" * 32), by="user"))
+        assert opened.read()["closed_at"] is None
+        assert "the terms are those of another registry" in caplog.messages[-1]
+
+    def test_json_that_is_too_deep_is_dropped(self, opened, caplog) -> None:
+        """Whoever sends it may send anything."""
+        before = opened.read()
+        context = {
+            "self": {"name": opened.name, "key": opened.key},
+            "exists": True,
+            "state": opened.state,
+            "batch": [
+                {"name": "add", "input": json.dumps("[" * 100_000), "isSignal": True},
+            ],
+        }
+        after = json.loads(opened._handle(json.dumps(context)))
+        assert not after["results"][0]["isError"]
+        assert json.loads(after["entityState"]) == before
+        assert caplog.messages[-1].endswith("'add' is dropped: it is invalid: RecursionError")
+
     def test_an_unknown_operation_is_named_in_part(self, opened, caplog) -> None:
         """Whoever sends it may choose any text."""
         opened.batch(("burn\n" + "é" * 100, None))
@@ -345,7 +390,9 @@ class TestInvalid:
         assert "\n" not in caplog.messages[0]
 
 
-SHARD = "3"
+SHARD = "7"
+"""That which counts ID and OTHER."""
+OTHER = "7" * 32
 
 
 def recording(id: str = ID, **changes: Any) -> Signal:
@@ -374,18 +421,29 @@ class TestStats:
         shard.apply(recording(revision=4, items=2, status="off", closed_at=START), recording())
         assert (counted(shard).items, +counted(shard).counts) == (2, {"off": 1})
 
+    def test_a_snapshot_takes_the_place_of_the_one_that_it_replaces(self, shard) -> None:
+        """Its list was set back. Any other gives way to the latest revision only."""
+        shard.apply(recording(revision=29, items=3))
+        snapshot = recording(revision=1).snapshot
+        shard.apply(message(RecordSnapshot, id=ID, snapshot=snapshot, replaces=28))
+        assert counted(shard).items == 3
+        shard.apply(message(RecordSnapshot, id=ID, snapshot=snapshot, replaces=29))
+        assert (counted(shard).items, +counted(shard).counts) == (0, {"open": 1})
+        shard.apply(recording(revision=2, items=1))
+        assert counted(shard).items == 1
+
     def test_a_shard_drops_completed_registries_by_its_own_clock(self, shard, clock) -> None:
         """They stay counted."""
         shard.apply(recording(revision=2, status="off", closed_at=START))
         clock.advance(hours=1, seconds=1)
-        shard.apply(recording("f" * 32))
-        assert list(counted(shard).snapshots) == ["f" * 32]
+        shard.apply(recording(OTHER))
+        assert list(counted(shard).snapshots) == [OTHER]
         assert counted(shard).counts.total() == 2
 
     def test_a_shard_of_1_0_goes_on(self, shard) -> None:
         """Everything in it stays as it was stored."""
         shard.store(stored_by_1_0.SHARD)
-        shard.apply(recording("f" * 32))
+        shard.apply(recording(OTHER))
         after = shard.read()
         assert after.keys() == stored_by_1_0.SHARD.keys()
         assert after["standings"][:3] == stored_by_1_0.SHARD["standings"]
@@ -402,6 +460,11 @@ class TestStats:
                 "standing.items: missing; standing.phase: missing; standing.due: missing; "
                 "standing.birth: model_type",
             ),
+            (
+                raw(recording("f" * 32)),
+                "'observe' is dropped: it is invalid: OtherShard",
+            ),
+            (raw(recording("x")), "'observe' is dropped: it is invalid: ValueError"),
             (("reset", {}), "'reset' is dropped: it is invalid: UnknownOperation"),
             (raw(ADD), "'add' is dropped: it is invalid: UnknownOperation"),
         ],
@@ -410,11 +473,11 @@ class TestStats:
         """It is logged once, without its values, and stops no other of the batch."""
         shard.batch(operation)
         assert not shard.exists
-        assert caplog.messages == [f"RegistryStats 3: {line}"]
+        assert caplog.messages == [f"RegistryStats 7: {line}"]
         assert SECRET not in caplog.text
 
-        shard.batch(raw(recording()), operation, raw(recording("f" * 32)))
-        assert set(counted(shard).snapshots) == {ID, "f" * 32}
+        shard.batch(raw(recording()), operation, raw(recording(OTHER)))
+        assert set(counted(shard).snapshots) == {ID, OTHER}
 
     @pytest.mark.parametrize(
         ("state", "reason"),
@@ -434,16 +497,16 @@ class TestStats:
         assert not result["isError"]
         assert shard.read() == state
         assert caplog.messages == [
-            f"RegistryStats 3: 'observe' is dropped: it is invalid: {reason}"
+            f"RegistryStats 7: 'observe' is dropped: it is invalid: {reason}"
         ]
 
     def test_an_invalid_snapshot_stops_no_other_and_is_kept(self, shard, caplog) -> None:
         """As it is. Reconcile logs it, not every operation."""
         entry = ["e" * 32, {"phase": "unheard of"}]
         shard.store(stored_by_1_0.SHARD | {"standings": [entry]})
-        shard.apply(recording(), recording("f" * 32))
+        shard.apply(recording(), recording(OTHER))
         assert entry in shard.read()["standings"]
-        assert set(counted(shard).snapshots) == {ID, "f" * 32}
+        assert set(counted(shard).snapshots) == {ID, OTHER}
         assert caplog.messages == []
 
 

@@ -160,6 +160,52 @@ class TestRegistryOrchestrator:
         assert fire_at(race["compoundActions"][0]) == END + timedelta(seconds=1)
 
 
+FAR = {"opened_at": "9999-12-24T18:00:00Z", "closes_at": "9999-12-24T18:05:00Z"}
+
+
+def opening(**changes: Any) -> dict[str, Any]:
+    """The input of a registry's orchestration, with other terms."""
+    return OPENED | {"birth": OPENED["birth"] | changes}
+
+
+@pytest.mark.parametrize(
+    ("input", "reason"),
+    [
+        (None, "the input is invalid: TypeError"),
+        (5, "the input is invalid: TypeError"),
+        ({}, "the input is invalid: sent_at: missing; birth: missing"),
+        (
+            opening(closes_at="2026-12-24T18:05:00"),
+            "the input is invalid: birth.closes_at: timezone_aware",
+        ),
+        (opening(id="f" * 32), "the terms are those of another registry"),
+        (opening(**FAR), "no settings allow such times"),
+        (opening(closes_at="2026-12-24T17:59:59Z"), "no settings allow such times"),
+        (
+            opening(closes_at="2026-12-26T00:00:00Z"),
+            "no settings allow such times",
+        ),
+    ],
+)
+def test_an_orchestration_of_a_registry_fails_by_junk(input, reason) -> None:
+    """At once, and with a reason that has none of its values."""
+    with pytest.raises(Exception, match=f"^{reason}\n") as error:
+        Episodes(registry_orchestrator, input)
+    assert isinstance(error.value.__cause__, ValueError)
+
+
+def test_no_registry_has_an_id_of_another_form() -> None:
+    """It could not be asked for."""
+    with pytest.raises(Exception, match=r"^no registry has such an id\n"):
+        Episodes(registry_orchestrator, opening(id="x"), "x")
+
+
+def test_an_orchestration_from_a_clock_that_is_a_day_ahead_waits() -> None:
+    """Its callers were told that time."""
+    ahead = {"opened_at": "2026-12-25T18:00:00Z", "closes_at": "2026-12-25T18:05:00Z"}
+    assert not Episodes(registry_orchestrator, opening(**ahead)).is_done
+
+
 SHORT = [600, 600, 1200]
 INPUT = stored_by_1_0.DELIVERY_INPUT | {"backoff": [5, 600, 3600]}
 
@@ -259,6 +305,29 @@ class TestDeliveryOrchestrator:
         }
         assert Delivery(**input).attempt["failures"] == 10
         assert Delivery(**input).attempt["pause"] == 600
+
+    @pytest.mark.parametrize(
+        ("junk", "reason"),
+        [
+            ({"id": "f" * 32}, "the input is that of another registry"),
+            ({"id": 5}, "the input is invalid: id: string_type"),
+            ({"failures": -(10**9)}, "the input is invalid: failures: greater_than_equal"),
+            ({"backoff": [0, 600, 3600]}, "no settings allow such a back-off"),
+            ({"backoff": [600, 10**12, 3600]}, "no settings allow such a back-off"),
+            ({"backoff": [600, 600, 10**30]}, "no settings allow such a back-off"),
+            ({"began": "9999-12-24T18:00:00"}, "the input is invalid: began: timezone_aware"),
+        ],
+    )
+    def test_it_fails_by_junk(self, junk, reason) -> None:
+        """At once, and with a reason that has none of its values."""
+        with pytest.raises(Exception, match=f"^{reason}\n"):
+            Delivery(**junk)
+
+    def test_a_beginning_that_is_to_come_is_now(self) -> None:
+        """Otherwise it would go on for ever."""
+        delivery = Delivery(backoff=SHORT, began="9999-12-24T18:00:00Z")
+        assert [delivery.fail(), delivery.fail()] == [600, 600]
+        assert delivery.attempt["pause"] is None
 
     def test_the_total_counts_from_the_first_history(self) -> None:
         """Not from the latest one."""

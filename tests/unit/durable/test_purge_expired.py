@@ -3,9 +3,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from registry import settings
-from registry.durable import maintenance
-from registry.durable.maintenance import PURGED_AT_ONCE, purge_expired
-from registry.durable.messages import CloseRegistry, OpenRegistry
+from registry.durable.maintenance import purge
+from registry.durable.maintenance.purge import AT_ONCE
+from registry.durable.maintenance.timers import purge_expired
+from registry.durable.messages import CloseRegistry, OpenRegistry, RecordDelivery
 from registry.durable.names import DELIVERY_ORCHESTRATOR, delivery_instance, list_entity
 from registry.durable.task_hub import Instance
 from registry.settings import Settings
@@ -61,7 +62,7 @@ def test_a_registry_that_closed_before_the_retention_is_deleted(ended, clock, ca
     purged = [call.target for call in ended.calls if call.what == "purge"]
     assert purged == [f"@registrylist@{id}", f"{id}-delivery", id]
     assert (ended.instances, ended.registry(id)) == ({}, None)
-    assert caplog.messages == ["event=purged registry=00000000 trace=-"]
+    assert caplog.messages == ["event=purged registries=1 skipped=0"]
     assert ended.moment == clock.utc_now() - timedelta(days=30)
 
 
@@ -74,16 +75,32 @@ def test_a_registry_that_closed_later_stays(ended, clock) -> None:
     assert ended.registry(id).is_closed
 
 
-@pytest.mark.parametrize("state", ["open", "pending"])
-def test_an_active_registry_stays(ended, clock, state) -> None:
+def test_a_registry_whose_delivery_is_pending_stays(ended, clock) -> None:
     """However old it is."""
     id = close(ended, has_webhook=True)
-    if state == "open":
-        ended.entities.clear()
-        ended.apply(OpenRegistry, id, terms=make_terms(id))
     clock.advance(days=60)
     run(ended)
     assert ended.count("purge") == 0
+    assert ended.registry(id).delivery.is_pending
+
+
+def test_a_registry_that_nobody_closed_is_closed(ended, clock, caplog) -> None:
+    """Its delivery begins, and it is counted. Once it is delivered, it is deleted."""
+    id = close(ended)
+    ended.entities.clear()
+    ended.apply(OpenRegistry, id, terms=make_terms(id, has_webhook=True))
+    clock.advance(days=60)
+    caplog.set_level("INFO", "registry.telemetry")
+    run(ended)
+    assert ended.registry(id).closed_by == "timeout"
+    assert ended.sent() == ["signal CloseRegistry", "start delivery", "signal RecordSnapshot"]
+    assert (ended.count("purge"), caplog.messages[1:]) == (0, [])
+
+    ended.apply(RecordDelivery, id, number=1, outcome="delivered")
+    delivery = delivery_instance(id)
+    ended.instances[delivery] = ended.instances[delivery]._replace(status="Completed")
+    run(ended)
+    assert (ended.instances, ended.registry(id)) == ({}, None)
 
 
 def test_a_registry_without_a_list_is_deleted(ended, clock) -> None:
@@ -167,19 +184,29 @@ def test_ten_registries_are_deleted_at_once(ended, clock) -> None:
     run(ended)
     times = ended.times("read list")
     counts = [times.count(at) for at in sorted(set(times))]
-    assert counts == [PURGED_AT_ONCE, PURGED_AT_ONCE, 5]
+    assert counts == [AT_ONCE, AT_ONCE, 5]
 
 
-def test_a_run_fails_where_its_query_fails(ended, monkeypatch) -> None:
-    """An error is not an empty page. The host logs it."""
+def test_where_the_query_fails_what_it_has_found_is_deleted(
+    ended, clock, monkeypatch, caplog
+) -> None:
+    """An error is not the last page. It is one line, and counted."""
+    id = close(ended)
+    clock.advance(days=31)
+    caplog.set_level("INFO")
+    caplog.clear()
 
     async def fail(client, moment):
-        raise ConnectionError("500")
-        yield
+        yield ended.instances[id]
+        raise ConnectionError(f"500 for {id}")
 
-    monkeypatch.setattr(maintenance, "ended_before", fail)
-    with pytest.raises(ConnectionError):
-        run(ended)
+    monkeypatch.setattr(purge, "ended_before", fail)
+    run(ended)
+    assert ended.instances == {}
+    assert caplog.messages == [
+        "other registries: not purged yet: ConnectionError",
+        "event=purged registries=1 skipped=1",
+    ]
 
 
 def test_a_retention_of_zero_is_for_ever(ended, clock, monkeypatch) -> None:

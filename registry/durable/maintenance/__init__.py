@@ -1,0 +1,1 @@
+"""Maintenance: looks after registries that nobody looks at, and deletes old ones."""
