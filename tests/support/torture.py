@@ -1,7 +1,7 @@
 """The checker from the command line: seed after seed in virtual time, or once on a running host.
 
 python -m tests.support.torture [--seconds 600] [--seed 1] [--app DIR] [--break NAME]
-                                [--only RATE=NUMBER ...]
+                                [--only RATE=NUMBER ...] [--incident NAME]
 python -m tests.support.torture --base-url http://127.0.0.1:7071 [--seconds 60] [--shared]
 """
 
@@ -17,12 +17,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import cycle
 from pathlib import Path
 
-from devhost.testing import FaultRates, Faults, VirtualHost
+from devhost.testing import FaultRates, VirtualHost, read_host_json
 from devhost.testing import run as run_in_virtual_time
 from tests.support.breaks import BREAKS, ROOT, broken_app
-from tests.support.promises.checker import Limits, Plan, Receiver, Report, attack, check
+from tests.support.incidents import INCIDENTS, ActivityClock, FlakyReceiver, Scene
+from tests.support.promises.checker import Found, Limits, Plan, Receiver, Report, attack, check
+from tests.support.promises.clients import Client
 from tests.support.promises.history import History
 from tests.support.sockets import sockets
 
@@ -54,7 +57,7 @@ class Run:
         return f"{self.report.summary}; faults: {faults}"
 
 
-class WatchedFaults(Faults):
+class WatchedFaults(ActivityClock):
     """Notes when the host starts again after it died."""
 
     now: Callable[[], datetime]
@@ -87,6 +90,11 @@ def run_seed(seed: int, app: Path = ROOT, rates: FaultRates | None = None) -> Ru
     return run_in_virtual_time(_run_seed(seed, app, rates or rates_of(seed)))
 
 
+def run_incident(name: str, seed: int = 1, app: Path = ROOT) -> Run:
+    """Let an incident happen to an app in virtual time, and check what its clients saw."""
+    return run_in_virtual_time(_run_incident(name, seed, app))
+
+
 async def _run_seed(seed: int, app: Path, rates: FaultRates) -> Run:
     dice = random.Random(f"{seed}/settings")
     open_seconds = dice.randint(8, 15) if seed % 4 else 45
@@ -113,6 +121,32 @@ async def _run_seed(seed: int, app: Path, rates: FaultRates) -> Run:
     return Run(check(history, limits), faults.counts)
 
 
+async def _run_incident(name: str, seed: int, app: Path) -> Run:
+    limits, history = replace(FAULTY_HOST, webhook=True), History()
+    plan = Plan(seed, registries=0, seconds=0, patience=400, limits=limits)
+    settings = WEBHOOK | {"REGISTRY_OPEN_SECONDS": 60}
+    faults = WatchedFaults(seed, FaultRates.only())
+
+    async def deliver(method: str, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        return await receiver.receive(headers["webhook-id"], json.loads(body))
+
+    config = replace(read_host_json(app), max_concurrent_activities=10)  # as on Consumption
+    host = VirtualHost(
+        app, settings=settings, seed=seed, receiver=deliver, faults=faults, config=config
+    )
+    async with host:
+        receiver = FlakyReceiver(Receiver(history, host.now, seed))
+        client = Client(host, history, plan, "visitor")
+        scene = Scene(host, faults, receiver, history, client, open_seconds=60)
+        await client.ask("stats")
+        await INCIDENTS[name](scene)
+        await attack(host, plan, history)
+
+    report = check(history, limits)
+    report.found += [Found(3, "closes", each) for each in scene.violations]
+    return Run(report, Counter({name: 1}))
+
+
 async def run_on(
     base_url: str, registries: int = 8, seconds: float = 60, shared: bool = False, seed: int = 1
 ) -> Report:
@@ -129,11 +163,15 @@ async def run_on(
 
 def run_seeds(
     first: int, seconds: float, app: Path, rates: FaultRates | None
-) -> Iterator[tuple[int, Run]]:
-    """Run seed after seed until the time is up."""
+) -> Iterator[tuple[str, Run]]:
+    """Run seed after seed until the time is up, and one of the incidents after every third."""
     end, seed = time.monotonic() + seconds, first
+    names = cycle(INCIDENTS)
     while time.monotonic() < end:
-        yield seed, run_seed(seed, app, rates)
+        yield f"seed {seed}", run_seed(seed, app, rates)
+        if rates is None and seed % 3 == 0:
+            name = next(names)
+            yield name, run_incident(name, seed, app)
         seed += 1
 
 
@@ -168,8 +206,12 @@ def _run_in_virtual_time(options: argparse.Namespace) -> Iterator[Run]:
         app = options.app
         if options.breaks:
             app = broken_app(options.breaks, Path(folder), app)
-        for seed, run in run_seeds(options.seed, options.seconds, app, _rates(options.only)):
-            print(f"seed {seed}: {run}", flush=True)
+        if options.incident:
+            runs = iter([(options.incident, run_incident(options.incident, options.seed, app))])
+        else:
+            runs = run_seeds(options.seed, options.seconds, app, _rates(options.only))
+        for name, run in runs:
+            print(f"{name}: {run}", flush=True)
             for line in run.report.violations():
                 print(f"  {line}", flush=True)
             yield run
@@ -189,6 +231,7 @@ def _options() -> argparse.Namespace:
         metavar="RATE=NUMBER",
         help="only these kinds of faults (see devhost.testing.FaultRates)",
     )
+    parser.add_argument("--incident", choices=INCIDENTS, help="only this incident, once")
     parser.add_argument("--base-url", help="a running host, instead of one in virtual time")
     parser.add_argument(
         "--shared", action="store_true", help="others use that host: its stats are not checked"

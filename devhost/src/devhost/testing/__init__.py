@@ -28,6 +28,7 @@ A task hub outlives its host: give `store=open_store(path)` to one host, and the
 
 from devhost.functions.app import App
 from devhost.functions.indexing import index
+from devhost.settings.files import HostJson, read_host_json
 from devhost.storage.sqlite import open_store
 from devhost.storage.store import Store
 from devhost.testing.faults import CommitFault, FaultRates, Faults, RequestFault
@@ -45,6 +46,7 @@ __all__ = [
     "Costs",
     "FaultRates",
     "Faults",
+    "HostJson",
     "ManagementRequest",
     "ManagementResponse",
     "NoResponse",
@@ -55,6 +57,7 @@ __all__ = [
     "VirtualLoop",
     "index",
     "open_store",
+    "read_host_json",
     "run",
     "virtual_time",
 ]

@@ -161,8 +161,11 @@ class Faults:
             return self._between("timer_late", LATE_SECONDS)
         return 0.0
 
-    def skew(self) -> float:
-        """How many seconds a clock is ahead. Negative is behind."""
+    def skew(self, trigger: str) -> float:
+        """How many seconds the clock of a function is ahead. Negative is behind.
+
+        `trigger` is the type of its trigger, such as "activityTrigger".
+        """
         if self.happens("clock_off"):
             return self._between("clock_off", (-SKEW_SECONDS, SKEW_SECONDS))
         return 0.0

@@ -66,7 +66,7 @@ class FaultyWorkItems:
     def execute(self, item: WorkItem) -> Decision | None:
         if not isinstance(item, EntityItem):
             return self._work_items.execute(item)
-        before = clock_skew.set(self._faults.skew())
+        before = clock_skew.set(self._faults.skew("entityTrigger"))
         try:
             return self._work_items.execute(item)
         finally:

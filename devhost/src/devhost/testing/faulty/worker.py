@@ -87,7 +87,7 @@ class FaultyWorker:
         """Call the function of that name of the process's own app."""
         process = self._supervisor.process
         context = copy_context()
-        context.run(clock_skew.set, self._faults.skew())
+        context.run(clock_skew.set, self._faults.skew(function.trigger["type"]))
         context.run(current_worker.set, process)
 
         (own,) = [each for each in self._app.functions if each.name == function.name]
