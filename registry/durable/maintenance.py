@@ -10,7 +10,7 @@ from azure.functions import TimerRequest
 
 from registry import clock, settings, telemetry
 from registry.domain.registry import Registry, RegistryTerms
-from registry.domain.stats import DEDUPLICATION_WINDOW, InvalidEntry, Snapshot
+from registry.domain.stats import InvalidEntry, Snapshot
 from registry.durable.list_client import ListClient, terms_of
 from registry.durable.names import REGISTRY_ORCHESTRATOR, delivery_instance, list_entity
 from registry.durable.service import RegistryService
@@ -37,7 +37,7 @@ PURGED_AT_ONCE = 10
 async def reconcile(timer: TimerRequest, client: df.DurableOrchestrationClient) -> None:
     """Close registries that are overdue, and restart deliveries that report no more."""
     stats = await RegistryService(TaskHubClient(client)).stats()
-    snapshots = stats.snapshots
+    snapshots = dict(stats.snapshots)
     _log_invalid(stats.invalid_entries)
 
     await _for_each(
@@ -115,10 +115,6 @@ async def _terms(
         return registry.terms
     if snapshot.status == "pending":
         return None
-
-    terms = snapshot.terms
-    if terms is not None and clock.utc_now() <= terms.closes_at + DEDUPLICATION_WINDOW:
-        return terms
 
     instance = await hub.instance(id)
     if instance is None or instance.status == "Completed":

@@ -15,11 +15,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from registry.domain.delivery import BackoffPolicy, DeliveryStatus
 from registry.domain.moments import Moment
 from registry.domain.registry import ClosedBy, RegistryTerms
-from registry.domain.stats import Snapshot
+from registry.domain.snapshots import Snapshot
 from registry.telemetry import trace_in
 
 VERSION = 1
 
+RegistryId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 TraceId = Annotated[str, BeforeValidator(trace_in)]
 """32 hex digits. Anything else is dropped."""
 
@@ -124,7 +125,7 @@ class RecordSnapshot(Signal):
 
     operation: ClassVar[str] = "observe"
 
-    id: str
+    id: RegistryId
     snapshot: Snapshot = Field(alias="standing")
 
 

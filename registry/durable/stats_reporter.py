@@ -10,7 +10,7 @@ from datetime import timedelta
 from registry import clock
 from registry.domain.problems import HubUnavailable
 from registry.domain.registry import Registry
-from registry.domain.stats import Snapshot
+from registry.domain.snapshots import Snapshot
 from registry.durable.messages import RecordSnapshot
 from registry.durable.names import stats_entity
 from registry.durable.task_hub import TaskHubClient

@@ -9,7 +9,9 @@ MODULES = sorted(Path(registry.domain.__file__).parent.glob("*.py"))
 ALLOWED = {
     "__future__",
     "collections",
+    "collections.abc",
     "datetime",
+    "itertools",
     "json",
     "math",
     "pydantic",
