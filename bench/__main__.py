@@ -6,6 +6,7 @@ from collections.abc import Callable
 from bench.adds import measure_adds, measure_full, measure_logging
 from bench.closing import close_many, kill_often
 from bench.fan_out import measure_fan_out
+from bench.growth import measure_growth
 from bench.messages import count_messages
 
 ACTIVITIES = 1000
@@ -20,6 +21,7 @@ def main() -> None:
         "full": lambda: measure_full(options.seconds),
         "fan-out": lambda: measure_fan_out(ACTIVITIES, options.rounds),
         "messages": count_messages,
+        "growth": measure_growth,
         "closing": lambda: close_many(options.registries, options.open_seconds),
         "kills": lambda: kill_often(options.kills),
     }

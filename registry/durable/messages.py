@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from registry.domain.delivery import BackoffPolicy, DeliveryStatus
 from registry.domain.moments import Moment
 from registry.domain.registry import ClosedBy, RegistryTerms
-from registry.domain.stats import Snapshot
+from registry.domain.snapshots import Snapshot
 from registry.telemetry import trace_in
 
 VERSION = 1
@@ -25,7 +25,7 @@ Invalid = (ValueError, TypeError, RecursionError)
 the SDK raises TypeError for JSON that names a class.
 """
 
-
+RegistryId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 TraceId = Annotated[str, BeforeValidator(trace_in)]
 """32 hex digits. Anything else is dropped."""
 
@@ -136,7 +136,7 @@ class RecordSnapshot(Signal):
 
     operation: ClassVar[str] = "observe"
 
-    id: str
+    id: RegistryId
     snapshot: Snapshot = Field(alias="standing")
     replaces: int | None = None
     """The revision of a snapshot that this one takes the place of, even if that is later."""

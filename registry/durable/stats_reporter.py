@@ -1,6 +1,7 @@
 """Reports snapshots to the stats, at most one a second for each registry.
 
-What is lost with its process is made good when the registry closes.
+When a worker ends, asyncio cancels its tasks, and what waits is reported then. What is lost with a
+process that is killed is made good when the registry closes.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from datetime import timedelta
 from registry import clock, telemetry
 from registry.domain.problems import HubUnavailable
 from registry.domain.registry import Registry
-from registry.domain.stats import Snapshot
+from registry.domain.snapshots import Snapshot
 from registry.durable.messages import RecordSnapshot
 from registry.durable.names import stats_entity
 from registry.durable.task_hub import TaskHubClient
@@ -59,19 +60,33 @@ class StatsReporter:
             self._latest[id] = hub, registry
 
     async def _report_changes(self, id: str) -> None:
-        """Report the latest change, until there is none for the length of an interval."""
+        """Report the latest change, until there is none for the length of an interval.
+
+        One that is waiting is reported at once when this is cancelled: the process is about to end.
+        """
         try:
-            while latest := self._latest[id]:
-                self._latest[id] = None
-                hub, registry = latest
-                try:
-                    await report(hub.renewed(), registry)
-                except HubUnavailable:
-                    shown = telemetry.short_id(id)
-                    log.warning("registry %s: a change was not reported to the stats", shown)
+            while self._latest[id]:
+                await self._report_latest(id)
                 await clock.sleep(INTERVAL)
+        except asyncio.CancelledError:
+            await self._report_latest(id)
+            raise
         finally:
             del self._latest[id], self._tasks[id]
+
+    async def _report_latest(self, id: str) -> None:
+        latest = self._latest[id]
+        if latest is None:
+            return
+
+        hub, registry = latest
+        try:
+            await report(hub.renewed(), registry)
+        except HubUnavailable:
+            shown = telemetry.short_id(id)
+            log.warning("registry %s: a change was not reported to the stats", shown)
+        if self._latest[id] is latest:
+            self._latest[id] = None
 
 
 reporter = StatsReporter()

@@ -64,11 +64,15 @@ class Devhost:
     __enter__ = start
 
     def __exit__(self, failure: object, *more: object) -> None:
-        """Stop it as Ctrl-C does, or at once when the test has failed."""
+        """Stop it, or end it at once when the test has failed."""
         if failure:
             self.kill()
             return
 
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop it by SIGTERM, as Ctrl-C does."""
         self._process.terminate()
         assert self._process.wait(20) == 0
 

@@ -148,3 +148,15 @@ def test_a_timer_that_fell_due_while_the_host_was_down_fires_at_the_start(tmp_pa
         stats = stats_of_closed(host)
         del stats["processing"]
         assert stats == {"registryCount": 1, "itemsCount": 1, "openCount": 0, "closedCount": 1}
+
+
+def test_a_stop_reports_to_the_stats_what_waits(tmp_path) -> None:
+    """By SIGTERM, within the second that two reports of a registry are apart."""
+    with Devhost(tmp_path / "data") as host:
+        id = requests.post(f"{host.url}/api/open", timeout=30).json()["id"]
+        for item in ("Bike", "Book", "Ball"):
+            requests.post(f"{host.url}/api/add/{id}", params={"item": item}, timeout=30)
+        host.stop()
+        host.start()
+        counts = requests.get(f"{host.url}/api/stats", timeout=30).json()
+    assert (counts["openCount"], counts["itemsCount"]) == (1, 3)

@@ -136,6 +136,18 @@ async def test_a_snapshot_that_is_lost_with_its_process_is_made_good_at_the_clos
 
 
 @virtual_time
+async def test_a_snapshot_that_waits_is_reported_when_the_host_stops() -> None:
+    """Nothing is lost with a process that is stopped."""
+    async with RegistryHost() as host:
+        id = await host.open()
+        await host.add(id, "Bike")
+        await host.call("POST", f"/api/add/{id}?item=Book")
+        await host.restart()
+        await host.run_until_idle()
+        assert (await host.stats())["itemsCount"] == 2
+
+
+@virtual_time
 async def test_reconcile_closes_many_at_once() -> None:
     """A hundred and fifty whose orchestrations have ended are closed and counted in two runs."""
     async with RegistryHost() as host:

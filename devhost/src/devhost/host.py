@@ -13,6 +13,7 @@ from devhost.engine.dispatcher import Clock, Command, Dispatcher, MakeWorkers, R
 from devhost.engine.work_items import WorkItems, WorkItemSource
 from devhost.engine.workers import Workers
 from devhost.functions.app import App
+from devhost.functions.background import BackgroundTasks, owner
 from devhost.functions.invocation import FunctionInfo, log_failure
 from devhost.functions.sdk import close_client_session, convert_in
 from devhost.functions.timers import Schedule
@@ -83,6 +84,7 @@ class Host:
         self._dispatcher = self._make_dispatcher()
         # A dict keeps the order, so that nothing depends on the addresses of tasks.
         self._running: dict[asyncio.Task[None], None] = {}
+        self._background = BackgroundTasks()
         self._client_binding = ""
 
     def start(self, client_binding: str) -> None:
@@ -91,9 +93,18 @@ class Host:
         `client_binding` is the JSON that parameters of type durableClient get.
         """
         self._client_binding = client_binding
+        self._background.install()
         self.resume()
         for companion in self._companions:
             companion.start(self)
+
+    async def end_background_tasks(self, seconds: float) -> None:
+        """Cancel what functions do in the background; it may use the task hub until it has ended.
+
+        It has so many seconds for that. No activity and no timer-triggered function runs any more.
+        """
+        self._cancel_running()
+        await self._background.end(seconds)
 
     async def stop(self) -> None:
         """Stop after the current batch, and close the store.
@@ -102,14 +113,14 @@ class Host:
         """
         for companion in self._companions:
             companion.stop()
+        self._background.uninstall()
         self.halt()
         await close_client_session()
         self._store.close()
 
     def halt(self) -> None:
         """Stop working at once, and leave the store open. `resume` goes on."""
-        for task in list(self._running):
-            task.cancel()
+        self._cancel_running()
         self._dispatcher.stop()
 
     def resume(self) -> None:
@@ -129,7 +140,11 @@ class Host:
 
         `headers` are those of the request that triggers it. Raises whatever the function raises.
         """
-        return await self._invoke(function, argument, self._client_binding, headers)
+        before = owner.set(self._background)
+        try:
+            return await self._invoke(function, argument, self._client_binding, headers)
+        finally:
+            owner.reset(before)
 
     async def fire(self, function: FunctionInfo) -> None:
         """Run a timer-triggered function now, whatever its schedule."""
@@ -153,6 +168,10 @@ class Host:
             on_scheduled=self._run_activities,
             workers=self._make_workers,
         )
+
+    def _cancel_running(self) -> None:
+        for task in list(self._running):
+            task.cancel()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -74,7 +74,8 @@ async def running(
 
     Requests must name this machine or one of `allowed_hosts` as their Host. If `in_memory`, the
     SDK's client reaches the management API without HTTP. At the end of the block, requests that are
-    being served have `grace_period` seconds to be answered; then the store is closed.
+    being served have `grace_period` seconds to be answered, and then background tasks of functions,
+    which are cancelled, as many to end; then the store is closed.
 
     Raises AppError for routes with which the real host would not start, and OSError where the port
     cannot be taken.
@@ -99,6 +100,7 @@ async def running(
             host.start(client_binding(origin, config.hub_name))
             yield Running(origin, host, table.routes)
             await server.drain(grace_period)
+            await host.end_background_tasks(grace_period)
     finally:
         await listener.stop(grace_period)
         await host.stop()

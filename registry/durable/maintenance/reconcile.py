@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from registry import clock, telemetry
 from registry.domain.delivery import BackoffPolicy
 from registry.domain.registry import LONGEST_OPEN, Registry
-from registry.domain.stats import Snapshot, Stats
+from registry.domain.snapshots import Snapshot
+from registry.domain.stats import Stats
 from registry.durable.list_client import ListClient, terms_of
 from registry.durable.maintenance.bulkhead import SKIPPED, for_each, log_skipped
 from registry.durable.names import REGISTRY_ORCHESTRATOR, delivery_instance, stats_entities

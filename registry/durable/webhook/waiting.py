@@ -3,7 +3,7 @@
 import logging
 
 from registry import settings
-from registry.domain.stats import Snapshot
+from registry.domain.snapshots import Snapshot
 
 log = logging.getLogger(__name__)
 

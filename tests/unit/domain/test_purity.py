@@ -9,6 +9,7 @@ MODULES = sorted(Path(registry.domain.__file__).parent.glob("*.py"))
 ALLOWED = {
     "__future__",
     "collections",
+    "collections.abc",
     "datetime",
     "itertools",
     "json",

@@ -1,8 +1,9 @@
 import itertools
 import json
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from registry.domain.registry import Item
-from registry.domain.stats import DEDUPLICATION_WINDOW, Snapshot, Stats
+from registry.domain.snapshots import Snapshot, read_entry
+from registry.domain.stats import COMPLETED_KEPT, DEDUPLICATION_WINDOW, Stats
 from tests.clock import START
-from tests.support.registries import END, make_terms, open_registry
+from tests.support.registries import END, open_registry
 from tests.unit import stored_by_1_0
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
@@ -38,6 +40,12 @@ def reports(id: str, items: int, outcome: str, *, is_redelivered: bool = False) 
         registry.record_delivery(2, "delivered")
         snapshots.append(Snapshot.of(registry, END + 2 * MINUTE))
     return snapshots
+
+
+def kept(snapshot: Snapshot, due: datetime | None = None) -> Snapshot:
+    """What is stored of a snapshot."""
+    dropped = {"terms": None, "closed_at": None, "due": due or snapshot.due}
+    return snapshot.model_copy(update=dropped)
 
 
 def counts(stats: Stats) -> tuple[int, dict[str, int]]:
@@ -114,46 +122,101 @@ class TestRecord:
         assert set(stats.snapshots) == set(map(str, range(len(outcomes))))
         assert not any(each.is_active for each in stats.snapshots.values())
 
-    def test_an_active_registry_is_kept_with_its_terms(self) -> None:
-        """Reconcile needs them. One that is completed needs none."""
+    def test_an_active_registry_is_kept_until_it_is_completed(self) -> None:
+        """Reconcile sees to it by what is kept: terms and the time of the close are not."""
         stats = Stats()
         *active, completed = reports("a", 1, "failed")
         for snapshot in active:
             stats.record("a", snapshot, END)
-            assert stats.snapshots["a"] == snapshot
-            assert stats.snapshots["a"].terms == make_terms("a", max_items=500, has_webhook=True)
+            assert stats.snapshots["a"] == kept(snapshot)
 
         stats.record("a", completed, END)
-        kept = {"due": END + DEDUPLICATION_WINDOW, "terms": None}
-        assert stats.snapshots["a"] == completed.model_copy(update=kept)
+        assert stats.snapshots["a"] == kept(completed, END + COMPLETED_KEPT)
 
-    def test_a_completed_registry_is_kept_for_an_hour(self) -> None:
+    def test_a_completed_registry_is_kept_for_fifteen_minutes(self) -> None:
         """It goes with the next record of any registry. An active one stays."""
         stats = Stats()
         stats.record("open", reports("open", 0, "off")[0], END)
         for snapshot in reports("a", 1, "failed"):
             stats.record("a", snapshot, END)
 
-        an_hour_later = END + DEDUPLICATION_WINDOW
-        stats.record("b", reports("b", 0, "off")[0], an_hour_later)
+        later = END + timedelta(minutes=15)
+        stats.record("b", reports("b", 0, "off")[0], later)
         assert set(stats.snapshots) == {"open", "a", "b"}
 
-        stats.record("b", reports("b", 1, "off")[1], an_hour_later + SECOND)
+        stats.record("b", reports("b", 1, "off")[1], later + SECOND)
         assert set(stats.snapshots) == {"open", "b"}
         assert counts(stats) == (2, {"open": 2, "failed": 1})
+
+    def test_only_completed_registries_that_are_due_are_looked_at(self) -> None:
+        """Not all of them for each message."""
+        stats = Stats()
+        for number in range(100):
+            stats.record(str(number), reports(str(number), 0, "off")[-1], END + number * SECOND)
+
+        with patch("registry.domain.snapshots.read_entry", side_effect=read_entry) as read:
+            stats.record("open", reports("open", 0, "off")[0], END + COMPLETED_KEPT + 3 * SECOND)
+        assert len(stats.snapshots) == 98
+        assert read.call_count == 4
+
+    def test_what_a_wrong_clock_completed_holds_up_nothing(self) -> None:
+        """Otherwise everything that is completed would be kept for a day."""
+        stats = Stats()
+        for number in range(3):
+            now = END + timedelta(days=number == 0)
+            stats.record(str(number), reports(str(number), 0, "off")[-1], now)
+
+        stats.record("open", reports("open", 0, "off")[0], END + SECOND)
+        assert set(stats.snapshots) == {"1", "2", "open"}
 
     @pytest.mark.parametrize("late", reports("a", 3, "delivered")[4:])
     def test_a_registry_that_closed_long_ago_is_not_counted_again(self, late) -> None:
         """It was counted when it was completed, and its snapshot was dropped since."""
         stats = Stats(items=3, counts=Counter(delivered=1))
         stats.record("a", late, END + DEDUPLICATION_WINDOW + SECOND)
-        assert (counts(stats), stats.snapshots) == ((3, {"delivered": 1}), {})
+        assert (counts(stats), dict(stats.snapshots)) == ((3, {"delivered": 1}), {})
 
     def test_an_unknown_registry_is_counted_until_an_hour_after_its_close(self) -> None:
         """So late may its first report come."""
         stats = Stats()
         stats.record("a", reports("a", 3, "delivered")[-1], END + DEDUPLICATION_WINDOW)
         assert counts(stats) == (3, {"delivered": 1})
+
+    @pytest.mark.parametrize("skew", [-30 * SECOND, 0 * SECOND, 30 * SECOND])
+    @pytest.mark.parametrize("again", range(3, 6))
+    def test_a_registry_whose_entry_was_dropped_is_not_counted_again(self, again, skew) -> None:
+        """However soon after that it is reported again. Clocks may differ a little."""
+        snapshots = reports("a", 2, "delivered")
+        stats = Stats()
+        for snapshot in snapshots:
+            stats.record("a", snapshot, END + skew)
+        stats.record("b", reports("b", 0, "off")[0], END + skew + COMPLETED_KEPT + SECOND)
+        assert set(stats.snapshots) == {"b"}
+
+        stats.record("a", snapshots[again], END + skew + COMPLETED_KEPT + 2 * SECOND)
+        assert counts(stats) == (2, {"open": 1, "delivered": 1})
+
+    def test_a_registry_that_closed_while_nothing_ran_is_counted(self) -> None:
+        """Nothing was dropped that was completed since it closed, so it was not counted before."""
+        stats = Stats()
+        stats.record("a", reports("a", 0, "off")[-1], END - 5 * MINUTE)
+        restarted = END + timedelta(hours=5)
+        stats.record("b", reports("b", 0, "off")[0], restarted)
+        assert set(stats.snapshots) == {"b"}
+
+        stats.record("c", reports("c", 3, "delivered")[-1], restarted)
+        assert counts(stats) == (3, {"open": 1, "off": 1, "delivered": 1})
+
+    def test_a_list_that_lost_its_state_can_replace_what_is_counted(self) -> None:
+        """With the items that it really has."""
+        stats = Stats()
+        lost = reports("a", 3, "off")[-4]
+        stats.record("a", lost, START)
+        again = reports("a", 0, "off")[-1]
+        assert again.revision < lost.revision
+
+        stats.record("a", again, END, replaces=lost.revision)
+        assert counts(stats) == (0, {"off": 1})
 
     @settings(max_examples=50, deadline=None)
     @given(st.data())
@@ -174,17 +237,15 @@ class TestRecord:
 
 
 def test_shards_add_up() -> None:
-    """The sum counts everything once, and leaves the shards alone."""
-    one, other = Stats(), Stats()
-    for id, stats in (("a", one), ("b", other)):
-        stats.record(id, reports(id, 2, "off")[1], START)
+    """The sum counts everything once."""
+    total = Stats(items=1, counts=Counter(off=2))
+    for id in ("a", "b"):
+        shard = Stats()
+        shard.record(id, reports(id, 2, "off")[1], START)
+        total += shard
 
-    assert one + other + Stats(items=1, counts=Counter(off=2)) == Stats(
-        items=3,
-        counts=Counter(open=2, off=2),
-        snapshots={"a": reports("a", 2, "off")[1], "b": reports("b", 2, "off")[1]},
-    )
-    assert counts(one) == counts(other) == (1, {"open": 1})
+    assert counts(total) == (3, {"open": 2, "off": 2})
+    assert dict(total.snapshots) == {id: kept(reports(id, 2, "off")[1]) for id in ("a", "b")}
 
 
 def as_stored(state: Any) -> Any:
@@ -192,7 +253,12 @@ def as_stored(state: Any) -> Any:
     return json.loads(json.dumps(state))
 
 
-INVALID_ENTRIES = [
+def as_1_0_reads(state: Any) -> Any:
+    """What 1.0 makes of a state: it drops what it does not know."""
+    return {name: as_stored(state)[name] for name in stored_by_1_0.EMPTY_SHARD}
+
+
+INVALID_PAIRS = [
     ["d" * 32, {"revision": 1}],
     ["d" * 32, {}],
     ["d" * 32, None],
@@ -208,13 +274,45 @@ INVALID_ENTRIES = [
     None,
     5,
 ]
+INVALID_ENTRIES = [
+    None,
+    5,
+    "x",
+    {},
+    [],
+    [1, 0],
+    [1, 0, None],
+    [1, 0, "soon"],
+    [1, 0, 10**12],
+    [1, 0, -1],
+    [-1, 0, 1798135500],
+    [1, 10**20, 1798135500],
+    [1, 0, 1798135500, "closed"],
+    [1, 0, 1798135500, "pending", "x"],
+    stored_by_1_0.OPEN_SNAPSHOT,
+]
+SHARD = {
+    "v": 1,
+    "items": 3,
+    "phases": {"delivered": 1},
+    "standings": [],
+    "active_items": 0,
+    "active_phases": {"open": 1, "pending": 1},
+    "active": {
+        stored_by_1_0.PENDING_ID: [4, 0, 1798135320, "pending", "failed"],
+        stored_by_1_0.OPEN_ID: [0, 0, 1798135500],
+    },
+    "completed": {stored_by_1_0.ID: [11, 3, 1798138891, "delivered", "failed"]},
+    "dropped_until": None,
+}
+"""What becomes of a shard that 1.0 has stored."""
 
 
 class TestState:
-    @pytest.mark.parametrize("state", [stored_by_1_0.SHARD, stored_by_1_0.EMPTY_SHARD])
-    def test_shards_of_1_0_are_read_and_written_alike(self, state) -> None:
-        """With the same members."""
-        assert as_stored(Stats.from_state(state).to_state()) == state
+    def test_a_shard_of_1_0_is_stored_anew(self) -> None:
+        """And then it stays the same."""
+        assert as_stored(Stats.from_state(stored_by_1_0.SHARD).to_state()) == SHARD
+        assert as_stored(Stats.from_state(SHARD).to_state()) == SHARD
 
     def test_a_shard_of_1_0_means_what_it_meant(self) -> None:
         """Each member is where it belongs."""
@@ -225,23 +323,63 @@ class TestState:
             items=0,
             status="pending",
             due=START + 2 * MINUTE,
-            terms=make_terms(stored_by_1_0.PENDING_ID, has_webhook=True),
-            closed_at=START,
             previous_status="failed",
         )
+
+    def test_completed_registries_of_1_0_are_dropped_after_an_hour(self) -> None:
+        """For so long it keeps them."""
+        state = {"standings": [["a", stored_by_1_0.DELIVERED_SNAPSHOT]]}
+        due = datetime.fromisoformat(stored_by_1_0.DELIVERED_SNAPSHOT["due"])
+        for number, now in enumerate((due - timedelta(hours=1), due, due + SECOND)):
+            stats = Stats.from_state(state)
+            stats.record("b", reports("b", 0, "off")[0], now)
+            assert ("a" in stats.snapshots) == (number < 2)
+
+    @settings(max_examples=50, deadline=None)
+    @given(st.integers(0, 3), st.sampled_from(["delivered", "failed", "off"]), st.integers(0, 6))
+    def test_after_a_roll_back_to_1_0_registries_that_were_open_are_counted_once(
+        self, items, outcome, before
+    ) -> None:
+        """It drops their entries, and counts them when it hears of them next."""
+        snapshots = reports("a", items, outcome)
+        before = min(before, len(snapshots) - 2)
+        stats = Stats()
+        for snapshot in snapshots[:before]:
+            stats.record("a", snapshot, END)
+
+        rolled_back = Stats.from_state(as_1_0_reads(stats.to_state()))
+        assert counts(rolled_back) == (0, {})
+        for snapshot in snapshots[before:]:
+            rolled_back.record("a", snapshot, END)
+        assert counts(rolled_back) == (items, {outcome: 1})
+
+    def test_after_a_roll_back_to_1_0_completed_registries_stay_counted(self) -> None:
+        """Nothing is heard of them any more."""
+        stats = Stats()
+        for snapshot in reports("a", 3, "delivered"):
+            stats.record("a", snapshot, END)
+        rolled_back = Stats.from_state(as_1_0_reads(stats.to_state()))
+        assert counts(rolled_back) == (3, {"delivered": 1})
 
     @settings(max_examples=30, deadline=None)
     @given(st.integers(0, 3), st.sampled_from(["delivered", "failed", "off"]), st.booleans())
     def test_stats_are_read_back_at_every_step(self, items, outcome, is_redelivered) -> None:
         """With all counts and snapshots."""
         stats = Stats()
-        for snapshot in reports("a", items, outcome, is_redelivered=is_redelivered):
-            stats.record("a", snapshot, END)
+        snapshots = reports("a", items, outcome, is_redelivered=is_redelivered)
+        for number, snapshot in enumerate(snapshots):
+            stats.record("a", snapshot, END + number * 4 * MINUTE)
             assert Stats.from_state(as_stored(stats.to_state())) == stats
 
-    @pytest.mark.parametrize(
-        "name", ["title", "counts", "snapshots", "invalid_entries", "status", "terms"]
-    )
+    def test_five_hundred_open_registries_take_less_than_30_000_characters(self) -> None:
+        """Azure Storage keeps a longer state in a blob, and then each message costs more."""
+        stats = Stats(items=10**9, counts=Counter(off=10**9, delivered=10**9, failed=10**9))
+        for number in range(500):
+            snapshot = Snapshot(revision=99, items=99, status="open", due=END)
+            stats.record(f"{number:032x}", snapshot, START)
+        assert len(json.dumps(stats.to_state())) < 30_000
+
+    @pytest.mark.parametrize("name", ["title", "counts", "snapshots", "invalid_pairs", "status"])
     @pytest.mark.parametrize("value", [5, None, {"v": 9}])
     def test_unknown_members_are_ignored(self, name, value) -> None:
         """A later version may have written them; names that only the code has are none either."""
@@ -250,30 +388,37 @@ class TestState:
         later["standings"] = [
             [id, snapshot | unknown] for id, snapshot in stored_by_1_0.SHARD["standings"]
         ]
-        assert as_stored(Stats.from_state(later).to_state()) == stored_by_1_0.SHARD
+        assert as_stored(Stats.from_state(later).to_state()) == SHARD
+        assert as_stored(Stats.from_state(SHARD | unknown).to_state()) == SHARD
+
+    def test_what_an_entry_has_at_its_end_is_ignored(self) -> None:
+        """A later version may have written it."""
+        state = {"active": {"a": [3, 2, 1798135320, "pending", "failed", "x", None]}}
+        assert Stats.from_state(state).snapshots["a"] == Snapshot(
+            revision=3, items=2, status="pending", due=START + 2 * MINUTE, previous_status="failed"
+        )
 
     def test_names_that_only_the_code_has_are_not_read(self) -> None:
         """A later version may store other members under them."""
         snapshot = stored_by_1_0.OPEN_SNAPSHOT | {"status": "open"}
         del snapshot["phase"]
         stats = Stats.from_state({"counts": {"off": 1}, "standings": [["a", snapshot]]})
-        assert (stats.counts, stats.snapshots) == (Counter(), {})
+        assert (stats.counts, dict(stats.snapshots)) == (Counter(), {})
         assert len(stats.invalid_entries) == 1
 
-    @pytest.mark.parametrize("name", ["v", "items", "phases", "standings"])
+    @pytest.mark.parametrize("name", SHARD)
     def test_missing_members_have_defaults(self, name) -> None:
         """An earlier version did not write them."""
-        state = {each: value for each, value in stored_by_1_0.SHARD.items() if each != name}
-        default = {"v": 1, "items": 0, "phases": {}, "standings": []}
+        state = {each: value for each, value in SHARD.items() if each != name}
+        default = as_stored(Stats().to_state())
         assert as_stored(Stats.from_state(state).to_state()) == state | {name: default[name]}
 
     @pytest.mark.parametrize("name", ["birth", "closed_at", "previous"])
-    def test_missing_members_of_a_snapshot_have_defaults(self, name) -> None:
+    def test_missing_members_of_a_snapshot_of_1_0_have_defaults(self, name) -> None:
         """They are optional."""
         snapshot = dict(stored_by_1_0.PENDING_SNAPSHOT)
         del snapshot[name]
-        state = Stats.from_state({"standings": [["a", snapshot]]}).to_state()
-        assert as_stored(state)["standings"] == [["a", snapshot | {name: None}]]
+        assert len(Stats.from_state({"standings": [["a", snapshot]]}).snapshots) == 1
 
     @pytest.mark.parametrize("junk", [None, 5, "x", [], True])
     def test_junk_is_invalid(self, junk) -> None:
@@ -292,38 +437,73 @@ class TestState:
             {"standings": 5},
             {"standings": None},
             {"standings": {"a": stored_by_1_0.OPEN_SNAPSHOT}},
+            {"active_items": "x"},
+            {"active_phases": {"closed": 1}},
+            {"active": []},
+            {"active": None},
+            {"completed": 5},
+            {"dropped_until": "soon"},
+            {"dropped_until": 10**12},
         ],
     )
     def test_a_member_of_another_type_is_invalid(self, wrong) -> None:
         """Nothing but ValidationError is raised."""
         with pytest.raises(ValidationError):
-            Stats.from_state(stored_by_1_0.SHARD | wrong)
+            Stats.from_state(SHARD | wrong)
 
-    @pytest.mark.parametrize("entry", INVALID_ENTRIES)
-    def test_an_invalid_entry_stops_no_other_and_is_kept(self, entry) -> None:
+    @pytest.mark.parametrize("pair", INVALID_PAIRS)
+    def test_an_invalid_pair_of_1_0_stops_no_other_and_is_kept(self, pair) -> None:
         """As it is: somebody may look at it, and a later version may read it."""
         valid = stored_by_1_0.SHARD["standings"]
-        state = stored_by_1_0.SHARD | {"standings": [valid[0], entry, *valid[1:]]}
+        state = stored_by_1_0.SHARD | {"standings": [valid[0], pair, *valid[1:]]}
         stats = Stats.from_state(state)
         assert set(stats.snapshots) == {id for id, _ in valid}
-        assert [(kept, type(error)) for kept, error in stats.invalid_entries] == [
-            (entry, ValidationError)
+        assert [(stored, type(error)) for stored, error in stats.invalid_entries] == [
+            (pair, ValidationError)
         ]
 
-        is_named = isinstance(entry, list) and isinstance(entry[0], str)
+        is_named = isinstance(pair, list) and isinstance(pair[0], str)
         assert stats.invalid_entries[0].id == ("d" * 32 if is_named else "")
 
         stats.record("e" * 32, Snapshot.of(open_registry(id="e" * 32), START), END)
-        stored = as_stored(stats.to_state())["standings"]
-        assert [each for each in stored if each not in valid][-1] == entry
-        assert len(stored) == len(valid) + 2
+        assert as_stored(stats.to_state())["standings"] == [pair]
+        assert len(stats.snapshots) == len(valid) + 1
+
+    @pytest.mark.parametrize("member", ["active", "completed"])
+    @pytest.mark.parametrize("entry", INVALID_ENTRIES)
+    def test_an_invalid_entry_stops_no_other_and_is_kept(self, member, entry) -> None:
+        """As it is, until its registry is reported again."""
+        id = "0" * 32
+        state = SHARD | {member: {id: entry, **SHARD[member]}}
+        stats = Stats.from_state(state)
+        assert dict(stats.snapshots) == dict(Stats.from_state(SHARD).snapshots)
+        assert [(each.id, type(each.error)) for each in stats.invalid_entries] == [
+            (id, ValidationError)
+        ]
+
+        later = END + timedelta(hours=2)
+        stats.record("e" * 32, Snapshot.of(open_registry(id="e" * 32), START), later)
+        assert as_stored(stats.to_state())[member][id] == entry
+        assert stored_by_1_0.ID not in stats.snapshots
+
+        stats.record(id, Snapshot.of(open_registry(id=id), START), later)
+        assert stats.snapshots[id].status == "open"
+        assert stats.invalid_entries == []
 
     def test_invalid_entries_of_shards_add_up(self) -> None:
         """So that whoever reads all shards knows of them."""
-        one, other = (Stats.from_state({"standings": [[id, {}]]}) for id in "ab")
-        assert [each.id for each in (one + other).invalid_entries] == ["a", "b"]
+        total = Stats()
+        for state in (
+            {"standings": [["a", {}]]},
+            {"active": {"b": 5}},
+            {"completed": {"c": None}},
+        ):
+            total += Stats.from_state(state)
+        assert [each.id for each in total.invalid_entries] == ["a", "b", "c"]
 
-    def test_texts_are_values_and_never_names(self) -> None:
-        """The SDK gives some names in JSON a meaning."""
-        stats = Stats(snapshots={"__class__": Snapshot.of(open_registry(), START)})
-        assert stats.to_state()["standings"][0][0] == "__class__"
+    def test_snapshots_can_be_taken_out(self) -> None:
+        """Whichever they are."""
+        stats = Stats.from_state(SHARD)
+        for id in list(stats.snapshots):
+            del stats.snapshots[id]
+        assert (stats.active, stats.completed) == ({}, {})

@@ -9,7 +9,7 @@ from registry.durable.names import stats_entity
 from registry.durable.stats_reporter import INTERVAL, report
 from registry.durable.task_hub import REQUEST_SECONDS, TaskHubClient
 from tests.clock import START
-from tests.support.fake_hub import FAILS, ID, LOST, OK, TRACE, on
+from tests.support.fake_hub import FAILS, ID, LOST, OK, TRACE, late, on
 from tests.support.registries import closed_registry, make_terms
 
 REPORT = "signal RecordSnapshot"
@@ -44,7 +44,7 @@ class TestReport:
         assert (call.content["standing"]["revision"], call.content["standing"]["items"]) == (3, 2)
 
         clock.advance(seconds=1)
-        assert client.stats().snapshots[ID].terms == make_terms()
+        assert client.stats().snapshots[ID].items == 2
         assert dict(client.stats().counts) == {"open": 1}
 
     def test_a_report_says_when_a_delivery_reports_next(self, client, clock, hub) -> None:
@@ -160,6 +160,27 @@ class TestReporter:
         clock.run(work(2))
         clock.run(work(3))
         assert reports(client) == [(0, 2), (0.01, 3)]
+
+    @pytest.mark.parametrize("seconds", [0.005, 0.5])
+    def test_what_waits_is_reported_when_the_worker_ends(
+        self, client, clock, hub, reporter, seconds
+    ) -> None:
+        """Its tasks are cancelled then, in the middle of a report or between two."""
+
+        async def work() -> None:
+            reporter.report_soon(hub, read_registry(2))
+            await asyncio.sleep(0.001)
+            reporter.report_soon(hub, read_registry(3))
+            reporter.report_soon(hub, read_registry(2, OTHER))
+            await asyncio.sleep(seconds)
+
+        client.fault = lambda call: late(0.02)
+        clock.run(work())
+        assert reports(client)[-1][0] < INTERVAL
+        clock.advance(seconds=1)
+        assert client.stats().snapshots[ID].revision == 3
+        assert client.stats().snapshots[OTHER].revision == 2
+        assert not reporter._latest
 
     def test_a_report_that_fails_is_logged(self, client, clock, hub, reporter, caplog) -> None:
         """Without the id. It is tried for as long as a request; then the next change is."""

@@ -13,6 +13,7 @@ from typing import Any, Self, cast
 
 from devhost.composition import build_host
 from devhost.functions.app import App
+from devhost.functions.background import END_SECONDS
 from devhost.functions.sdk import handed_over
 from devhost.http.functions import FunctionEndpoint
 from devhost.http.routing import route_table
@@ -229,6 +230,7 @@ class VirtualHost(Client):
         self.host.start(client_binding(ORIGIN, self._config.hub_name))
 
     async def _end(self) -> None:
+        await self.host.end_background_tasks(END_SECONDS)
         self._handed_over.__exit__(None, None, None)
         await self.host.stop()
 

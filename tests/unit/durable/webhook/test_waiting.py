@@ -1,5 +1,5 @@
 from registry import settings
-from registry.domain.stats import Snapshot
+from registry.domain.snapshots import Snapshot
 from registry.durable.webhook.waiting import without_waiting
 from registry.settings import Settings
 from tests.clock import START

@@ -99,9 +99,9 @@ class TaskFactory:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._usual = loop.get_task_factory()
 
     def install(self) -> None:
+        self._usual = self._loop.get_task_factory()
         self._loop.set_task_factory(self._make)
 
     def uninstall(self) -> None:
