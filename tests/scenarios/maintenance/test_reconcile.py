@@ -122,7 +122,7 @@ async def test_damage_to_some_registries_stops_no_other(caplog) -> None:
 
 def with_junk_entries(state: Any) -> Any:
     """The state of a shard of whose entries only the ids are left."""
-    return state | {"standings": [[entry[0], None] for entry in state["standings"]]}
+    return state | {"active": dict.fromkeys(state["active"])}
 
 
 @virtual_time
