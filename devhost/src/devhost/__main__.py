@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import errno
+import gc
 import os
 import signal
 import sys
@@ -135,6 +136,7 @@ def _start(options: argparse.Namespace) -> None:
 
     config = read_host_json(options.app)
     app = load(options.app, config)
+    gc.freeze()  # What is loaded stays, so no garbage collection needs to look at it again.
     store = _open_store(options.data)
     process.run(_serve(app, store, config, options))
 
