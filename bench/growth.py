@@ -15,7 +15,7 @@ import azure.durable_functions as df
 
 from bench.load import adds, opens, repeat
 from bench.servers import Server, progress
-from devhost.storage.sqlite import open_store
+from devhost.testing import open_store
 from registry.domain.registry import Registry, RegistryTerms
 from registry.domain.stats import Snapshot, Stats
 from registry.durable.messages import RecordSnapshot

@@ -129,21 +129,26 @@ class Snapshots(MutableMapping[str, Snapshot]):
         """The entries as they are stored."""
         self._active = active
         self._completed = completed
+        self._read: dict[str, Snapshot] = {}
 
     def __getitem__(self, id: str) -> Snapshot:
-        entries = self._active if id in self._active else self._completed
-        try:
-            return read_entry(entries[id])
-        except ValidationError as error:
-            raise KeyError(id) from error
+        if id not in self._read:
+            entries = self._active if id in self._active else self._completed
+            try:
+                self._read[id] = read_entry(entries[id])
+            except ValidationError as error:
+                raise KeyError(id) from error
+        return self._read[id]
 
     def __setitem__(self, id: str, snapshot: Snapshot) -> None:
+        self._read.pop(id, None)
         self._active.pop(id, None)
         self._completed.pop(id, None)  # The latest one goes to the end.
         entries = self._active if snapshot.is_active else self._completed
         entries[id] = _write(snapshot)
 
     def __delitem__(self, id: str) -> None:
+        self._read.pop(id, None)
         del (self._active if id in self._active else self._completed)[id]
 
     def __iter__(self) -> Iterator[str]:

@@ -128,18 +128,15 @@ class Stats(BaseModel):
         self.snapshots[id] = new
         self._drop_expired(now)
 
-    def __add__(self, other: Stats) -> Stats:
-        """The counts of two shards together. A registry is in only one of them."""
-        counts = Counter(self.counts)
-        counts.update(other.counts)
-        return Stats.model_construct(
-            items=self.items + other.items,
-            counts=counts,
-            active_items=self.active_items + other.active_items,
-            active=self.active | other.active,
-            completed=self.completed | other.completed,
-            invalid_pairs=self.invalid_pairs + other.invalid_pairs,
-        )
+    def __iadd__(self, other: Stats) -> Self:
+        """Add another shard. A registry is in only one of them."""
+        self.items += other.items
+        self.counts.update(other.counts)
+        self.active_items += other.active_items
+        self.active |= other.active
+        self.completed |= other.completed
+        self.invalid_pairs += other.invalid_pairs
+        return self
 
     def _count(self, snapshot: Snapshot, sign: int) -> None:
         self.counts[snapshot.status] += sign

@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from functools import reduce
-from operator import add
 
 import azure.durable_functions as df
 from pydantic import ValidationError
@@ -150,7 +148,10 @@ class RegistryService:
         """The counts over all registries. A shard that cannot be read counts nothing."""
         shards = stats_entities()
         states = await asyncio.gather(*map(self._hub.read, shards))
-        return reduce(add, map(_to_stats, shards, states))
+        total = Stats()
+        for shard, state in zip(shards, states, strict=True):
+            total += _to_stats(shard, state)
+        return total
 
     async def _change(
         self,
