@@ -185,7 +185,8 @@ async def peek_at_registry(request: RegistryRequest, service: RegistryService) -
 async def get_stats(request: Request, service: RegistryService) -> Counts:
     """Count registries and items.
 
-    The counts are up to a second old while registries are open.
+    The counts may lag behind a registry while it is open: usually by up to a second, and until it
+    closes if the process that counted an item was killed. Once it has closed, its items are exact.
     """
     return Counts.of(await service.stats())
 
