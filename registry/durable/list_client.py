@@ -127,13 +127,14 @@ class ListClient:
 
     async def wait_until(self, id: str, is_done: Condition) -> Registry | None:
         """Read until the registry is as wanted; None where it is not within a second."""
-        is_first_read = True
+        began, too_early = clock.monotonic(), 0.0
         async for _ in self.hub.delays(RESEND_SECONDS, read_delay.seconds):
+            waited = clock.monotonic() - began
             registry = await self.read(id)
             if registry is not None and is_done(registry):
-                read_delay.learn(was_late_enough=is_first_read)
+                read_delay.learn(too_early, waited)
                 return registry
-            is_first_read = False
+            too_early = waited
 
         return None
 

@@ -153,7 +153,7 @@ class TaskHubClient:
             if self.remaining < SHORTEST_DELAY:  # no call would be answered in time
                 return
             yield
-            delay = min(2 * max(delay, SHORTEST_DELAY), LONGEST_DELAY)
+            delay = min(max(2 * delay, SHORTEST_DELAY), LONGEST_DELAY)
 
     async def _retry(self, call: Callable[[], Awaitable[Result]]) -> Result:
         with suppress(HubUnavailable):

@@ -108,13 +108,13 @@ async def test_adds_in_a_burst_take_a_message_each(host) -> None:
 
 @virtual_time
 async def test_adds_learn_how_soon_a_change_can_be_read(host) -> None:
-    """In the long run they take little more than two reads each."""
+    """In the long run every other one takes a read more than two."""
     id = await host.open()
     with host.counting() as costs:
         for number in range(200):
             assert (await host.add(id, str(number))).status == 200
     assert costs[ADD] == 200
-    assert costs[READ] <= 2.2 * 200
+    assert costs[READ] <= 2.6 * 200
 
 
 @virtual_time
