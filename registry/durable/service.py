@@ -16,6 +16,7 @@ from registry.domain.problems import HubUnavailable, OutcomeUnknown, ProblemErro
 from registry.domain.registry import MAX_BYTES, ClosedBy, Item, Registry, RegistryTerms
 from registry.domain.stats import Stats
 from registry.durable import names
+from registry.durable.known_registries import Change, known_registries
 from registry.durable.list_client import ListClient, Send
 from registry.durable.messages import AddItem, OpenRegistry, RegistryFinished, RemoveItem
 from registry.durable.names import list_entity, stats_entities
@@ -62,6 +63,7 @@ class RegistryService:
             self._hub.ensure_started(names.REGISTRY_ORCHESTRATOR, terms.id, message),
             self._hub.ensure_signalled(list_entity(terms.id), message),
         )
+        known_registries.opened(terms)
 
     async def peek(self, id: str) -> Registry:
         """The registry; where its time is up, as it was closed, if that can be read in time."""
@@ -73,7 +75,7 @@ class RegistryService:
     async def add(self, id: str, item: Item) -> int:
         """Add an item. Returns how many items the registry has then."""
         return await self._change(
-            id,
+            Change(id, AddItem.operation, item.key),
             lambda: self._lists.signal(id, AddItem, key=item.key, text=item.text),
             lambda registry: registry.outcome_of_add(item),
             "added",
@@ -86,7 +88,7 @@ class RegistryService:
         Returns how many items the registry has then.
         """
         return await self._change(
-            id,
+            Change(id, RemoveItem.operation, key),
             lambda: self._lists.signal(id, RemoveItem, key=key),
             lambda registry: registry.outcome_of_removal(key),
             "removed",
@@ -95,13 +97,16 @@ class RegistryService:
 
     async def finish(self, id: str) -> Registry:
         """Close the registry. One that is closed already is returned as it is."""
-        registry = await self._lists.wait_until_open(id)
-        if registry.is_closed:
-            return registry
+        terms = known_registries.terms_of(id)
+        if terms is None:
+            registry = await self._lists.wait_until_open(id)
+            if registry.is_closed:
+                return registry
+            terms = registry.terms
 
         closed, _ = await asyncio.gather(
-            self._lists.close_and_wait(registry.terms, "user"),
-            self._raise_close_event(registry.terms),
+            self._lists.close_and_wait(terms, "user"),
+            self._raise_close_event(terms),
         )
         return closed
 
@@ -154,19 +159,16 @@ class RegistryService:
 
     async def _change(
         self,
-        id: str,
+        change: Change,
         send: Send,
         outcome_of: Callable[[Registry], str],
         success: str,
         unknown: str,
     ) -> int:
         """Send a change, unless it is decided already. Returns how many items there are then."""
-        registry = await self._lists.wait_until_open(id)
-        if outcome_of(registry) == "undecided":
-            registry = await self._lists.send_until(
-                id, send, lambda read: outcome_of(read) != "undecided", unknown
-            )
-
+        registry = await self._lists.change(
+            change, send, lambda read: outcome_of(read) != "undecided", unknown
+        )
         outcome = outcome_of(registry)
         if outcome != success:
             raise _problem(outcome, registry)
