@@ -16,6 +16,7 @@ from registry.domain.problems import HubUnavailable, OutcomeUnknown, ProblemErro
 from registry.domain.registry import MAX_BYTES, ClosedBy, Item, Registry, RegistryTerms
 from registry.domain.stats import Stats
 from registry.durable import names
+from registry.durable.background import background
 from registry.durable.known_registries import Change, known_registries
 from registry.durable.list_client import ListClient, Send
 from registry.durable.messages import AddItem, OpenRegistry, RegistryFinished, RemoveItem
@@ -96,7 +97,10 @@ class RegistryService:
         )
 
     async def finish(self, id: str) -> Registry:
-        """Close the registry. One that is closed already is returned as it is."""
+        """Close the registry. One that is closed already is returned as it is.
+
+        What follows the close is done after the answer.
+        """
         terms = known_registries.terms_of(id)
         if terms is None:
             registry = await self._lists.wait_until_open(id)
@@ -104,10 +108,13 @@ class RegistryService:
                 return registry
             terms = registry.terms
 
-        closed, _ = await asyncio.gather(
-            self._lists.close_and_wait(terms, "user"),
-            self._raise_close_event(terms),
-        )
+        try:
+            closed = await self._lists.close_and_wait(terms, "user")
+        except OutcomeUnknown:
+            self._complete_finish_soon(id, None)
+            raise
+
+        self._complete_finish_soon(id, closed)
         return closed
 
     async def redeliver(self, id: str) -> Registry:
@@ -141,9 +148,7 @@ class RegistryService:
         if registry is None or not registry.is_closed:
             registry = await self._lists.close_and_wait(terms, by)
 
-        if registry.delivery.is_pending:
-            await self._lists.start_delivery(registry, registry.delivery.number)
-        await report(self._hub, registry)
+        await self._complete_close(registry)
         return registry
 
     async def ping(self) -> None:
@@ -178,17 +183,33 @@ class RegistryService:
             reporter.report_soon(self._hub, registry)
         return len(registry.items)
 
-    async def _raise_close_event(self, terms: RegistryTerms) -> None:
-        """Have the registry's orchestrator do what follows a close; where it has ended, do it here.
+    async def _complete_close(self, registry: Registry) -> None:
+        """Have a registry whose close is on record delivered and counted."""
+        if registry.delivery.is_pending:
+            await self._lists.start_delivery(registry, registry.delivery.number)
+        await report(self._hub, registry)
 
-        Where neither succeeds, the timer or reconcile does it.
+    def _complete_finish_soon(self, id: str, closed: Registry | None) -> None:
+        """Do in the background what follows a finish."""
+        service = RegistryService(self._hub.renewed())
+        background.start(service._complete_finish(id, closed))
+
+    async def _complete_finish(self, id: str, closed: Registry | None) -> None:
+        """Do what follows a finish, and end the registry's orchestration, which waits for it.
+
+        The orchestration does what is not done here. Where the event fails as well, its timer or
+        reconcile does it.
         """
-        with suppress(HubUnavailable, OutcomeUnknown):
-            try:
-                message = self._hub.message(RegistryFinished)
-                await self._hub.raise_event(terms.id, names.CLOSE_EVENT, message)
-            except HubUnavailable:
-                await self.close_registry(terms, "user")
+        is_complete = False
+        with suppress(HubUnavailable):
+            if closed is not None:
+                await self._complete_close(closed)
+                is_complete = True
+
+        hub = self._hub.renewed()
+        message = hub.message(RegistryFinished, is_complete=is_complete)
+        with suppress(HubUnavailable):
+            await hub.raise_event(id, names.CLOSE_EVENT, message)
 
 
 def _problem(outcome: str, registry: Registry) -> ProblemError:
