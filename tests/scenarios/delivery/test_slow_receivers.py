@@ -126,6 +126,7 @@ def storm(hangs: Hangs, seconds: float = 3600, **settings: object) -> tuple[Stor
     return host, receiver
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("seconds", cases([10, 60], [10]))
 @virtual_time
 async def test_a_receiver_that_never_answers(seconds) -> None:

@@ -56,6 +56,7 @@ def lose_starts_of_deliveries(request: ManagementRequest) -> ManagementResponse 
     return None
 
 
+@pytest.mark.verify
 @virtual_time
 async def test_three_hundred_lost_deliveries_are_attempted_within_three_minutes() -> None:
     """Not some in each run."""
