@@ -108,7 +108,7 @@ check-page:
 
 # What another Python may change: neither the page nor what is deployed.
 test-python: setup-tests
-	@$(PYTEST) tests/unit tests/e2e tests/worker
+	@$(PYTEST) tests/unit tests/worker tests/e2e/test_contract.py tests/e2e/test_readme.py
 	@cd devhost && $(PYTEST)
 
 # The unit tests alone reach each line: elsewhere coverage would only take time.
