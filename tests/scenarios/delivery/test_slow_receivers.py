@@ -178,7 +178,7 @@ async def test_a_receiver_that_recovers_after_a_minute() -> None:
 
 
 @pytest.mark.verify
-@pytest.mark.parametrize("seconds", [0.2, 1, 2, 5])
+@pytest.mark.parametrize("seconds", [1, 5])
 @virtual_time
 async def test_a_receiver_that_is_slow(seconds) -> None:
     """It is sent all within its own time."""
