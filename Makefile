@@ -43,7 +43,7 @@ test: ## Run the checks, and the tests with their coverage
 
 verify: ## Run what takes minutes: SIGKILL, fuzzing, all of the page, installing, torture
 	@$(MAKE) --jobs setup
-	@$(MAKE) verify-app verify-devhost torture SECONDS=60
+	@$(MAKE) verify-app verify-devhost torture SECONDS=30
 
 check: setup-tests setup-node check-python check-page ## Check style and types
 

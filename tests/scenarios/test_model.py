@@ -166,4 +166,4 @@ class TestSomeCalls(RegistryMachine.TestCase):
 class TestManyCalls(RegistryMachine.TestCase):
     """The same for more sequences."""
 
-    settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+    settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
