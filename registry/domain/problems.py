@@ -166,10 +166,6 @@ class HubUnavailable(ProblemError):
         super().__init__(HUB_UNAVAILABLE, retry_after=1)
 
 
-class HubBusy(HubUnavailable):
-    """So many calls wait for the task hub that this one would come too late. It was not made."""
-
-
 class InvalidStored(HubUnavailable):
     """What the task hub has stored cannot be read. Whoever raises this has logged why."""
 

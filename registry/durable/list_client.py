@@ -22,7 +22,6 @@ from registry.domain.problems import (
 from registry.domain.registry import ClosedBy, Registry, RegistryTerms
 from registry.domain.stats import DEDUPLICATION_WINDOW
 from registry.durable import names
-from registry.durable.known_registries import Change, known_registries
 from registry.durable.messages import (
     CloseRegistry,
     DeliverRegistry,
@@ -57,16 +56,14 @@ class ListClient:
     async def read(self, id: str) -> Registry | None:
         """The registry as its list has committed it, or None where there is none."""
         state = await self.hub.read(list_entity(id))
-        registry = None
+        if not state:
+            return None
+
         try:
-            registry = Registry.from_state(state) if state else None
+            return Registry.from_state(state)
         except ValidationError as error:
             telemetry.log_invalid(f"registry {telemetry.short_id(id)}: its stored state", error)
             raise InvalidStored from error
-        finally:
-            known_registries.read(id, registry)
-
-        return registry
 
     async def get(self, id: str) -> Registry:
         """The registry. It is empty, with revision 0, while its list has not opened yet.
@@ -114,40 +111,6 @@ class ListClient:
             CLOSE_UNKNOWN,
         )
 
-    async def change(
-        self, change: Change, send: Send, is_decided: Condition, unknown: str
-    ) -> Registry:
-        """Send a change, unless a read shows that it is decided already; return what decides it.
-
-        There is no such read where the registry is known to be open. Raises OutcomeUnknown.
-        """
-        if known_registries.takes(change):
-            registry = await self._send_unread(change.id, send, is_decided, unknown)
-        else:
-            registry = await self.wait_until_open(change.id)
-
-        if is_decided(registry):
-            return registry
-        return await self.send_until(change.id, send, is_decided, unknown)
-
-    async def _send_unread(self, id: str, send: Send, is_done: Condition, unknown: str) -> Registry:
-        """Send a message once; return what shows its effect, or after a second the registry.
-
-        Raises OutcomeUnknown where it was accepted and no read succeeds.
-        """
-        is_accepted = False
-        with suppress(HubUnavailable):  # The message may be on its way all the same.
-            await send()
-            is_accepted = True
-
-        try:
-            registry = await self.wait_until(id, is_done, must_exist=True)
-            return registry or await self.wait_until_open(id)
-        except HubUnavailable:
-            if is_accepted:
-                raise OutcomeUnknown(unknown) from None
-            raise
-
     async def send_until(self, id: str, send: Send, is_done: Condition, unknown: str) -> Registry:
         """Send a message, again after each second without its effect; return what shows it.
 
@@ -162,23 +125,15 @@ class ListClient:
 
         raise OutcomeUnknown(unknown)
 
-    async def wait_until(
-        self, id: str, is_done: Condition, must_exist: bool = False
-    ) -> Registry | None:
-        """Read until the registry is as wanted; None where it is not within a second.
-
-        None also as soon as there is none, where it must exist.
-        """
-        began, too_early = clock.monotonic(), 0.0
+    async def wait_until(self, id: str, is_done: Condition) -> Registry | None:
+        """Read until the registry is as wanted; None where it is not within a second."""
+        is_first_read = True
         async for _ in self.hub.delays(RESEND_SECONDS, read_delay.seconds):
-            waited = clock.monotonic() - began
             registry = await self.read(id)
             if registry is not None and is_done(registry):
-                read_delay.learn(too_early, waited)
+                read_delay.learn(was_late_enough=is_first_read)
                 return registry
-            if registry is None and must_exist:
-                return None
-            too_early = waited
+            is_first_read = False
 
         return None
 

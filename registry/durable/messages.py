@@ -152,16 +152,6 @@ class RecordSnapshot(Signal):
 class RegistryFinished(Message):
     """The event that ends the wait of a registry's orchestrator."""
 
-    is_complete: bool = False
-    """Whether the registry is closed on record, its delivery started, and its close reported."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The message as JSON, as 1.0 writes it where something is left to do."""
-        members = super().to_json()
-        if not self.is_complete:
-            del members["is_complete"]
-        return members
-
 
 class DeliverRegistry(Message):
     """Deliver a registry. It is the input of the delivery's orchestrator."""

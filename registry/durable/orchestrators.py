@@ -20,7 +20,6 @@ from registry.durable.messages import (
     Invalid,
     MessageType,
     OpenRegistry,
-    RegistryFinished,
 )
 from registry.telemetry import reasons, trace_in
 
@@ -45,10 +44,7 @@ class InvalidInput(ValueError):
 
 @blueprint.orchestration_trigger(context_name="context", orchestration=names.REGISTRY_ORCHESTRATOR)
 def registry_orchestrator(context: df.DurableOrchestrationContext) -> Tasks:
-    """Wait until the registry is finished or its time is up, then have it closed.
-
-    Whoever finished it has mostly done that already.
-    """
+    """Wait until the registry is finished or its time is up, then have it closed."""
     opened = _read_input(context, OpenRegistry)
     terms, trace = opened.terms, opened.trace
     terms.check(context.instance_id, context.current_utc_datetime)
@@ -59,8 +55,6 @@ def registry_orchestrator(context: df.DurableOrchestrationContext) -> Tasks:
         timer = context.create_timer(terms.closes_at + TIMER_MARGIN)
         if (yield context.task_any([timer, finished])) == finished:
             timer.cancel()
-            if _is_complete(finished.result):
-                return None
             by, trace = "user", trace_in(finished.result)
 
     close = CloseRegistry(trace=trace, sent_at=context.current_utc_datetime, terms=terms, by=by)
@@ -102,14 +96,6 @@ def delivery_orchestrator(context: df.DurableOrchestrationContext) -> Tasks:
 
     goes_on = delivery.model_copy(update={"began": began, "failures": failures})
     context.continue_as_new(goes_on.to_json())
-
-
-def _is_complete(event: object) -> bool:
-    """Whether nothing is left to do after a close event. One of 1.0 does not say so."""
-    try:
-        return RegistryFinished.from_instance(event).is_complete
-    except Invalid:
-        return False
 
 
 def _read_input(context: df.DurableOrchestrationContext, kind: type[MessageType]) -> MessageType:

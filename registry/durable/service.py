@@ -14,8 +14,6 @@ from registry.domain.problems import HubUnavailable, OutcomeUnknown, ProblemErro
 from registry.domain.registry import MAX_BYTES, ClosedBy, Item, Registry, RegistryTerms
 from registry.domain.stats import Stats
 from registry.durable import names
-from registry.durable.background import background
-from registry.durable.known_registries import Change, known_registries
 from registry.durable.list_client import ListClient, Send
 from registry.durable.messages import AddItem, OpenRegistry, RegistryFinished, RemoveItem
 from registry.durable.names import list_entity, stats_entities
@@ -62,7 +60,6 @@ class RegistryService:
             self._hub.ensure_started(names.REGISTRY_ORCHESTRATOR, terms.id, message),
             self._hub.ensure_signalled(list_entity(terms.id), message),
         )
-        known_registries.opened(terms)
 
     async def peek(self, id: str) -> Registry:
         """The registry; where its time is up, as it was closed, if that can be read in time."""
@@ -74,7 +71,7 @@ class RegistryService:
     async def add(self, id: str, item: Item) -> int:
         """Add an item. Returns how many items the registry has then."""
         return await self._change(
-            Change(id, AddItem.operation, item.key),
+            id,
             lambda: self._lists.signal(id, AddItem, key=item.key, text=item.text),
             lambda registry: registry.outcome_of_add(item),
             "added",
@@ -87,7 +84,7 @@ class RegistryService:
         Returns how many items the registry has then.
         """
         return await self._change(
-            Change(id, RemoveItem.operation, key),
+            id,
             lambda: self._lists.signal(id, RemoveItem, key=key),
             lambda registry: registry.outcome_of_removal(key),
             "removed",
@@ -95,24 +92,15 @@ class RegistryService:
         )
 
     async def finish(self, id: str) -> Registry:
-        """Close the registry. One that is closed already is returned as it is.
+        """Close the registry. One that is closed already is returned as it is."""
+        registry = await self._lists.wait_until_open(id)
+        if registry.is_closed:
+            return registry
 
-        What follows the close is done after the answer.
-        """
-        terms = known_registries.terms_of(id)
-        if terms is None:
-            registry = await self._lists.wait_until_open(id)
-            if registry.is_closed:
-                return registry
-            terms = registry.terms
-
-        try:
-            closed = await self._lists.close_and_wait(terms, "user")
-        except OutcomeUnknown:
-            self._complete_finish_soon(id, None)
-            raise
-
-        self._complete_finish_soon(id, closed)
+        closed, _ = await asyncio.gather(
+            self._lists.close_and_wait(registry.terms, "user"),
+            self._raise_close_event(registry.terms),
+        )
         return closed
 
     async def redeliver(self, id: str) -> Registry:
@@ -146,7 +134,9 @@ class RegistryService:
         if registry is None or not registry.is_closed:
             registry = await self._lists.close_and_wait(terms, by)
 
-        await self._complete_close(registry)
+        if registry.delivery.is_pending:
+            await self._lists.start_delivery(registry, registry.delivery.number)
+        await report(self._hub, registry)
         return registry
 
     async def ping(self) -> None:
@@ -165,16 +155,19 @@ class RegistryService:
 
     async def _change(
         self,
-        change: Change,
+        id: str,
         send: Send,
         outcome_of: Callable[[Registry], str],
         success: str,
         unknown: str,
     ) -> int:
         """Send a change, unless it is decided already. Returns how many items there are then."""
-        registry = await self._lists.change(
-            change, send, lambda read: outcome_of(read) != "undecided", unknown
-        )
+        registry = await self._lists.wait_until_open(id)
+        if outcome_of(registry) == "undecided":
+            registry = await self._lists.send_until(
+                id, send, lambda read: outcome_of(read) != "undecided", unknown
+            )
+
         outcome = outcome_of(registry)
         if outcome != success:
             raise _problem(outcome, registry)
@@ -184,33 +177,17 @@ class RegistryService:
             reporter.report_soon(self._hub, registry)
         return len(registry.items)
 
-    async def _complete_close(self, registry: Registry) -> None:
-        """Have a registry whose close is on record delivered and counted."""
-        if registry.delivery.is_pending:
-            await self._lists.start_delivery(registry, registry.delivery.number)
-        await report(self._hub, registry)
+    async def _raise_close_event(self, terms: RegistryTerms) -> None:
+        """Have the registry's orchestrator do what follows a close; where it has ended, do it here.
 
-    def _complete_finish_soon(self, id: str, closed: Registry | None) -> None:
-        """Do in the background what follows a finish."""
-        service = RegistryService(self._hub.renewed())
-        background.start(service._complete_finish(id, closed))
-
-    async def _complete_finish(self, id: str, closed: Registry | None) -> None:
-        """Do what follows a finish, and end the registry's orchestration, which waits for it.
-
-        The orchestration does what is not done here. Where the event fails as well, its timer or
-        reconcile does it.
+        Where neither succeeds, the timer or reconcile does it.
         """
-        is_complete = False
-        with suppress(HubUnavailable):
-            if closed is not None:
-                await self._complete_close(closed)
-                is_complete = True
-
-        hub = self._hub.renewed()
-        message = hub.message(RegistryFinished, is_complete=is_complete)
-        with suppress(HubUnavailable):
-            await hub.raise_event(id, names.CLOSE_EVENT, message)
+        with suppress(HubUnavailable, OutcomeUnknown):
+            try:
+                message = self._hub.message(RegistryFinished)
+                await self._hub.raise_event(terms.id, names.CLOSE_EVENT, message)
+            except HubUnavailable:
+                await self.close_registry(terms, "user")
 
 
 def _problem(outcome: str, registry: Registry) -> ProblemError:

@@ -15,8 +15,7 @@ import azure.durable_functions as df
 
 from registry import clock
 from registry.domain.moments import to_text
-from registry.domain.problems import HubBusy, HubUnavailable
-from registry.durable.call_slots import Turn, call_slots
+from registry.domain.problems import HubUnavailable
 from registry.durable.messages import Message, MessageType, Signal
 
 log = logging.getLogger(__name__)
@@ -66,7 +65,6 @@ class TaskHubClient:
         self.trace = trace
         self._logs = logs
         self._deadline = clock.monotonic() + seconds
-        self._turn = Turn.until(self._deadline)
 
     def renewed(self) -> "TaskHubClient":
         """The same, with a new deadline."""
@@ -93,9 +91,7 @@ class TaskHubClient:
 
     async def signal(self, entity: df.EntityId, signal: Signal) -> None:
         """Signal an entity once. Where this raises, the signal may be on its way all the same."""
-        await self.answer(
-            lambda: self.client.signal_entity(entity, signal.operation, signal.to_json())
-        )
+        await self.answer(self.client.signal_entity(entity, signal.operation, signal.to_json()))
 
     async def ensure_signalled(self, entity: df.EntityId, signal: Signal) -> None:
         """Signal an entity, again until the task hub has accepted it."""
@@ -121,11 +117,11 @@ class TaskHubClient:
 
     async def raise_event(self, id: str, event: str, message: Message) -> None:
         """Raise an event once. Raises HubUnavailable also where no instance takes it any more."""
-        await self.answer(lambda: self.client.raise_event(id, event, message.to_json()))
+        await self.answer(self.client.raise_event(id, event, message.to_json()))
 
     async def ensure_terminated(self, id: str, reason: str) -> None:
         """Terminate an instance, and wait until it has ended."""
-        await self.answer(lambda: self.client.terminate(id, reason))
+        await self.answer(self.client.terminate(id, reason))
         async for _ in self.delays(self.remaining):
             instance = await self.instance(id)
             if instance is None or instance.has_ended:
@@ -135,18 +131,13 @@ class TaskHubClient:
 
     async def purge(self, id: str) -> None:
         """Delete an instance or an entity, with its history."""
-        await self.answer(lambda: self.client.purge_instance_history(id))
+        await self.answer(self.client.purge_instance_history(id))
 
-    async def answer(self, call: Callable[[], Awaitable[Result]]) -> Result:
-        """Make a call. Whatever it raises becomes HubUnavailable, and so does no answer.
-
-        Raises HubBusy where it cannot be made in time.
-        """
+    async def answer(self, call: Awaitable[Result]) -> Result:
+        """Await a call. Whatever it raises becomes HubUnavailable, and so does no answer."""
         try:
-            async with asyncio.timeout(self.remaining), call_slots.slot(self._turn):
-                return await call()
-        except HubBusy:
-            raise
+            async with asyncio.timeout(self.remaining):
+                return await call
         except Exception as error:  # The SDK raises Exception for each answer it does not expect.
             raise HubUnavailable from error
 
@@ -162,17 +153,15 @@ class TaskHubClient:
             if self.remaining < SHORTEST_DELAY:  # no call would be answered in time
                 return
             yield
-            delay = min(max(2 * delay, SHORTEST_DELAY), LONGEST_DELAY)
+            delay = min(2 * max(delay, SHORTEST_DELAY), LONGEST_DELAY)
 
     async def _retry(self, call: Callable[[], Awaitable[Result]]) -> Result:
-        try:
-            return await self.answer(call)
-        except HubBusy:
-            raise
-        except HubUnavailable:
-            async for _ in self.delays(self.remaining):
-                with suppress(HubUnavailable):
-                    return await self.answer(call)
+        with suppress(HubUnavailable):
+            return await self.answer(call())
+
+        async for _ in self.delays(self.remaining):
+            with suppress(HubUnavailable):
+                return await self.answer(call())
 
         if self._logs:
             log.warning("the task hub does not answer")

@@ -7,19 +7,9 @@ from functools import partial
 
 import pytest
 
-from devhost.testing import (
-    App,
-    FaultRates,
-    Faults,
-    ManagementRequest,
-    ManagementResponse,
-    NoResponse,
-    open_store,
-    virtual_time,
-)
+from devhost.testing import App, FaultRates, Faults, NoResponse, open_store, virtual_time
 from tests.support.cases import cases
 from tests.support.registry_host import (
-    ERROR,
     Receiver,
     RegistryHost,
     assert_all_closed_and_sent,
@@ -45,30 +35,6 @@ class DiesInTurn(Faults):
 def keys(host: RegistryHost) -> list[str]:
     """The ids of all lists."""
     return [each.id.split("@")[2] for each in host.entities("RegistryList")]
-
-
-def fails_beside_lists(request: ManagementRequest) -> ManagementResponse | None:
-    """Lists can be read and get their messages. Nothing else can be sent."""
-    return None if request.method == "GET" or "RegistryList" in request.path else ERROR
-
-
-@pytest.mark.parametrize("is_terminated", [False, True])
-@virtual_time
-async def test_what_could_not_follow_a_finish_is_done_in_time(is_terminated) -> None:
-    """By the timer of the orchestration, or by reconcile."""
-    receiver = Receiver()
-    async with RegistryHost(receiver) as host:
-        id = await host.open()
-        await host.add(id, "Bike")
-        await host.advance(seconds=2)
-        if is_terminated:
-            await host.terminate(id)
-        with host.intercepting(fails_beside_lists):
-            assert (await host.finish(id)).json()["status"] == "Closed"
-            await host.advance(seconds=30)
-        assert receiver.ids == []
-        await host.advance(minutes=7)
-        await assert_all_closed_and_sent(host, receiver, [id])
 
 
 @pytest.mark.parametrize("turn", cases(range(1, 12), (1, 4, 7, 10)))

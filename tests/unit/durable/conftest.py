@@ -6,8 +6,6 @@ import pytest
 
 from registry import settings
 from registry.domain.problems import ProblemError
-from registry.durable.call_slots import CallSlots
-from registry.durable.known_registries import KnownRegistries
 from registry.durable.read_delay import ReadDelay
 from registry.durable.service import RegistryService
 from registry.durable.stats_reporter import StatsReporter
@@ -44,21 +42,6 @@ def reporter(monkeypatch) -> StatsReporter:
 def _new_read_delay(monkeypatch) -> None:
     """No test reads sooner or later because of what others have learnt."""
     monkeypatch.setattr("registry.durable.list_client.read_delay", ReadDelay())
-
-
-@pytest.fixture(autouse=True)
-def _new_call_slots(monkeypatch) -> None:
-    """All slots are free, and no call of another test was slow."""
-    monkeypatch.setattr("registry.durable.task_hub.call_slots", CallSlots())
-
-
-@pytest.fixture(autouse=True)
-def known(monkeypatch) -> KnownRegistries:
-    """What a process knows that has just started."""
-    fresh = KnownRegistries()
-    monkeypatch.setattr("registry.durable.list_client.known_registries", fresh)
-    monkeypatch.setattr("registry.durable.service.known_registries", fresh)
-    return fresh
 
 
 @pytest.fixture(autouse=True)

@@ -83,14 +83,6 @@ class TestRegistryOrchestrator:
         episodes.turn(completed(1, {}), at=START + timedelta(seconds=11))
         assert episodes.is_done
 
-    @pytest.mark.parametrize("encode", [dict, json.dumps], ids=["JSON", "a text"])
-    def test_an_event_that_leaves_nothing_to_do_ends_it(self, episodes, encode) -> None:
-        """In one turn, without an activity."""
-        data = encode(stored_by_1_0.ENVELOPE | {"is_complete": True})
-        assert episodes.turn(raised(CLOSE_EVENT, data), at=START) == []
-        assert (episodes.is_done, episodes.output) == (True, None)
-        assert episodes.actions[0]["compoundActions"][0]["isCanceled"]
-
     @pytest.mark.parametrize("data", [None, 5, "x", {}, {"trace": 5}])
     def test_an_event_closes_whatever_it_carries(self, episodes, data) -> None:
         """Only its trace is read; without one there is none."""
