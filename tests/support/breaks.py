@@ -42,6 +42,17 @@ BREAKS = {
         "if item is self.removed:",
         ("removed is out",),
     ),
+    "close without repeats": Break(
+        "registry/durable/service.py",
+        "registry = await self._lists.close_and_wait(terms, by)",
+        """from registry.durable.messages import CloseRegistry
+
+            await self._lists.signal(terms.id, CloseRegistry, terms=terms, by=by)
+            registry = (registry or Registry.new(terms)).model_copy(deep=True)
+            registry.closed_at = terms.closes_at
+            registry.revision += 1""",
+        ("stats in the end", "sent in time", "closes"),
+    ),
     "a close by time at any time": Break(
         "registry/domain/registry.py",
         'if self.is_closed or (by == "timeout" and is_early):',
