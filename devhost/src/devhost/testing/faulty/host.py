@@ -12,6 +12,7 @@ from devhost.engine.dispatcher import Clock, MakeWorkers
 from devhost.engine.work_items import WorkItems
 from devhost.engine.workers import Workers
 from devhost.functions.app import App
+from devhost.functions.background import TaskFactory
 from devhost.host import Host
 from devhost.management.api import ManagementApi
 from devhost.replay.protocol import timestamp
@@ -24,7 +25,7 @@ from devhost.testing.faulty.client import FaultyClient
 from devhost.testing.faulty.processes import HostDied, Supervisor, WorkerDied
 from devhost.testing.faulty.store import MOST_IN_HAND, FaultyStore
 from devhost.testing.faulty.work_items import FaultyWorkItems
-from devhost.testing.faulty.worker import FaultyWorker, TaskFactory
+from devhost.testing.faulty.worker import FaultyWorker, current_worker
 
 LOOK_SECONDS = 0.02
 LOOKS = 100
@@ -121,7 +122,7 @@ class FaultInjector:
         self._run_times = run_times
         self._supervisor = supervisor
         self._loop = asyncio.get_running_loop()
-        self._task_factory = TaskFactory(self._loop)
+        self._task_factory = TaskFactory(self._loop, current_worker)
         self._tasks: list[asyncio.Task[None]] = []
         self._host: Host
 

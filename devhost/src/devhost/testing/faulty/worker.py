@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextvars import Context, ContextVar, copy_context
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 from devhost.engine.work_items import WorkItems
@@ -92,29 +92,3 @@ class FaultyWorker:
 
         (own,) = [each for each in self._app.functions if each.name == function.name]
         return await process.run(own.invoke(argument, client_binding, headers), context)
-
-
-class TaskFactory:
-    """Makes the tasks of the event loop, so that those of functions end with their worker."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-
-    def install(self) -> None:
-        self._usual = self._loop.get_task_factory()
-        self._loop.set_task_factory(self._make)
-
-    def uninstall(self) -> None:
-        self._loop.set_task_factory(self._usual)
-
-    def _make(
-        self, loop: asyncio.AbstractEventLoop, work: Any, **options: Any
-    ) -> "asyncio.Future[Any]":
-        make = self._usual
-        task = make(loop, work, **options) if make else asyncio.Task(work, loop=loop, **options)
-
-        context: Context | None = options.get("context")
-        worker = context.get(current_worker) if context is not None else current_worker.get()
-        if worker is not None:
-            worker.adopt(task)
-        return task
