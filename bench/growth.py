@@ -17,7 +17,8 @@ from bench.load import adds, opens, repeat
 from bench.servers import Server, progress
 from devhost.testing import open_store
 from registry.domain.registry import Registry, RegistryTerms
-from registry.domain.stats import Snapshot, Stats
+from registry.domain.snapshots import Snapshot
+from registry.domain.stats import Stats
 from registry.durable.messages import RecordSnapshot
 from registry.durable.names import REGISTRY_STATS, stats_entity
 from tests.support.fake_hub import Entity

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from registry.domain.moments import Moment
+from registry.domain.stored import Stored
 
 DeliveryStatus = Literal["off", "pending", "delivered", "failed"]
 """There is no webhook, or a delivery is under way, was accepted, or was given up."""
@@ -48,12 +49,8 @@ class BackoffPolicy(NamedTuple):
 DEFAULT_BACKOFF = BackoffPolicy()
 
 
-class Delivery(BaseModel):
+class Delivery(Stored):
     """Where the delivery of a registry stands. In JSON the names are those that 1.0 stores."""
-
-    model_config = ConfigDict(
-        defer_build=True, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
-    )
 
     status: DeliveryStatus = Field(default="off", alias="processing")
     previous_status: DeliveryStatus | None = Field(default=None, alias="previous")

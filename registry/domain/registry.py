@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
+from pydantic import Field, PlainSerializer, PlainValidator
 
 from registry.domain.delivery import DEFAULT_BACKOFF, BackoffPolicy, Delivery, DeliveryStatus
 from registry.domain.moments import Moment
+from registry.domain.stored import Stored
 
 ClosedBy = Literal["user", "timeout"]
 RegistryStatus = Literal["Open", "Closing", "Closed"]
@@ -71,16 +72,8 @@ class Item(NamedTuple):
     text: str
 
 
-class RegistryTerms(BaseModel):
+class RegistryTerms(Stored, frozen=True):
     """What is fixed when a registry is opened."""
-
-    model_config = ConfigDict(
-        defer_build=True,
-        frozen=True,
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-    )
 
     id: str
     opened_at: Moment
@@ -106,19 +99,15 @@ class RegistryTerms(BaseModel):
             raise InvalidTerms("no settings allow such times")
 
 
-class Registry(BaseModel):
+class Registry(Stored):
     """The state of one registry, and what its operations make of it.
 
     Only the list entity decides. Everybody else reads the outcome from the committed state.
     """
 
-    model_config = ConfigDict(
-        defer_build=True, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
-    )
-
     terms: RegistryTerms = Field(alias="birth")
-    items: TextsByKey = {}
-    removed: list[str] = []
+    items: TextsByKey = Field(default_factory=dict)
+    removed: list[str] = Field(default_factory=list)
     """Keys of removals. An add with one of them adds nothing, however late it comes."""
     is_full: bool = False
     """Whether something did not fit. From then on nothing is added, so that what was refused once

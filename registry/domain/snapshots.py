@@ -12,11 +12,12 @@ from itertools import chain
 from math import ceil
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from registry.domain.delivery import DeliveryStatus
 from registry.domain.moments import Moment
 from registry.domain.registry import Registry, RegistryTerms
+from registry.domain.stored import Stored
 
 Status = Literal["open", DeliveryStatus]
 """What a registry counts as: open, or closed and with this delivery status."""
@@ -31,16 +32,8 @@ Number = Annotated[int, Field(ge=0, lt=2**53)]
 """JSON holds these exactly."""
 
 
-class Snapshot(BaseModel):
+class Snapshot(Stored, frozen=True):
     """What one registry counts for, as of a revision of its state."""
-
-    model_config = ConfigDict(
-        defer_build=True,
-        frozen=True,
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-    )
 
     revision: Number
     items: Number

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from registry.domain.registry import VERSION
 from registry.domain.snapshots import (
@@ -21,8 +21,7 @@ from registry.domain.snapshots import (
     read_entry,
     to_seconds,
 )
-
-__all__ = ["DEDUPLICATION_WINDOW", "InvalidEntry", "Snapshot", "Stats"]
+from registry.domain.stored import Stored
 
 DEDUPLICATION_WINDOW = timedelta(hours=1)
 """How long a message may come late, or again."""
@@ -41,21 +40,19 @@ class _ActiveCounts(BaseModel):
     active_phases: Counter[Status] = Field(default_factory=Counter)
 
 
-class Stats(BaseModel):
+class Stats(Stored):
     """Counts over many registries, and an entry for each that is active or was until lately.
 
     The counts are exact once no registry is active.
     """
-
-    model_config = ConfigDict(defer_build=True, validate_by_name=True, validate_by_alias=True)
 
     items: int = 0
     counts: Counter[Status] = Field(default_factory=Counter, alias="phases")
     """How many registries have each status."""
     active_items: int = 0
     """How many of the items are in active registries."""
-    active: dict[str, Any] = {}
-    completed: dict[str, Any] = {}
+    active: dict[str, Any] = Field(default_factory=dict)
+    completed: dict[str, Any] = Field(default_factory=dict)
     """Entries by the registry's id, unread; of completed ones the oldest first."""
     invalid_pairs: list[Any] = Field(default_factory=list, alias="standings")
     """What 1.0 has stored and cannot be read."""

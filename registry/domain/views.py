@@ -11,14 +11,14 @@ from typing_extensions import TypeAliasType
 
 from registry.domain.delivery import DeliveryStatus
 from registry.domain.moments import Moment
-from registry.domain.registry import ClosedBy, Registry, RegistryStatus
+from registry.domain.registry import REGISTRY_ID, ClosedBy, Registry, RegistryStatus
 
 RegistryId = TypeAliasType(
     "RegistryId",
     Annotated[
         str,
         Field(
-            pattern="^[0-9a-f]{32}$",
+            pattern=f"^{REGISTRY_ID.pattern}$",
             description="Who knows it may use the registry.",
             examples=["8e3b2f1c5d7a4b069f21c3d4e5f60718"],
         ),

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from registry.domain.delivery import BackoffPolicy, DeliveryStatus
 from registry.domain.moments import Moment
 from registry.domain.registry import ClosedBy, RegistryTerms
 from registry.domain.snapshots import Snapshot
+from registry.domain.stored import Stored
+from registry.domain.views import RegistryId
 from registry.telemetry import trace_in
 
 VERSION = 1
@@ -25,22 +27,14 @@ Invalid = (ValueError, TypeError, RecursionError)
 the SDK raises TypeError for JSON that names a class.
 """
 
-RegistryId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 TraceId = Annotated[str, BeforeValidator(trace_in)]
 """32 hex digits. Anything else is dropped."""
 
 
-class Message(BaseModel):
+class Message(Stored):
     """What every message has."""
 
-    model_config = ConfigDict(
-        defer_build=True,
-        frozen=True,
-        hide_input_in_errors=True,  # hosts log errors
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-    )
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)  # hosts log errors
 
     v: int = VERSION
     trace: TraceId = ""
