@@ -16,9 +16,8 @@ from tests.support.promises.checker import Receiver
 from tests.support.promises.clients import Client
 from tests.support.promises.history import History
 from tests.support.promises.terms import Violation
+from tests.support.registry_host import ERROR, MANAGEMENT, WEBHOOK
 
-MANAGEMENT = "/runtime/webhooks/durabletask"
-ERROR = ManagementResponse(500, json.dumps({"Message": "Something went wrong"}))
 DAY = 86_400.0
 RECORDED_WITHIN = 20.0
 """Seconds from a registry's end until its close is on record, however busy its receiver is."""
@@ -71,10 +70,11 @@ class Scene:
         running = [each.id for each in self.host.instances() if each.status == "Running"]
         await self.terminate([id for id in running if id.endswith("-delivery")])
 
-    def end(self) -> None:
-        """Let the time that is allowed begin now, as after a start."""
-        self.receiver.is_down = False
+    async def end(self) -> None:
+        """Let the time that is allowed begin now, as after a start, and pass."""
+        self.receiver.is_down = self.receiver.hangs = False
         self.history.starts.append(self.host.now())
+        await self.host.sleep(240)
 
     def expect_closed(self, ids: list[str]) -> None:
         """Note which of these have no close on record."""
@@ -144,8 +144,7 @@ async def clock_ahead(scene: Scene) -> None:
     await scene.until_closed(60)
     scene.faults.ahead = 0
     await scene.lose_deliveries()
-    scene.end()
-    await scene.host.sleep(240)
+    await scene.end()
 
 
 async def hanging_receiver(scene: Scene) -> None:
@@ -157,9 +156,7 @@ async def hanging_receiver(scene: Scene) -> None:
     await scene.until_closed(RECORDED_WITHIN - 5)
     scene.expect_closed(others)
     await scene.host.sleep(60)
-    scene.receiver.hangs = False
-    scene.end()
-    await scene.host.sleep(240)
+    await scene.end()
 
 
 async def no_webhook_url(scene: Scene) -> None:
@@ -167,12 +164,10 @@ async def no_webhook_url(scene: Scene) -> None:
     scene.receiver.is_down = True
     await scene.open(6)
     await scene.until_closed(5)
-    url = "http://receiver.test/gifts"
     await scene.host.restart(PROCESSING_WEBHOOK_URL="")
     await scene.host.sleep(150)
-    await scene.host.restart(PROCESSING_WEBHOOK_URL=url)
-    scene.end()
-    await scene.host.sleep(240)
+    await scene.host.restart(PROCESSING_WEBHOOK_URL=WEBHOOK["PROCESSING_WEBHOOK_URL"])
+    await scene.end()
 
 
 async def lost_deliveries(scene: Scene) -> None:
@@ -181,8 +176,7 @@ async def lost_deliveries(scene: Scene) -> None:
     await scene.open(300)
     await scene.until_closed(20)
     await scene.lose_deliveries()
-    scene.end()
-    await scene.host.sleep(240)
+    await scene.end()
 
 
 Incident = Callable[[Scene], Awaitable[None]]

@@ -27,12 +27,9 @@ from tests.support.incidents import INCIDENTS, ActivityClock, FlakyReceiver, Sce
 from tests.support.promises.checker import Found, Limits, Plan, Receiver, Report, attack, check
 from tests.support.promises.clients import Client
 from tests.support.promises.history import History
+from tests.support.registry_host import WEBHOOK
 from tests.support.sockets import sockets
 
-WEBHOOK = {
-    "PROCESSING_WEBHOOK_URL": "http://receiver.test/gifts",
-    "PROCESSING_WEBHOOK_SECRET": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
-}
 FAULTY_HOST = Limits(skew=1.1, take_within=20, webhook=True, workers_die=True)
 """Clocks are up to a second off. Messages and commits may be six seconds late, more than once."""
 ANY_HOST = Limits(skew=1.1, take_within=15, workers_die=True)
